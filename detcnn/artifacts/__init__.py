@@ -1,0 +1,1 @@
+"""Folders on disk that stages read and write: manifest, publishing, opening, checking."""

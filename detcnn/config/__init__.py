@@ -1,0 +1,1 @@
+"""One frozen model per stage, read from one YAML file per study."""

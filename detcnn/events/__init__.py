@@ -1,0 +1,1 @@
+"""Events in memory: flat columns with offsets, pixel grids, selections."""

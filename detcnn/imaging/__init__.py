@@ -1,0 +1,1 @@
+"""Events to images: align, project, normalise, augment."""

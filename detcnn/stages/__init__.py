@@ -1,0 +1,1 @@
+"""One file and one public run function per stage."""
