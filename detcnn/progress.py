@@ -15,7 +15,7 @@ class Task(Protocol):
         ...
 
     def finish(self) -> None:
-        """The work is done; a bar stays full."""
+        """Mark the work as done; a bar stays full."""
         ...
 
 

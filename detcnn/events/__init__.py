@@ -1,1 +1,1 @@
-"""Events in memory: flat columns with offsets, pixel grids, selections."""
+"""Events and their images in memory: tables with offsets, pixel grids, selections."""

@@ -1,0 +1,32 @@
+"""Digests of files and of plain values."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from detcnn.errors import DataError
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def value_digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON-able value, in hexadecimal.
+
+    Two values that are equal as JSON have the same digest, whatever the order of their keys.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,43 @@
+"""The kinds of artifact, their format numbers and the history of each.
+
+A reader opens the number it knows and refuses every other one, because a layout read by the wrong
+rules gives wrong physics without an error. Raise the number with every change that an older reader
+would misread, and say below what changed.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of artifact.
+
+    Parameters
+    ----------
+    name : str
+        The word in the manifest.
+    version : int
+        The format number that this code writes and reads.
+    made_by : str
+        The command that makes such an artifact, for error messages.
+    """
+
+    name: str
+    version: int
+    made_by: str
+
+
+IMAGES = Kind("images", version=1, made_by="detcnn preprocess")
+# 1  images.zarr: one group per split (train, validation, test), sparse or dense images, label,
+#    weight, training_weight, columns/; statistics/ of the training split.
+
+MODEL = Kind("model", version=1, made_by="detcnn train")
+# 1  model.json, best.safetensors, last.safetensors, history.csv, figures.
+
+SCORES = Kind("scores", version=1, made_by="detcnn predict")
+# 1  scores.parquet: label, weight, score_<class index>, and the columns of the image store.
+
+METRICS = Kind("metrics", version=1, made_by="detcnn evaluate")
+# 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
+
+KINDS = {kind.name: kind for kind in (IMAGES, MODEL, SCORES, METRICS)}

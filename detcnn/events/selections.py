@@ -1,0 +1,100 @@
+"""Which constituents a channel takes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.errors import ConfigError, DataError
+from detcnn.events.table import Column
+
+PDG_IDS: dict[str, tuple[int, ...]] = {
+    "photon": (22,),
+    "electron": (11, -11),
+    "muon": (13, -13),
+}
+"""Named selections by species (PDG Monte Carlo numbering scheme)."""
+
+SELECTIONS = ("all", "charged", "neutral", *PDG_IDS)
+
+
+def charges(constituents: Mapping[str, Column]) -> Column:
+    """Return the electric charge of each constituent, in units of e.
+
+    Parameters
+    ----------
+    constituents : mapping
+        Constituent columns; ``charge`` is taken as it is, else ``pdgid`` is looked up.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_constituents,).
+
+    Raises
+    ------
+    DataError
+        If neither column is there, or a PDG id names no known particle.
+    """
+    if "charge" in constituents:
+        return constituents["charge"]
+    if "pdgid" not in constituents:
+        raise DataError(
+            "charged and neutral constituents cannot be told apart: the input has neither a "
+            "'charge' nor a 'pdgid' column for constituents; use channels of 'all' constituents"
+        )
+    from particle import pdgid
+
+    species, inverse = np.unique(constituents["pdgid"], return_inverse=True)
+    charge = np.empty(len(species), dtype=np.float32)
+    for i, number in enumerate(species.tolist()):
+        three_charge = pdgid.three_charge(number)
+        if three_charge is None:
+            raise DataError(
+                f"constituent column 'pdgid' holds {number}, which is no particle of the PDG "
+                "numbering scheme"
+            )
+        charge[i] = three_charge / 3
+    return charge[inverse]
+
+
+def select(constituents: Mapping[str, Column], selection: str | Sequence[int]) -> NDArray[np.bool_]:
+    """Tell which constituents belong to a selection.
+
+    Parameters
+    ----------
+    constituents : mapping
+        Constituent columns.
+    selection : str or sequence of int
+        One of `SELECTIONS`, or PDG ids (a sign counts: 11 is the electron alone).
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (n_constituents,).
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    DataError
+        If the columns that the selection needs are not there.
+    """
+    if selection == "all":
+        return np.ones(len(constituents["pt"]), dtype=np.bool_)
+    if selection == "charged":
+        return np.asarray(charges(constituents) != 0)
+    if selection == "neutral":
+        return np.asarray(charges(constituents) == 0)
+    if isinstance(selection, str):
+        if selection not in PDG_IDS:
+            raise ConfigError(
+                f"unknown selection {selection!r}: expected one of {', '.join(SELECTIONS)}, "
+                "or a list of PDG ids"
+            )
+        selection = PDG_IDS[selection]
+    if "pdgid" not in constituents:
+        raise DataError(
+            "particles cannot be selected by species: the input has no constituent column 'pdgid'"
+        )
+    return np.isin(constituents["pdgid"], selection)
