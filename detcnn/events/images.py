@@ -47,6 +47,14 @@ class SparseImages:
             shape=self.shape,
         )
 
+    def take(self, rows: NDArray[np.int64]) -> "SparseImages":
+        """Return the images `rows` (int64 indices), in that order."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        source = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return SparseImages(offsets, self.pixel[source], self.value[source], self.shape)
+
     @property
     def occupancy(self) -> float:
         """Share of all pixels that is filled, 0 to 1 (0 for no images)."""
@@ -75,6 +83,10 @@ class DenseImages:
         """Return images `start` to `stop` as a view."""
         return DenseImages(self.values[start:stop])
 
+    def take(self, rows: NDArray[np.int64]) -> "DenseImages":
+        """Return the images `rows` (int64 indices), in that order."""
+        return DenseImages(self.values[rows])
+
     @property
     def occupancy(self) -> float:
         """Share of all pixels that is not zero, 0 to 1 (0 for no images)."""
@@ -87,6 +99,30 @@ Images = SparseImages | DenseImages
 def pixel_dtype(shape: tuple[int, int, int]) -> type[np.uint16] | type[np.uint32]:
     """Return the smallest dtype that can name every pixel of an image of `shape`."""
     return np.uint16 if int(np.prod(shape)) <= 1 << 16 else np.uint32
+
+
+def as_sparse(images: Images) -> SparseImages:
+    """Return images as pixel lists; a pixel of value zero is left out."""
+    if isinstance(images, SparseImages):
+        return images
+    flat = images.values.reshape(images.n_images, -1)
+    row, pixel = np.nonzero(flat)
+    return SparseImages(
+        offsets=np.searchsorted(row, np.arange(images.n_images + 1)).astype(np.int64),
+        pixel=pixel.astype(pixel_dtype(images.shape)),
+        value=flat[row, pixel],
+        shape=images.shape,
+    )
+
+
+def as_dense(images: Images) -> DenseImages:
+    """Return images as one dense array."""
+    if isinstance(images, DenseImages):
+        return images
+    flat = np.zeros((images.n_images, int(np.prod(images.shape))), dtype=np.float32)
+    row = np.repeat(np.arange(images.n_images), np.diff(images.offsets))
+    flat[row, images.pixel] = images.value
+    return DenseImages(flat.reshape(-1, *images.shape))
 
 
 def concatenate(blocks: Sequence[SparseImages]) -> SparseImages:

@@ -1,0 +1,38 @@
+"""The ``evaluate`` section: what the scores are worth."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from detcnn.config.section import Section, Seed
+
+_Efficiency = Annotated[float, Field(gt=0, lt=1)]
+
+
+class BinsConfig(Section):
+    """Equal bins of an event column."""
+
+    column: str
+    bins: PositiveInt = 10
+    low: float | None = Field(default=None, description="The smallest value if left out.")
+    high: float | None = Field(default=None, description="The largest value if left out.")
+
+
+class EvaluateConfig(Section):
+    """From a model and a split to tables, figures and a report."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    signal: str | None = Field(
+        default=None, description="The class whose efficiency is quoted; the last one if left out."
+    )
+    working_points: tuple[_Efficiency, ...] = Field(
+        default=(0.3, 0.5, 0.7), description="Signal efficiencies to quote."
+    )
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.683, description="Confidence level of every interval."
+    )
+    replicas: PositiveInt = Field(default=1000, description="Bootstrap replicas.")
+    seed: Seed = 1
+    efficiency_bins: tuple[BinsConfig, ...] = Field(
+        default=(), description="Columns against which efficiency is drawn; pt if it is there."
+    )

@@ -1,0 +1,124 @@
+"""Reading an image store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from detcnn.errors import DataError
+from detcnn.events.images import DenseImages, Images, SparseImages
+from detcnn.storage.schema import SPLITS, Schema, schema_from_attributes
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSplit:
+    """One split of a store."""
+
+    group: zarr.Group
+    schema: Schema
+    n_events: int
+
+    def images(self, start: int = 0, stop: int | None = None) -> Images:
+        """Read images `start` to `stop` (all by default) into memory, as they are stored.
+
+        Raises
+        ------
+        DataError
+            If a chunk is damaged, or a pixel list is not one.
+        """
+        stop = self.n_events if stop is None else stop
+        if self.schema.encoding == "dense":
+            return DenseImages(self._read("images", start, stop))
+        offsets = self._read("images/offsets", start, stop + 1)
+        first, last = int(offsets[0]), int(offsets[-1])
+        images = SparseImages(
+            offsets=offsets - first,
+            pixel=self._read("images/pixel", first, last),
+            value=self._read("images/value", first, last),
+            shape=self.schema.shape,
+        )
+        n_pixels = int(np.prod(images.shape))
+        if np.any(np.diff(offsets) < 0) or np.any(images.pixel >= n_pixels):
+            raise DataError(
+                f"{self.group.store_path}: the pixel lists are damaged: make them again"
+            )
+        return images
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """Class index of each event."""
+        return self._read("label")
+
+    @property
+    def weight(self) -> NDArray[np.float32]:
+        """Event weight of the input."""
+        return self._read("weight")
+
+    @property
+    def training_weight(self) -> NDArray[np.float32]:
+        """Event weight with class balance and planing, mean 1 over the training split."""
+        return self._read("training_weight")
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the event columns."""
+        return tuple(sorted(self.group["columns"].array_keys()))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one event column.
+
+        Raises
+        ------
+        DataError
+            If there is none of that name.
+        """
+        if name not in self.column_names:
+            raise DataError(
+                f"{self.group.store_path}: no column {name!r}; "
+                f"there are: {', '.join(self.column_names)}"
+            )
+        return self._read(f"columns/{name}")
+
+    def _read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        try:
+            return np.asarray(self.group[name][start:stop])
+        except (ValueError, RuntimeError, KeyError) as error:
+            # What zarr's codecs raise for a failed checksum or a damaged frame.
+            raise DataError(
+                f"{self.group.store_path}/{name}: cannot be read, the store is damaged ({error}): "
+                "copy it again or make it again"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStore:
+    """An image store, opened for reading."""
+
+    path: Path
+    schema: Schema
+    splits: Mapping[str, ImageSplit]
+    statistics: Mapping[str, NDArray[np.float64]]
+
+
+def open_store(path: Path) -> ImageStore:
+    """Open the image store at `path`.
+
+    Raises
+    ------
+    DataError
+        If there is no image store.
+    """
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        schema = schema_from_attributes(dict(group.attrs))
+        splits = {
+            name: ImageSplit(group[name], schema, group[name]["label"].shape[0]) for name in SPLITS
+        }
+        statistics = {name: np.asarray(array[...]) for name, array in group["statistics"].arrays()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not an image store that detcnn can read: {error}") from error
+    return ImageStore(path, schema, splits, statistics)

@@ -1,0 +1,88 @@
+"""What an image store holds and how it is laid out.
+
+::
+
+    images.zarr/
+      zarr.json            attributes: encoding, axes with edges and units, channels, classes
+      statistics/          mean, std (channel, row, column); class_mean; of the training split
+      train/ validation/ test/
+        label              int64 (event): index into the classes
+        weight             float32 (event): event weight of the input
+        training_weight    float32 (event): weight with class balance and planing
+        columns/NAME       one value per event: event_id, pt, eta, mass ...
+        images             dense: float32 (event, channel, row, column)
+        images/            sparse: offsets int64 (event + 1), pixel uint16 or uint32, value float32
+
+A pixel number counts through (channel, row, column), the column running fastest; the pixels of
+event ``i`` are ``pixel[offsets[i]:offsets[i + 1]]``. Chunks are compressed with zstd and carry a
+CRC-32C.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from detcnn.events.grid import Axis, Grid
+
+SPLITS = ("train", "validation", "test")
+
+Encoding = Literal["sparse", "dense"]
+
+MOST_SPARSE = 0.25
+"""Occupancy above which dense chunks are written; a sparse pixel takes 6 to 8 bytes, not 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """What one channel means: its name, its unit, and a phrase that says what was added up."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What all images of a store have in common."""
+
+    encoding: Encoding
+    grid: Grid
+    channels: tuple[ChannelInfo, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, rows, columns) of one image."""
+        return len(self.channels), *self.grid.shape
+
+    @property
+    def dimension_names(self) -> tuple[str, str, str]:
+        """Names of the axes of one image."""
+        return "channel", self.grid.rows.name, self.grid.columns.name
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the schema as JSON-able values, for the store's attributes."""
+        return {
+            "encoding": self.encoding,
+            "image_shape": list(self.shape),
+            "axes": [
+                {**asdict(axis), "edges": axis.edges.tolist()}
+                for axis in (self.grid.rows, self.grid.columns)
+            ],
+            "channels": [asdict(channel) for channel in self.channels],
+            "classes": list(self.classes),
+        }
+
+
+def schema_from_attributes(attributes: Mapping[str, Any]) -> Schema:
+    """Return the schema that a store's attributes describe."""
+    rows, columns = (
+        Axis(**{key: value for key, value in axis.items() if key != "edges"})
+        for axis in attributes["axes"]
+    )
+    return Schema(
+        encoding=attributes["encoding"],
+        grid=Grid(rows, columns),
+        channels=tuple(ChannelInfo(**channel) for channel in attributes["channels"]),
+        classes=tuple(attributes["classes"]),
+    )
