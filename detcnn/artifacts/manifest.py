@@ -58,7 +58,7 @@ class Manifest:
     payload : tuple of PayloadFile
         Every file, sorted by path.
     environment : mapping
-        Time, host, versions, locations: told to people, and no part of the digest.
+        Time, host, versions, places of the inputs: told to people, and no part of the digest.
     """
 
     kind: str
@@ -81,8 +81,8 @@ class Manifest:
         return value_digest(content)
 
 
-def describe_environment(**locations: str) -> dict[str, Any]:
-    """Return time, host, versions and the given locations, for a manifest."""
+def describe_environment() -> dict[str, Any]:
+    """Return time, host, command and versions, for a manifest."""
     versions = {"detcnn": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -95,7 +95,6 @@ def describe_environment(**locations: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": versions,
-        "locations": locations,
     }
 
 

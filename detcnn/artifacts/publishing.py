@@ -60,11 +60,12 @@ class ArtifactBuilder:
         config: Mapping[str, Any],
         inputs: Iterable[Input],
         contents: Mapping[str, Any],
-        locations: Mapping[str, str],
+        circumstances: Mapping[str, Any],
     ) -> Artifact:
         """Write the manifest, flush everything, and move the artifact to its place.
 
-        An artifact that stood there is moved aside first and removed last.
+        An artifact that stood there is moved aside first and removed last. `circumstances`, such as
+        where inputs were and how long it took, are told to people and are no part of the digest.
 
         Returns
         -------
@@ -95,7 +96,7 @@ class ArtifactBuilder:
             inputs=tuple(inputs),
             contents=contents,
             payload=tuple(payload),
-            environment=describe_environment(**locations),
+            environment={**describe_environment(), **circumstances},
         )
         write_manifest(manifest, self.folder)
         _flush(self.folder / MANIFEST)

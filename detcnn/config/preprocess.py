@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from detcnn.config.presets import IMAGE_PRESETS
-from detcnn.config.section import Fraction, Location, Section
+from detcnn.config.section import Fraction, Incidental, Section
 
 
 class SourceConfig(Section):
     """One input file and, where detection would not find it, which dataset plays which part."""
 
-    path: Annotated[Path, Location()] = Field(description="Input file, relative to the study file.")
+    path: Annotated[Path, Incidental()] = Field(
+        description="Input file, relative to the study file."
+    )
     layout: Literal["jagged", "padded", "images"] | None = Field(
         default=None, description="How events are laid out; detected if left out."
     )

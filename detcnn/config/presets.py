@@ -26,6 +26,13 @@ IMAGE_PRESETS: dict[str, dict[str, Any]] = {
             {"step": "normalise", "by": "l1"},
         ],
     },
+    # All there is to see, unturned: what a first look at a file of jets wants.
+    "jet_pt": {
+        "longitudinal": "eta",
+        "grid": {"pixels": 33, "width": 0.8},
+        "channels": [{"name": "pt", "weight": "pt", "of": "all"}],
+        "align": [{"step": "centre", "on": "pt_centroid"}],
+    },
     # One grey channel, turned and mirrored so that two-prong jets look alike.
     "aligned_pt": {
         "longitudinal": "eta",

@@ -9,7 +9,7 @@ Seed = Annotated[NonNegativeInt, Field(description="Seed of this stage's random 
 
 __all__ = [
     "Fraction",
-    "Location",
+    "Incidental",
     "NonNegativeInt",
     "PositiveFloat",
     "PositiveInt",
@@ -18,11 +18,11 @@ __all__ = [
 ]
 
 
-class Location:
-    """Marks a field that says where something is, not what it is.
+class Incidental:
+    """Marks a field that cannot change a result: where a file is, how often to save.
 
-    Such a field is left out of `Section.identity`: the same events in another folder are the same
-    events, and their content is known by its digest.
+    Such a field is left out of `Section.identity`. The same events in another folder are the same
+    events; their content is known by its digest.
     """
 
 
@@ -36,7 +36,7 @@ class Section(BaseModel):
         return {
             name: _plain(getattr(self, name))
             for name, field in type(self).model_fields.items()
-            if not any(isinstance(entry, Location) for entry in field.metadata)
+            if not any(isinstance(entry, Incidental) for entry in field.metadata)
         }
 
 

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationError
 
 from detcnn.config.section import Section, Seed
+from detcnn.errors import ConfigError
 
 
 class SimulateConfig(Section):
@@ -18,3 +19,21 @@ class SimulateConfig(Section):
         le=1 << 24,
         description="Jets made with one seed; a broken run loses the pieces it was at.",
     )
+
+
+def build_simulation(*, study: str, jets_per_class: int, seed: int) -> SimulateConfig:
+    """Return the section for values from a command line.
+
+    Raises
+    ------
+    ConfigError
+        If the study is unknown or a number is out of range.
+    """
+    try:
+        return SimulateConfig.model_validate(
+            {"study": study, "jets_per_class": jets_per_class, "seed": seed}
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, fault["loc"]))
+        raise ConfigError(f"simulate {key} {fault['input']!r}: {fault['msg']}") from None

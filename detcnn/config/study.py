@@ -7,7 +7,7 @@ from pydantic import Field
 
 from detcnn.config.evaluate import EvaluateConfig
 from detcnn.config.preprocess import PreprocessConfig
-from detcnn.config.section import Location, Section
+from detcnn.config.section import Incidental, Section
 from detcnn.config.train import TrainConfig
 
 
@@ -16,7 +16,7 @@ class Study(Section):
 
     name: str = Field(min_length=1, description="What the study is called in its report.")
     description: str = Field(default="", description="A sentence or two for the report.")
-    output: Annotated[Path, Location()] = Field(
+    output: Annotated[Path, Incidental()] = Field(
         default=Path("work"), description="Folder of the artifacts: images, model, scores, metrics."
     )
     preprocess: PreprocessConfig

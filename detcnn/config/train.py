@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from detcnn.config.section import Fraction, Section, Seed
+from detcnn.config.section import Fraction, Incidental, Section, Seed
 
 
 class NetworkConfig(Section):
@@ -16,37 +16,81 @@ class NetworkConfig(Section):
     )
 
 
-class OptimiserConfig(Section):
-    """How weights follow the gradient."""
+class AdamConfig(Section):
+    """Adam; weight decay enters the gradient."""
 
-    name: Literal["adam", "adamw", "sgd"] = "adam"
+    name: Literal["adam"]
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
-    momentum: Fraction = Field(default=0.9, description="For sgd.")
-    nesterov: bool = Field(default=False, description="For sgd.")
 
 
-class ScheduleConfig(Section):
-    """How the learning rate changes."""
+class AdamWConfig(Section):
+    """Adam with weight decay decoupled from the gradient."""
 
-    name: Literal["constant", "cosine", "step", "plateau"] = "constant"
-    warmup_epochs: NonNegativeFloat = Field(
-        default=0.0, description="Linear rise from zero over the first epochs."
-    )
-    step_epochs: PositiveInt = Field(default=10, description="For step: epochs between drops.")
-    factor: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.1, description="For step and plateau: what the rate is multiplied by."
-    )
-    patience: NonNegativeInt = Field(
-        default=3, description="For plateau: epochs without improvement before a drop."
-    )
+    name: Literal["adamw"]
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.01
+
+
+class SgdConfig(Section):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"]
+    learning_rate: PositiveFloat = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: NonNegativeFloat = 0.0
+
+
+OptimiserConfig = Annotated[AdamConfig | AdamWConfig | SgdConfig, Field(discriminator="name")]
+
+_Reduction = Annotated[
+    float, Field(gt=0, lt=1, description="What the learning rate is multiplied by.")
+]
+
+
+class ConstantConfig(Section):
+    """The same learning rate throughout."""
+
+    name: Literal["constant"]
+
+
+class CosineConfig(Section):
+    """Half a cosine from the learning rate down to a share of it."""
+
+    name: Literal["cosine"]
+    final: Fraction = 0.0
+
+
+class StepsConfig(Section):
+    """A drop every so many epochs."""
+
+    name: Literal["step"]
+    every: PositiveInt = 10
+    reduction: _Reduction = 0.1
+
+
+class PlateauConfig(Section):
+    """A drop whenever so many epochs bring no improvement."""
+
+    name: Literal["plateau"]
+    patience: PositiveInt = 3
+    reduction: _Reduction = 0.1
+    min_improvement: NonNegativeFloat = 0.0
+
+
+ScheduleConfig = Annotated[
+    ConstantConfig | CosineConfig | StepsConfig | PlateauConfig, Field(discriminator="name")
+]
 
 
 class EarlyStoppingConfig(Section):
     """When to stop before the last epoch."""
 
-    patience: PositiveInt = Field(default=5, description="Epochs without improvement.")
-    min_delta: NonNegativeFloat = Field(default=0.0, description="What counts as improvement.")
+    patience: PositiveInt = Field(default=5, description="Epochs in a row without improvement.")
+    min_improvement: NonNegativeFloat = Field(
+        default=0.0, description="What an improvement must beat the best value by."
+    )
 
 
 class ShiftConfig(Section):
@@ -56,7 +100,7 @@ class ShiftConfig(Section):
     max_pixels: PositiveInt = 1
 
 
-class MirrorConfig(Section):
+class FlipImageConfig(Section):
     """Mirror each image, or not, along its rows and along its columns."""
 
     policy: Literal["flip"]
@@ -65,7 +109,7 @@ class MirrorConfig(Section):
     probability: Fraction = 0.5
 
 
-class TurnConfig(Section):
+class RotateImageConfig(Section):
     """Turn each image by a random angle."""
 
     policy: Literal["rotate"]
@@ -76,30 +120,31 @@ class NoiseConfig(Section):
     """Add normal noise."""
 
     policy: Literal["noise"]
-    sigma: PositiveFloat
+    sigma: NonNegativeFloat = 0.05
+    relative: bool = Field(default=True, description="sigma is a share of each pixel's value.")
     filled_only: bool = Field(default=True, description="Leave empty pixels empty.")
 
 
 class DropPixelsConfig(Section):
-    """Empty each filled pixel with some probability, as if its constituent had been lost."""
+    """Empty filled pixels at random, as if their constituents had been lost."""
 
-    policy: Literal["drop"]
-    probability: Fraction
+    policy: Literal["drop_pixels"]
+    probability: Fraction = 0.05
 
 
 AugmentationConfig = Annotated[
-    ShiftConfig | MirrorConfig | TurnConfig | NoiseConfig | DropPixelsConfig,
+    ShiftConfig | FlipImageConfig | RotateImageConfig | NoiseConfig | DropPixelsConfig,
     Field(discriminator="policy"),
 ]
 
 
 class StandardiseConfig(Section):
-    """Subtract the training mean of each pixel and divide by its spread."""
+    """Subtract the training mean and divide by the training spread, as the model's first layer."""
 
-    centre: bool = True
-    scale: bool = True
-    floor: PositiveFloat = Field(
-        default=1e-5, description="Added to the spread, so that pixels that never vary stay finite."
+    per: Literal["pixel", "channel"] = "pixel"
+    regulariser: PositiveFloat = Field(
+        default=1e-5,
+        description="Added to the spread: a pixel that was never filled in training has none.",
     )
 
 
@@ -113,21 +158,27 @@ class TrainConfig(Section):
     )
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
-    optimiser: OptimiserConfig = OptimiserConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
+    optimiser: OptimiserConfig = AdamConfig(name="adam")
+    schedule: ScheduleConfig = ConstantConfig(name="constant")
+    warmup_steps: NonNegativeInt = Field(
+        default=0, description="Steps over which the learning rate rises from zero."
+    )
+    monitor: str = Field(
+        default="loss",
+        description="What is watched of the validation split: loss, accuracy, or auc.",
+    )
     early_stopping: EarlyStoppingConfig | None = EarlyStoppingConfig()
     augment: tuple[AugmentationConfig, ...] = ()
-    use_weights: bool = Field(
-        default=True, description="Train with event, class and planing weights."
+    weights: Literal["training", "event", "none"] = Field(
+        default="training",
+        description="training: event weights with class balance and planing; event: those of the "
+        "input; none: every event counts the same.",
     )
     gradient_clip: PositiveFloat | None = Field(
         default=None, description="Largest norm of the gradient."
     )
     precision: Literal["float32", "bf16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt | None = Field(
-        default=None, description="CPU threads; the cores this process may use if left out."
-    )
-    checkpoint_minutes: PositiveFloat = Field(
+    checkpoint_minutes: Annotated[PositiveFloat, Incidental()] = Field(
         default=10.0, description="Longest time between checkpoints inside an epoch."
     )

@@ -168,7 +168,7 @@ def run(
             config=config.identity(),
             inputs=inputs,
             contents=contents,
-            locations={entry.role: str(path) for entry, path in zip(inputs, paths, strict=True)},
+            circumstances={"inputs": [str(path) for path in paths], "workers": workers},
         )
     return PreprocessResult(artifact, n_resumed, plan.n_partitions)
 

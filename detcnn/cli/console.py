@@ -1,0 +1,202 @@
+"""What a user sees: progress on stderr, the summary on stdout, errors as one line."""
+
+import errno
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from detcnn.errors import INTERRUPTED, DetcnnError, StorageError
+from detcnn.progress import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_SECONDS_BETWEEN_LINES = 20.0
+_WIDTH_OF_FILES = 200
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EFBIG)
+
+
+class _BarTask:
+    """A task drawn as a bar."""
+
+    def __init__(self, bars: Progress, task: TaskID) -> None:
+        self._bars = bars
+        self._task = task
+
+    def advance(self, amount: float = 1.0, *, note: str | None = None) -> None:
+        if note is not None:
+            self._bars.update(self._task, note=note)
+        self._bars.advance(self._task, amount)
+
+    def finish(self) -> None:
+        task = next(task for task in self._bars.tasks if task.id == self._task)
+        self._bars.update(self._task, completed=task.total or task.completed)
+
+
+class _LineTask:
+    """A task told in plain lines, few enough for a batch log."""
+
+    def __init__(self, name: str, total: float | None, unit: str) -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self._done, self._note = 0.0, ""
+        self._start = self._last = time.monotonic()
+        self._is_finished = False
+
+    def advance(self, amount: float = 1.0, *, note: str | None = None) -> None:
+        self._done += amount
+        if note is not None:
+            self._note = note
+        if note is not None or time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
+            self._say()
+
+    def finish(self) -> None:
+        if not self._is_finished:
+            self._is_finished = True
+            self._note = ""
+            self._say()
+
+    def _say(self) -> None:
+        self._last = time.monotonic()
+        share = f" of {self._total:,.0f}" if self._total else ""
+        note = f"  {self._note}" if self._note else ""
+        seconds = self._last - self._start
+        print(
+            f"{self._name}: {self._done:,.0f}{share} {self._unit} in {seconds:.0f} s{note}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+class ConsoleProgress:
+    """Draws progress as bars on a terminal, as plain lines elsewhere."""
+
+    def __init__(self, bars: Progress | None, console: Console, *, is_quiet: bool) -> None:
+        self._bars = bars
+        self._console = console
+        self._is_quiet = is_quiet
+
+    def task(self, name: str, *, total: float | None = None, unit: str = "") -> Task:
+        """Open a task."""
+        if self._bars is None:
+            from detcnn.progress import SILENT
+
+            return SILENT.task(name) if self._is_quiet else _LineTask(name, total, unit)
+        return _BarTask(self._bars, self._bars.add_task(name, total=total, note=""))
+
+    def info(self, message: str) -> None:
+        """Say something on stderr."""
+        if not self._is_quiet:
+            self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Say something on stderr even when quiet."""
+        self._console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
+    """Show what a stage reports while the block runs."""
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield ConsoleProgress(None, console, is_quiet=quiet)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield ConsoleProgress(bars, console, is_quiet=False)
+
+
+def print_summary(
+    summary: Mapping[str, Any], *, as_json: bool, quiet: bool, title: str | None = None
+) -> None:
+    """Print a command's result on stdout: a two-column table, or JSON for scripts."""
+    if as_json:
+        print(json.dumps(summary, indent=2, default=str))
+    elif not quiet:
+        print_table([(name, _text(value)) for name, value in summary.items()], title=title)
+
+
+def print_table(
+    rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), title: str | None = None
+) -> None:
+    """Print a table on stdout."""
+    table = Table(
+        title=title, title_justify="left", show_header=bool(header), box=None, pad_edge=False
+    )
+    for i, name in enumerate(header or [""] * max((len(row) for row in rows), default=0)):
+        table.add_column(name, justify="left" if i == 0 else "default", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # A file or a pipe has no width; folding there would only cut paths and digests.
+        console.width = _WIDTH_OF_FILES
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        texts = [_text(entry) for entry in value]
+        return ("\n" if any(" " in text for text in texts) else ", ").join(texts)
+    return str(value)
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn what goes wrong inside a command into one line on stderr and an exit code.
+
+    The codes are those of `detcnn.errors`. With ``--debug`` the traceback is shown as well.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DetcnnError as error:
+            failure, code = str(error), error.exit_code
+        except KeyboardInterrupt as error:
+            failure, code = str(error) or "interrupted", INTERRUPTED
+        except BrokenPipeError:
+            # The reader of our output has gone (| head): that is no failure of ours.
+            raise typer.Exit(0) from None
+        except OSError as error:
+            if error.errno not in _DISK_ERRORS:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            failure, code = f"{where}{error.strerror}", StorageError.exit_code
+        if kwargs.get("debug"):
+            Console(stderr=True).print_exception()
+        print(f"detcnn: {' '.join(failure.split())}", file=sys.stderr)
+        raise typer.Exit(code)
+
+    return wrapped

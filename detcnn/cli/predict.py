@@ -1,0 +1,82 @@
+"""``detcnn predict``: a model and images to scores."""
+
+from typing import Annotated
+
+import typer
+
+from detcnn.cli.console import command, print_summary, show_progress
+from detcnn.cli.options import (
+    AsJson,
+    Debug,
+    Images,
+    Model,
+    Output,
+    Overrides,
+    Overwrite,
+    Quiet,
+    StudyFile,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="predict")(command(_predict))
+
+
+def _predict(
+    study: StudyFile,
+    model: Model = None,
+    images: Images = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train, validation or test; by default that of evaluate.split.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Output = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write the scores of every image of a split to a parquet table.
+
+    Examples:
+
+        detcnn predict pipelines/quark_gluon/study.yaml
+
+        detcnn predict study.yaml --model other/model --split validation --output work/scores-2
+    """
+    from detcnn.training.threads import prepare_threads
+
+    # Before torch is imported, which happens inside the stage.
+    prepare_threads()
+
+    from detcnn.cli.studies import open_study
+    from detcnn.errors import ConfigError
+    from detcnn.stages.predict import run
+    from detcnn.storage.schema import SPLITS
+
+    opened = open_study(study, overrides)
+    chosen = split or opened.study.evaluate.split
+    if chosen not in SPLITS:
+        raise ConfigError(f"--split {chosen}: expected one of {', '.join(SPLITS)}")
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            model=model or opened.output / "model",
+            images=images or opened.output / "images",
+            split=chosen,
+            output=output or opened.output / "scores",
+            overwrite=overwrite,
+            progress=progress,
+        )
+    contents = result.artifact.manifest.contents
+    summary = {
+        "scores": str(result.artifact.path),
+        "split": contents["split"],
+        "events": contents["n_events"],
+        "digest": result.artifact.manifest.digest,
+    }
+    print_summary(summary, as_json=as_json, quiet=quiet)

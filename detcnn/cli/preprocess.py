@@ -1,0 +1,88 @@
+"""``detcnn preprocess``: input files to images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detcnn.cli.console import command, print_summary, show_progress
+from detcnn.cli.options import (
+    AsJson,
+    Debug,
+    Output,
+    Overrides,
+    Overwrite,
+    Quiet,
+    StudyFile,
+    Verbose,
+    Workers,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="preprocess")(command(_preprocess))
+
+
+def _preprocess(
+    study: StudyFile,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            help="Input file in place of the study's; once for each source.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Output = None,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Turn input files into a store of images: align, project, split, weigh.
+
+    A run that was stopped goes on where it was when it is started again.
+
+    Examples:
+
+        detcnn preprocess pipelines/quark_gluon/study.yaml
+
+        detcnn preprocess study.yaml --input jets.h5 --output work/images --workers 8
+
+        detcnn preprocess study.yaml --set preprocess.image.grid.pixels=65 --overwrite
+    """
+    from detcnn.cli.studies import available_cores, open_study
+    from detcnn.stages.preprocess import run
+
+    opened = open_study(study, overrides, inputs)
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            opened.study.preprocess,
+            base=opened.folder,
+            output=output or opened.output / "images",
+            workers=workers or available_cores(),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    contents = result.artifact.manifest.contents
+    summary = {
+        "images": str(result.artifact.path),
+        "events": contents["n_events"],
+        "image": "x".join(map(str, contents["image_shape"])),
+        "channels": [channel["name"] for channel in contents["channels"]],
+        "encoding": f"{contents['encoding']} ({contents['occupancy']:.1%} of pixels filled)",
+        "dropped": contents["n_dropped"],
+        "digest": result.artifact.manifest.digest,
+    }
+    if verbose:
+        summary |= {
+            "partitions": f"{result.n_partitions}, {result.n_resumed} from an earlier run",
+            "pT outside of the images": f"{contents['pt_fraction_outside']:.2%}",
+            "class weights": contents["class_weights"],
+        }
+    print_summary(summary, as_json=as_json, quiet=quiet)

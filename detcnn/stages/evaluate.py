@@ -1,0 +1,290 @@
+"""Stage ``evaluate``: scores to tables, figures and a report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.artifacts.digests import value_digest
+from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
+from detcnn.artifacts.opening import Artifact, open_artifact
+from detcnn.artifacts.publishing import build_artifact
+from detcnn.config.evaluate import BinsConfig, EvaluateConfig
+from detcnn.errors import ConfigError
+from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
+from detcnn.evaluation.export import plain, table_rows
+from detcnn.plotting.classification import classification_sections
+from detcnn.plotting.images import difference_figure, images_figure
+from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
+from detcnn.plotting.style import write_figure
+from detcnn.plotting.training import history_figure
+from detcnn.progress import SILENT, Progress
+from detcnn.stages.predict import TABLE
+from detcnn.stages.preprocess import STORE
+from detcnn.storage.reader import open_store
+from detcnn.storage.tables import read_csv, read_parquet, write_csv
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """What evaluation made: the artifact, and the results in it."""
+
+    artifact: Artifact
+    evaluation: ClassificationEvaluation
+
+    @property
+    def report(self) -> Path:
+        """The report's place."""
+        return self.artifact.path / REPORT
+
+
+def run(
+    config: EvaluateConfig,
+    *,
+    scores: Path,
+    model: Path,
+    images: Path,
+    output: Path,
+    title: str,
+    description: str = "",
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> EvaluateResult:
+    """Say what a set of scores is worth.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        What to quote.
+    scores, model, images : Path
+        The artifacts; the scores count, model and images tell the report how they came about.
+    output : Path
+        Where the metrics go.
+    title, description : str
+        The study's name and what it is about, for the report.
+    overwrite : bool
+        Replace existing metrics.
+    progress : Progress
+        Hears how far it is.
+
+    Returns
+    -------
+    EvaluateResult
+
+    Raises
+    ------
+    ConfigError
+        If the configuration asks for a class or column that is not there.
+    DataError
+        If an artifact is not there or damaged, or its scores cannot be evaluated.
+    OutputExistsError
+        If the output exists.
+    """
+    artifacts = {
+        "scores": open_artifact(scores, expected=SCORES),
+        "model": open_artifact(model, expected=MODEL),
+        "images": open_artifact(images, expected=IMAGES),
+    }
+    inputs = [artifact.as_input(role) for role, artifact in artifacts.items()]
+    identity = value_digest(
+        {
+            "format": METRICS.version,
+            "config": config.identity(),
+            "inputs": [entry.digest for entry in inputs],
+        }
+    )
+    with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
+        bar = progress.task("evaluating", total=2, unit="parts")
+        evaluation = _evaluate(config, artifacts["scores"])
+        bar.advance()
+        (builder.folder / "metrics.json").write_text(
+            json.dumps(plain(evaluation), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        write_csv(builder.folder / "metrics.csv", table_rows(evaluation))
+        sections = (
+            *classification_sections(evaluation),
+            _images_section(artifacts["images"]),
+            _training_section(artifacts["model"]),
+            _provenance_section(config, artifacts),
+        )
+        figures = builder.folder / "figures"
+        figures.mkdir(exist_ok=True)
+        for section in sections:
+            for picture in section.pictures:
+                write_figure(picture.figure, figures, picture.name)
+        report = Report(title=title, lead=description, sections=sections)
+        write_report(report, builder.folder / REPORT)
+        bar.advance()
+        bar.finish()
+        artifact = builder.publish(
+            stage="evaluate",
+            config=config.identity(),
+            inputs=inputs,
+            contents={"identity": identity, "headline": plain(evaluation.headline.auc)},
+            circumstances={role: str(entry.path) for role, entry in artifacts.items()},
+        )
+    return EvaluateResult(artifact, evaluation)
+
+
+def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvaluation:
+    contents = artifact.manifest.contents
+    classes: list[str] = contents["classes"]
+    table = read_parquet(artifact.path / TABLE)
+    columns = {name: table[f"column_{name}"] for name in contents["columns"]}
+    wanted = config.efficiency_bins
+    if not wanted and "pt" in columns:
+        wanted = (BinsConfig(column="pt"),)
+    for bins in wanted:
+        if bins.column not in columns:
+            raise ConfigError(
+                f"evaluate.efficiency_bins: no column {bins.column!r} in the scores; "
+                f"there are: {', '.join(columns)}"
+            )
+    return evaluate_classification(
+        np.column_stack([table[f"score_{i}"] for i in range(len(classes))]).astype(np.float64),
+        table["label"],
+        classes=classes,
+        signal=(config.signal,) if config.signal else classes[-1:],
+        weights=table["weight"],
+        columns={bins.column: columns[bins.column] for bins in wanted},
+        edges={bins.column: _edges(bins, columns[bins.column]) for bins in wanted},
+        targets=config.working_points,
+        level=config.level,
+        n_replicas=config.replicas,
+        seed=config.seed,
+    )
+
+
+def _edges(bins: BinsConfig, values: NDArray[Any]) -> list[float]:
+    low = float(values.min()) if bins.low is None else bins.low
+    # The last bin is half-open, so the largest value needs an edge above it.
+    high = float(np.nextafter(values.max(), np.inf)) if bins.high is None else bins.high
+    if not low < high:
+        raise ConfigError(
+            f"evaluate.efficiency_bins: {bins.column} from {low:g} to {high:g}, expected low < high"
+        )
+    edges: list[float] = np.linspace(low, high, bins.bins + 1).tolist()
+    return edges
+
+
+def _images_section(images: Artifact) -> Section:
+    store = open_store(images.path / STORE)
+    schema, means = store.schema, store.statistics["class_mean"]
+    channels = [channel.name for channel in schema.channels]
+    units = [channel.unit for channel in schema.channels]
+    contents = images.manifest.contents
+    pictures = [
+        Picture(
+            "class-means",
+            images_figure(
+                dict(zip(schema.classes, means, strict=True)),
+                grid=schema.grid,
+                channels=channels,
+                units=units,
+            ),
+            "Average images",
+            "Mean of the training images of each class, one column a channel. The colour scale is "
+            "logarithmic; empty pixels are blank.",
+        )
+    ]
+    if len(schema.classes) == 2:
+        pictures.append(
+            Picture(
+                "class-difference",
+                difference_figure(
+                    means[1],
+                    means[0],
+                    names=(schema.classes[1], schema.classes[0]),
+                    grid=schema.grid,
+                    channels=channels,
+                    units=units,
+                ),
+                "Difference of the average images",
+                "Where one class has more than the other, on average.",
+            )
+        )
+    return Section(
+        title="Images",
+        lead=(
+            f"{' × '.join(map(str, contents['image_shape']))} pixels, "
+            f"{contents['occupancy']:.1%} of them filled."
+        ),
+        tables=(
+            Table(
+                header=("Channel", "Unit", "Meaning"),
+                rows=tuple((c.name, c.unit, c.meaning) for c in schema.channels),
+                caption="What the channels hold.",
+            ),
+            Table(
+                header=("Split", *schema.classes),
+                rows=tuple(
+                    (split, *(f"{counts[name]:,}" for name in schema.classes))
+                    for split, counts in contents["n_events"].items()
+                ),
+                caption=(
+                    "Events. A hash of the event id decides the split; statistics and weights "
+                    "come from the training split alone."
+                ),
+            ),
+        ),
+        pictures=tuple(pictures),
+    )
+
+
+def _training_section(model: Artifact) -> Section:
+    contents = model.manifest.contents
+    records = [
+        {name: float(value) for name, value in row.items()}
+        for row in read_csv(model.path / "history.csv")
+    ]
+    return Section(
+        title="Training",
+        lead=(
+            f"Network {contents['network']} with {contents['n_parameters']:,} parameters; "
+            f"{contents['n_epochs']} epochs, the weights of epoch {contents['best_epoch']} kept."
+        ),
+        pictures=(
+            Picture(
+                "history",
+                history_figure(records, best_epoch=contents["best_epoch"]),
+                "History",
+                "Loss and metrics of each epoch. The training loss is taken while the weights "
+                "move and with augmentation and dropout on, so it may lie above that of the "
+                "validation split.",
+            ),
+        ),
+    )
+
+
+def _provenance_section(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> Section:
+    manifests = {role: artifact.manifest for role, artifact in artifacts.items()}
+    sources = manifests["images"].inputs
+    configs = {
+        "preprocess": manifests["images"].config,
+        "train": manifests["model"].config,
+        "evaluate": config.identity(),
+    }
+    return Section(
+        title="Provenance",
+        lead="The same inputs and configuration give the same digests.",
+        tables=(
+            Table(
+                header=("What", "Name", "SHA-256"),
+                rows=(
+                    *((entry.role, entry.name, entry.digest) for entry in sources),
+                    *((role, a.path.name, a.manifest.digest) for role, a in artifacts.items()),
+                ),
+            ),
+        ),
+        details=(
+            *(Details(f"Configuration: {k}", json.dumps(v, indent=2)) for k, v in configs.items()),
+            Details(
+                "Software", json.dumps(dict(manifests["model"].environment["versions"]), indent=2)
+            ),
+        ),
+    )

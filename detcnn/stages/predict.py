@@ -1,0 +1,138 @@
+"""Stage ``predict``: a model and images to scores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detcnn.artifacts.digests import value_digest
+from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
+from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
+from detcnn.artifacts.publishing import build_artifact
+from detcnn.errors import DataError
+from detcnn.progress import SILENT, Progress
+from detcnn.stages.preprocess import STORE
+from detcnn.storage.reader import open_store
+from detcnn.storage.tables import write_parquet
+
+TABLE = "scores.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResult:
+    """What prediction made.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        The scores.
+    was_there : bool
+        Whether they had been made by an earlier run from the same model and images.
+    """
+
+    artifact: Artifact
+    was_there: bool = False
+
+
+def run(
+    *,
+    model: Path,
+    images: Path,
+    split: str,
+    output: Path,
+    reuse: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> PredictResult:
+    """Write the scores of every image of a split, with what is known of its event.
+
+    Parameters
+    ----------
+    model, images : Path
+        The artifacts.
+    split : str
+        ``"train"``, ``"validation"`` or ``"test"``.
+    output : Path
+        Where the scores go.
+    reuse : bool
+        Leave scores as they are that were made from the same model and images, and replace others.
+    overwrite : bool
+        Replace existing scores.
+    progress : Progress
+        Hears how far it is.
+
+    Returns
+    -------
+    PredictResult
+
+    Raises
+    ------
+    DataError
+        If an artifact is not there or damaged, the split is empty, or the images are not such as
+        the model was trained on.
+    OutputExistsError
+        If the output exists.
+    """
+    model_artifact = open_artifact(model, expected=MODEL)
+    images_artifact = open_artifact(images, expected=IMAGES)
+    for name in ("classes", "image_shape"):
+        trained, given = (
+            artifact.manifest.contents[name] for artifact in (model_artifact, images_artifact)
+        )
+        if trained != given:
+            raise DataError(
+                f"{images}: {name.replace('_', ' ')} {given}, but the model {model} was trained "
+                f"with {trained}: use the images that the model was made for"
+            )
+    inputs = [model_artifact.as_input("model"), images_artifact.as_input("images")]
+    identity = value_digest(
+        {"format": SCORES.version, "inputs": [i.digest for i in inputs], "split": split}
+    )
+    if reuse and is_artifact(output):
+        there = open_artifact(output, expected=SCORES)
+        if there.manifest.contents["identity"] == identity:
+            return PredictResult(there, was_there=True)
+    with build_artifact(
+        output, kind=SCORES, identity=identity, overwrite=overwrite or reuse
+    ) as builder:
+        # Torch takes seconds to import; evaluating scores that are there does without.
+        from detcnn.training.export import read_model
+        from detcnn.training.prediction import iter_outputs
+        from detcnn.training.tasks import Classification
+
+        trained_model = read_model(model)
+        store = open_store(images / STORE)
+        chosen = store.splits[split]
+        if chosen.n_events == 0:
+            raise DataError(f"{images}: the {split} split is empty")
+        task = Classification(len(store.schema.classes))
+        bar = progress.task("scoring", total=chosen.n_events, unit="images")
+        scores = []
+        for rows, outputs in iter_outputs(trained_model.model, chosen.images(), batch_size=512):
+            scores.append(task.scores(outputs).cpu().numpy())
+            bar.advance(rows.stop - rows.start)
+        bar.finish()
+        columns = {
+            "label": chosen.label,
+            "weight": chosen.weight,
+            **{
+                f"score_{i}": values
+                for i, values in enumerate(np.ascontiguousarray(np.concatenate(scores).T))
+            },
+            **{f"column_{name}": chosen.column(name) for name in chosen.column_names},
+        }
+        write_parquet(builder.folder / TABLE, columns)
+        artifact = builder.publish(
+            stage="predict",
+            config={"split": split},
+            inputs=inputs,
+            contents={
+                "identity": identity,
+                "split": split,
+                "classes": list(store.schema.classes),
+                "n_events": chosen.n_events,
+                "columns": list(chosen.column_names),
+            },
+            circumstances={"model": str(model), "images": str(images)},
+        )
+    return PredictResult(artifact)
