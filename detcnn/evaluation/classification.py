@@ -1,0 +1,313 @@
+"""All that is said about the scores of a classification, in one value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from detcnn.errors import ConfigError
+from detcnn.evaluation.calibration import Calibration, calibration
+from detcnn.evaluation.confusion import Confusion, confusion
+from detcnn.evaluation.discriminant import discriminant
+from detcnn.evaluation.distributions import ScoreDistributions, score_distributions
+from detcnn.evaluation.efficiency import BinnedEfficiency, efficiency_in_bins, quantile_edges
+from detcnn.evaluation.inputs import ScoredEvents, event_column, scored_events
+from detcnn.evaluation.intervals import LEVEL, effective_count
+from detcnn.evaluation.roc import AucEstimate, Roc, bootstrap_auc, roc_curve, thin
+from detcnn.evaluation.working_points import WorkingPoint, working_points
+
+TARGETS = (0.3, 0.5, 0.7)
+"""Signal efficiencies of the default working points."""
+
+_MOST_NAMED = 3
+_CURVE_TARGETS = tuple(np.linspace(0.02, 1, 50).round(2).tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """How many events of a class there are: counted, weighted, and effective, (Σw)² / Σw²."""
+
+    name: str
+    n_events: int
+    sum_of_weights: float
+    n_effective: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discrimination:
+    """How well some classes are told from others, by `discriminant.discriminant`.
+
+    Parameters
+    ----------
+    signal, background : tuple of str
+        Names of the classes on either side; events of other classes play no part.
+    auc : AucEstimate
+        Area under the exact curve.
+    working_points : tuple of WorkingPoint
+        At the targets asked for, from the exact curve.
+    roc : Roc
+        The curve, thinned to points enough to draw it.
+    curve : tuple of WorkingPoint
+        Working points at every 2 % of signal efficiency: the curve with its intervals.
+    """
+
+    signal: tuple[str, ...]
+    background: tuple[str, ...]
+    auc: AucEstimate
+    working_points: tuple[WorkingPoint, ...]
+    roc: Roc
+    curve: tuple[WorkingPoint, ...]
+
+    @property
+    def title(self) -> str:
+        """What is told from what, in words short enough for a legend."""
+        background = (
+            f"{len(self.background)} others"
+            if len(self.background) > _MOST_NAMED
+            else " + ".join(self.background)
+        )
+        return f"{' + '.join(self.signal)} against {background}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EfficiencyCurve:
+    """Efficiencies of one working point against a column, of signal and of background events."""
+
+    target: float
+    signal: BinnedEfficiency
+    background: BinnedEfficiency
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassificationEvaluation:
+    """What a set of scores is worth.
+
+    Parameters
+    ----------
+    level : float
+        Level of all central intervals. A limit names its own.
+    counts : tuple of ClassCount
+        One for each class.
+    headline : Discrimination
+        Signal classes against all others.
+    one_versus_rest, one_versus_one : tuple of Discrimination
+        Each class against all others and each pair of classes; empty for two classes. In a pair
+        with one signal class that one is the signal, else the class named first.
+    distributions : ScoreDistributions
+        Of the discriminant of `headline`.
+    efficiencies : tuple of EfficiencyCurve
+        For each column and each working point of `headline`.
+    confusion : Confusion
+        By highest score.
+    calibrations : tuple of Calibration
+        For each class; for two classes only for the signal, of which the other is the mirror image.
+    """
+
+    level: float
+    counts: tuple[ClassCount, ...]
+    headline: Discrimination
+    one_versus_rest: tuple[Discrimination, ...]
+    one_versus_one: tuple[Discrimination, ...]
+    distributions: ScoreDistributions
+    efficiencies: tuple[EfficiencyCurve, ...]
+    confusion: Confusion
+    calibrations: tuple[Calibration, ...]
+
+    @property
+    def discriminations(self) -> tuple[Discrimination, ...]:
+        """All of them, the headline first."""
+        return (self.headline, *self.one_versus_rest, *self.one_versus_one)
+
+
+def evaluate_classification(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    *,
+    classes: Sequence[str],
+    signal: Sequence[str],
+    weights: ArrayLike | None = None,
+    columns: Mapping[str, ArrayLike] | None = None,
+    edges: Mapping[str, Sequence[float]] | None = None,
+    targets: Sequence[float] = TARGETS,
+    level: float = LEVEL,
+    n_replicas: int = 1000,
+    seed: int = 0,
+) -> ClassificationEvaluation:
+    """Evaluate the scores of a classification into two or more classes.
+
+    Parameters
+    ----------
+    scores : array_like
+        Shape (n_events, n_classes): probabilities, each row with the sum 1.
+    labels : array_like
+        Integers, shape (n_events,): the true classes.
+    classes : sequence of str
+        Names of the classes.
+    signal : sequence of str
+        Those that are searched for; the others are background.
+    weights : array_like, optional
+        Shape (n_events,), one each by default; may be negative.
+    columns : mapping, optional
+        Name to array of shape (n_events,): efficiencies are given against each.
+    edges : mapping, optional
+        Bin edges by column; a column that is not named gets eight bins of equal numbers of events.
+    targets : sequence of float
+        Signal efficiencies of the working points.
+    level : float
+        Level of all central intervals.
+    n_replicas : int
+        Bootstrap replicas of each area under a curve.
+    seed : int
+        Seed of the study.
+
+    Raises
+    ------
+    ConfigError
+        If a signal name is unknown, no background is left, edges name no column or do not rise, or
+        a target or level is out of range.
+    DataError
+        If the arrays are not what `inputs.scored_events` and `inputs.event_column` expect.
+    """
+    events = scored_events(scores, labels, classes=classes, weights=weights)
+    column_values = {
+        name: event_column(f"column {name!r}", values, len(events.labels))
+        for name, values in (columns or {}).items()
+    }
+    unused = [name for name in edges or {} if name not in column_values]
+    if unused:
+        raise ConfigError(
+            f"bin edges are given for {unused[0]!r}: expected one of the columns "
+            f"{', '.join(column_values) or '(none)'}"
+        )
+    sides = _sides(events.classes, signal)
+
+    def discrimination(signal: Sequence[int], background: Sequence[int]) -> Discrimination:
+        return _discrimination(
+            events,
+            signal,
+            background,
+            targets=targets,
+            level=level,
+            n_replicas=n_replicas,
+            seed=seed,
+        )
+
+    headline = discrimination(*sides)
+    value = discriminant(events.scores, signal=sides[0], background=sides[1])
+    is_signal = np.isin(events.labels, sides[0])
+    everyone = range(len(events.classes))
+    is_binary = len(events.classes) == 2
+    return ClassificationEvaluation(
+        level=level,
+        counts=tuple(_count(events, i) for i in everyone),
+        headline=headline,
+        one_versus_rest=()
+        if is_binary
+        else tuple(discrimination([i], [j for j in everyone if j != i]) for i in everyone),
+        one_versus_one=()
+        if is_binary
+        else tuple(
+            discrimination([j], [i])
+            if j in sides[0] and i not in sides[0]
+            else discrimination([i], [j])
+            for i, j in combinations(everyone, 2)
+        ),
+        distributions=score_distributions(events, value),
+        efficiencies=tuple(
+            _efficiency_curve(
+                events,
+                is_signal,
+                value >= point.threshold,
+                column=name,
+                values=values,
+                edges=(edges or {}).get(name) or quantile_edges(values),
+                target=point.target,
+                level=level,
+            )
+            for name, values in column_values.items()
+            for point in headline.working_points
+        ),
+        confusion=confusion(events, level=level),
+        calibrations=tuple(
+            calibration(events, i, level=level) for i in (sides[0] if is_binary else everyone)
+        ),
+    )
+
+
+def _sides(classes: tuple[str, ...], signal: Sequence[str]) -> tuple[list[int], list[int]]:
+    unknown = [name for name in signal if name not in classes]
+    if unknown:
+        raise ConfigError(
+            f"signal class {unknown[0]!r} is unknown: expected one of {', '.join(classes)}"
+        )
+    inside = [i for i, name in enumerate(classes) if name in signal]
+    outside = [i for i, name in enumerate(classes) if name not in signal]
+    if not inside or not outside:
+        raise ConfigError(
+            f"signal classes are {', '.join(signal) or '(none)'} of {', '.join(classes)}: "
+            "expected one or more, and at least one other as background"
+        )
+    return inside, outside
+
+
+def _count(events: ScoredEvents, class_index: int) -> ClassCount:
+    weight = events.weights[events.labels == class_index]
+    return ClassCount(
+        name=events.classes[class_index],
+        n_events=len(weight),
+        sum_of_weights=float(weight.sum()),
+        n_effective=float(effective_count(weight.sum(), (weight**2).sum())),
+    )
+
+
+def _discrimination(
+    events: ScoredEvents,
+    signal: Sequence[int],
+    background: Sequence[int],
+    *,
+    targets: Sequence[float],
+    level: float,
+    n_replicas: int,
+    seed: int,
+) -> Discrimination:
+    taken = np.isin(events.labels, [*signal, *background])
+    value = discriminant(events.scores[taken], signal=signal, background=background)
+    is_signal = np.isin(events.labels[taken], signal)
+    weights = events.weights[taken]
+    roc = roc_curve(value, is_signal, weights=weights)
+    return Discrimination(
+        signal=tuple(events.classes[i] for i in signal),
+        background=tuple(events.classes[i] for i in background),
+        auc=bootstrap_auc(
+            roc, value, is_signal, weights=weights, n_replicas=n_replicas, level=level, seed=seed
+        ),
+        working_points=working_points(roc, targets=targets, level=level, seed=seed),
+        roc=thin(roc),
+        curve=working_points(roc, targets=_CURVE_TARGETS, level=level, n_draws=2000, seed=seed),
+    )
+
+
+def _efficiency_curve(
+    events: ScoredEvents,
+    is_signal: NDArray[np.bool_],
+    passed: NDArray[np.bool_],
+    *,
+    column: str,
+    values: NDArray[np.float64],
+    edges: Sequence[float],
+    target: float,
+    level: float,
+) -> EfficiencyCurve:
+    def of(side: NDArray[np.bool_]) -> BinnedEfficiency:
+        return efficiency_in_bins(
+            column,
+            values[side],
+            passed[side],
+            edges=edges,
+            weights=events.weights[side],
+            level=level,
+        )
+
+    return EfficiencyCurve(target=target, signal=of(is_signal), background=of(~is_signal))

@@ -1,0 +1,103 @@
+"""Evaluation results as plain values, for JSON and for tables."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from detcnn.evaluation.classification import ClassificationEvaluation, Discrimination
+from detcnn.evaluation.intervals import Interval
+
+TableRow = dict[str, str | float | bool | None]
+
+
+def plain(result: Any) -> Any:
+    """Return a result as dictionaries, lists, strings and numbers, as JSON knows them.
+
+    Parameters
+    ----------
+    result
+        A dataclass of this package, or what it may hold: arrays, mappings, sequences, numbers.
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+        None for a number that is NaN or infinite, for which JSON has no word: the threshold that
+        lets nothing pass, an upper end that does not exist, an empty bin.
+    """
+    if is_dataclass(result) and not isinstance(result, type):
+        return {field.name: plain(getattr(result, field.name)) for field in fields(result)}
+    if isinstance(result, Mapping):
+        return {str(key): plain(value) for key, value in result.items()}
+    if isinstance(result, np.ndarray | np.generic):
+        return plain(result.tolist())
+    if isinstance(result, list | tuple):
+        return [plain(value) for value in result]
+    if isinstance(result, float) and not math.isfinite(result):
+        return None
+    return result
+
+
+def table_rows(evaluation: ClassificationEvaluation) -> list[TableRow]:
+    """Return the numbers that carry an interval, one row each, all with the same columns.
+
+    Returns
+    -------
+    list of dict
+        With the keys ``quantity``, ``signal``, ``background`` (class names, joined by ``+``),
+        ``target`` (signal efficiency asked for), ``threshold``, ``value``, ``low``, ``high``,
+        ``level``, ``is_lower_limit`` and ``method``. None stands for what a row does not have and
+        for what is not finite.
+    """
+    rows = [
+        _row("accuracy", evaluation.confusion.accuracy),
+        _row("macro_accuracy", evaluation.confusion.macro_accuracy),
+    ]
+    for discrimination in evaluation.discriminations:
+        rows.extend(_discrimination_rows(discrimination))
+    return rows
+
+
+def _discrimination_rows(discrimination: Discrimination) -> Iterator[TableRow]:
+    signal, background = "+".join(discrimination.signal), "+".join(discrimination.background)
+    yield _row("auc", discrimination.auc.interval, signal=signal, background=background)
+    for point in discrimination.working_points:
+        for quantity in (
+            "signal_efficiency",
+            "background_efficiency",
+            "background_rejection",
+            "significance_improvement",
+        ):
+            yield _row(
+                quantity,
+                getattr(point, quantity),
+                signal=signal,
+                background=background,
+                target=point.target,
+                threshold=plain(point.threshold),
+            )
+
+
+def _row(
+    quantity: str,
+    interval: Interval,
+    *,
+    signal: str | None = None,
+    background: str | None = None,
+    target: float | None = None,
+    threshold: float | None = None,
+) -> TableRow:
+    numbers: TableRow = plain(interval)
+    return {
+        "quantity": quantity,
+        "signal": signal,
+        "background": background,
+        "target": target,
+        "threshold": threshold,
+        **{
+            key: numbers[key]
+            for key in ("value", "low", "high", "level", "is_lower_limit", "method")
+        },
+    }

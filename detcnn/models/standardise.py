@@ -1,0 +1,98 @@
+"""Standardisation as a model's first layer, so that a model carries its own preprocessing."""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from detcnn.errors import DataError
+from detcnn.models.network import Network
+
+
+class Standardise(nn.Module):
+    """Subtract a mean and divide by a scale, for each pixel or for each channel.
+
+    Parameters
+    ----------
+    mean, scale : array_like
+        Shape (channels, rows, columns) or (channels, 1, 1), in the units of the pixels. They are
+        kept as float32 buffers with a batch axis in front, and saved with the weights.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, a value is not finite, or a scale is not positive.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: ArrayLike, scale: ArrayLike) -> None:
+        super().__init__()
+        means, scales = np.asarray(mean, dtype=np.float32), np.asarray(scale, dtype=np.float32)
+        if means.shape != scales.shape or means.ndim != 3:
+            raise DataError(
+                f"standardisation: mean of shape {means.shape} and scale of shape {scales.shape}, "
+                "expected (channels, rows, columns) or (channels, 1, 1) for both"
+            )
+        if not (np.isfinite(means).all() and np.isfinite(scales).all() and (scales > 0).all()):
+            raise DataError(
+                "standardisation: expected finite means and finite positive scales; "
+                "make the image store again"
+            )
+        # With a batch axis, so that they follow the model into the channels-last layout: ten times
+        # faster than mixing layouts.
+        self.register_buffer("mean", torch.tensor(means[np.newaxis]))
+        self.register_buffer("scale", torch.tensor(scales[np.newaxis]))
+
+    @classmethod
+    def from_statistics(
+        cls, mean: ArrayLike, std: ArrayLike, *, regulariser: float = 1e-5
+    ) -> "Standardise":
+        """Return the layer for a training split of given mean and standard deviation.
+
+        Parameters
+        ----------
+        mean, std : array_like
+            Of the training split, shape (channels, rows, columns) or (channels, 1, 1).
+        regulariser : float
+            Added to every standard deviation, positive, in the units of the pixels: 1e-5 for
+            images normalised to a sum of one in Komiske et al., arXiv:1612.01551. A pixel that was
+            never filled in training has a standard deviation of zero, so a value v there becomes
+            v / regulariser: a larger regulariser makes the network calmer about rare pixels.
+
+        Returns
+        -------
+        Standardise
+        """
+        return cls(mean, np.asarray(std, dtype=np.float64) + regulariser)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (images − mean) / scale."""
+        return (images - self.mean) / self.scale
+
+
+class DetectorModel(nn.Module):
+    """A network that takes images as they stand in a store: standardisation, then the network.
+
+    Parameters
+    ----------
+    standardise : Standardise
+        The first layer.
+    network : Network
+        What follows.
+    """
+
+    def __init__(self, standardise: Standardise, network: Network) -> None:
+        super().__init__()
+        self.standardise = standardise
+        self.network = network
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the network's features of images as they stand in a store."""
+        return self.network.features(self.standardise(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the network's outputs for images as they stand in a store."""
+        outputs: Tensor = self.network(self.standardise(images))
+        return outputs

@@ -1,0 +1,75 @@
+"""What happened during training."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from detcnn.plotting.style import FAINT, colour, line_style, literal, new_figure, styled
+
+_LOSSES = {"train_loss": "training", "validation_loss": "validation"}
+
+
+@styled
+def history_figure(
+    records: Sequence[Mapping[str, float | None]], *, best_epoch: int | None = None
+) -> Figure:
+    """Draw losses, validation metrics and learning rate against the epoch.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        One for each epoch: ``epoch``, and any of ``train_loss``, ``validation_loss``, other
+        ``validation_...`` metrics in [0, 1], and ``learning_rate``. None stands for a missing
+        value; what no record has gets no panel.
+    best_epoch : int, optional
+        The epoch whose weights were kept, marked by a line.
+    """
+    names = [name for name in dict.fromkeys(k for r in records for k in r) if name != "epoch"]
+    metrics = [n for n in names if n.startswith("validation_") and n not in _LOSSES]
+    losses = [n for n in _LOSSES if n in names]
+    panels: list[tuple[str, Sequence[str], float]] = [
+        ("Loss", losses, 3),
+        ("Metric", metrics, 2),
+        ("Learning rate", [n for n in names if n == "learning_rate"], 1.3),
+    ]
+    panels = [panel for panel in panels if panel[1]]
+    figure = new_figure(5.6, 1.1 + 0.85 * sum(height for *_, height in panels))
+    column = figure.subplots(
+        len(panels), squeeze=False, sharex=True, height_ratios=[height for *_, height in panels]
+    )[:, 0]
+    for axes, (title, shown, _) in zip(column, panels, strict=True):
+        for i, name in enumerate(shown):
+            _curve(axes, records, name, i)
+        if best_epoch is not None:
+            best = f"best epoch, {best_epoch}" if axes is column[0] else None
+            axes.axvline(best_epoch, color=FAINT, linestyle=":", label=best)
+        axes.set_ylabel(title)
+        if title == "Learning rate":
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:.0e}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.legend(loc="best")
+    column[-1].set_xlabel("Epoch")
+    column[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    column[-1].xaxis.minorticks_off()
+    figure.align_ylabels()
+    return figure
+
+
+def _curve(
+    axes: Axes, records: Sequence[Mapping[str, float | None]], name: str, index: int
+) -> None:
+    axes.plot(
+        np.array([record["epoch"] for record in records], dtype=np.float64),
+        np.array([record.get(name) for record in records], dtype=np.float64),
+        color=colour(index),
+        linestyle=line_style(index),
+        marker="o",
+        markersize=3,
+        label=_LOSSES.get(name) or literal(name.replace("_", " ").replace("auc", "AUC")),
+    )

@@ -1,0 +1,135 @@
+"""A trained model as files that need nothing but detcnn, or safetensors and a little care, to read.
+
+``model.json`` says what the network is and what it takes, ``best.safetensors`` and
+``last.safetensors`` hold its tensors with the standardisation among them, ``history.csv`` tells how
+it was trained.
+"""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from detcnn.errors import DataError
+from detcnn.models.catalogue import Architecture, build_network
+from detcnn.models.standardise import DetectorModel, Standardise
+from detcnn.training.history import EpochRecord
+
+DESCRIPTION = "model.json"
+HISTORY = "history.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDescription:
+    """What a model is, without its weights.
+
+    Parameters
+    ----------
+    task : str
+        ``"classification"``.
+    architecture : Architecture
+        The network.
+    classes : tuple of str
+        Name of each class, in the order of the outputs.
+    images : mapping
+        How the images were made that it takes (grid, channels, steps), as JSON-able values.
+    """
+
+    task: str
+    architecture: Architecture
+    classes: tuple[str, ...]
+    images: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model in evaluation mode, on the CPU, and what it is."""
+
+    model: DetectorModel
+    description: ModelDescription
+
+
+def write_model(
+    folder: Path,
+    description: ModelDescription,
+    *,
+    best: Mapping[str, Tensor],
+    last: Mapping[str, Tensor],
+    history: Sequence[EpochRecord],
+) -> None:
+    """Write the files of a model into a folder that is there.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing files of these names are replaced; whole or not is the publisher's care.
+    description : ModelDescription
+        Written to ``model.json``.
+    best, last : mapping
+        Tensors of a `DetectorModel` after the best and after the last epoch.
+    history : sequence of EpochRecord
+        Written to ``history.csv``, one row an epoch, without times: equal trainings give equal
+        files.
+    """
+    text = json.dumps(asdict(description), indent=2, allow_nan=False)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    for which, tensors in (("best", best), ("last", last)):
+        plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, folder / f"{which}.safetensors")
+    rows = [record.row() for record in history]
+    with (folder / HISTORY).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> TrainedModel:
+    """Read a model.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `write_model` wrote it.
+    which : {"best", "last"}
+        The weights after the best or after the last epoch.
+
+    Returns
+    -------
+    TrainedModel
+
+    Raises
+    ------
+    DataError
+        If a file is missing or unreadable, or the weights are not those of the network that is
+        described.
+    """
+    path = folder / DESCRIPTION
+    try:
+        content = json.loads(path.read_bytes())
+        architecture = content.pop("architecture")
+        channels, rows, columns = architecture.pop("shape")
+        description = ModelDescription(
+            architecture=Architecture(shape=(channels, rows, columns), **architecture),
+            classes=tuple(content.pop("classes")),
+            **content,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a readable model description: train it again") from error
+    path = folder / f"{which}.safetensors"
+    try:
+        tensors = load_file(path)
+        standardise = Standardise(tensors["standardise.mean"][0], tensors["standardise.scale"][0])
+        model = DetectorModel(standardise, build_network(description.architecture, seed=0))
+        model.load_state_dict(tensors)
+    except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise DataError(
+            f"{path}: does not hold the weights of the network in {DESCRIPTION}: copy the model "
+            "again, or train it again"
+        ) from error
+    return TrainedModel(model=model.eval(), description=description)

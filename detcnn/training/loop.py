@@ -1,0 +1,299 @@
+"""The training loop: a generator that yields records, while its caller logs and saves.
+
+Whenever the loop yields, the state is complete. A caller that wants to stop, because of a signal
+say, writes a checkpoint and asks for no more; a caller that goes on from that checkpoint gets, on
+the CPU and with the same number of threads, the same weights to the bit.
+"""
+
+import math
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from detcnn.errors import ConfigError
+from detcnn.models.standardise import DetectorModel
+from detcnn.seeding import derived_seed
+from detcnn.training.batches import Batch, Batches, Split
+from detcnn.training.device import Precision, arithmetic, repeatable
+from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
+from detcnn.training.optimisers import Adam, Constant, OptimiserOptions, Schedule
+from detcnn.training.prediction import iter_outputs
+from detcnn.training.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitOptions:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs : int
+        At most this many passes over the training split.
+    optimiser : OptimiserOptions
+        How weights are updated.
+    schedule : Schedule
+        How the learning rate changes.
+    warmup_steps : int
+        Over the first steps the learning rate rises linearly to what the schedule says.
+    monitor : str
+        What decides about the best epoch, about early stopping and about a plateau: ``"loss"``, or
+        a metric of the task, of the validation split.
+    patience : int, optional
+        Stop after this many epochs in a row without improvement; None never to stop early.
+    min_improvement : float
+        For early stopping, an improvement must beat the best value by more than this.
+    gradient_clip : float, optional
+        Largest Euclidean norm of the gradient of all weights together; larger ones are scaled down.
+    precision : {"float32", "bf16"}
+        Of the network's arithmetic; weights and loss are always float32.
+    """
+
+    epochs: int = 50
+    optimiser: OptimiserOptions = field(default_factory=Adam)
+    schedule: Schedule = field(default_factory=Constant)
+    warmup_steps: int = 0
+    monitor: str = "loss"
+    patience: int | None = None
+    min_improvement: float = 0.0
+    gradient_clip: float | None = None
+    precision: Precision = "float32"
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingState:
+    """All that a training needs to go on, beside its data and its options.
+
+    Parameters
+    ----------
+    model : DetectorModel
+        With the weights of now.
+    optimiser : torch.optim.Optimizer
+        With its moments of now.
+    step : int
+        Steps made in the present epoch.
+    loss_sum : float
+        Σ w l over these steps.
+    seconds : float
+        Time spent on the present epoch.
+    history : list of EpochRecord
+        The finished epochs.
+    best_weights : dict
+        The model's tensors after the best epoch; empty before the first is finished.
+    """
+
+    model: DetectorModel
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    history: list[EpochRecord] = field(default_factory=list)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch, from 1."""
+        return len(self.history) + 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+
+def start_training(
+    model: DetectorModel, *, options: FitOptions, device: torch.device
+) -> TrainingState:
+    """Move a model to its device and return the state of a training that has not begun."""
+    model.to(device)
+    # The faster layout for convolutions, on CPUs and GPUs alike; torch's stubs do not know it here.
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TrainingState(model=model, optimiser=options.optimiser.build(model))
+
+
+def fit(
+    state: TrainingState,
+    task: Task,
+    *,
+    train: Batches,
+    validation: Split,
+    options: FitOptions,
+) -> Iterator[Record]:
+    """Train, yielding a record after every step, validated batch and epoch.
+
+    Whenever it yields, `state` may be written by `detcnn.training.checkpoint.write_checkpoint`, and
+    the loop may be left for good. What is drawn at random in a step is a function of
+    (seed, epoch, step), so the state holds no random generator; torch's own is left alone.
+
+    Parameters
+    ----------
+    state : TrainingState
+        From `start_training`, or restored from a checkpoint; updated in place.
+    task : Task
+        Loss and metrics.
+    train : Batches
+        The training split.
+    validation : Split
+        The validation split.
+    options : FitOptions
+        How to train.
+
+    Yields
+    ------
+    StepRecord, ValidationRecord or EpochRecord
+        Nothing if the training is over already.
+
+    Raises
+    ------
+    ConfigError
+        If the monitored metric is unknown, or the loss or its gradient is not finite; the weights
+        are then those before the step.
+    DataError
+        If a metric cannot be computed, for a class without images in the validation split say.
+    """
+    if options.monitor not in ("loss", *task.metrics):
+        raise ConfigError(
+            f"cannot monitor {options.monitor!r}: expected one of loss, {', '.join(task.metrics)}"
+        )
+    while True:
+        monitored = [_monitored(record.validation, task, options) for record in state.history]
+        is_stalled = options.patience is not None and stalls(
+            monitored, patience=options.patience, min_improvement=options.min_improvement
+        )
+        if is_stalled or len(state.history) >= options.epochs:
+            return
+        yield from _train_epoch(state, task, train, options, monitored)
+        values = yield from _validate(state, task, validation, train.batch_size, options)
+        yield _finish_epoch(state, task, train, values, options, monitored)
+
+
+def _monitored(values: Mapping[str, float], task: Task, options: FitOptions) -> float:
+    """Return the monitored one of the validation's values, turned such that lower is better."""
+    sign = -1 if task.metrics.get(options.monitor, False) else 1
+    return sign * values[options.monitor]
+
+
+def _train_epoch(
+    state: TrainingState,
+    task: Task,
+    train: Batches,
+    options: FitOptions,
+    monitored: list[float],
+) -> Iterator[StepRecord]:
+    state.model.train()
+    started = perf_counter()
+    for batch in train.iter_batches(state.epoch, start_step=state.step):
+        rate = _learning_rate(state.epoch, state.step, train.n_steps, options, monitored)
+        for group in state.optimiser.param_groups:
+            group["lr"] = rate
+        seed = derived_seed(train.seed, "step", state.epoch, state.step)
+        with repeatable(seed, state.device):
+            loss = _step(state, task, batch, options)
+        n_images = len(batch.images)
+        state.step += 1
+        state.loss_sum += loss * n_images
+        state.seconds += perf_counter() - started
+        yield StepRecord(
+            epoch=state.epoch,
+            step=state.step,
+            n_steps=train.n_steps,
+            n_images=n_images,
+            loss=loss,
+            learning_rate=rate,
+        )
+        started = perf_counter()
+
+
+def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -> float:
+    """Make one optimiser step and return the loss that led to it."""
+    device = state.device
+    images = batch.images.to(device, memory_format=torch.channels_last)
+    with arithmetic(device, options.precision):
+        outputs = state.model(images)
+    losses = task.loss(outputs.float(), batch.targets.to(device))
+    # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
+    loss = (batch.weights.to(device) * losses).mean()
+    state.optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    weights = [weight for weight in state.model.parameters() if weight.grad is not None]
+    norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+    value = loss.item()
+    if not (math.isfinite(value) and math.isfinite(norm)):
+        raise ConfigError(
+            f"epoch {state.epoch}, step {state.step + 1}: the loss is {value:g} and its gradient "
+            f"{float(norm):g}, expected finite numbers: lower the learning rate or clip the "
+            "gradient"
+        )
+    if options.gradient_clip is not None:
+        clip_grads_with_norm_(weights, options.gradient_clip, norm)
+    state.optimiser.step()
+    return value
+
+
+def _learning_rate(
+    epoch: int, step: int, n_steps: int, options: FitOptions, monitored: list[float]
+) -> float:
+    done = (epoch - 1) * n_steps + step
+    warmup = min(1.0, (done + 1) / options.warmup_steps) if options.warmup_steps else 1.0
+    share = done / (options.epochs * n_steps)
+    factor = options.schedule.factor(epoch=epoch, share=share, losses=monitored)
+    return options.optimiser.learning_rate * warmup * factor
+
+
+def _validate(
+    state: TrainingState, task: Task, split: Split, batch_size: int, options: FitOptions
+) -> Generator[ValidationRecord, None, dict[str, float]]:
+    """Yield after every batch; return the loss and the metrics."""
+    started = perf_counter()
+    meter = task.meter()
+    targets, weights = torch.tensor(split.target), torch.tensor(split.relative_weight)
+    loss_sum = 0.0
+    for rows, outputs in iter_outputs(
+        state.model, split.images, batch_size=batch_size, precision=options.precision
+    ):
+        outputs = outputs.cpu()
+        losses = task.loss(outputs, targets[rows])
+        loss_sum += float((weights[rows] * losses).sum(dtype=torch.float64))
+        meter.update(outputs, targets[rows], weights[rows])
+        state.seconds += perf_counter() - started
+        yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
+        started = perf_counter()
+    if not math.isfinite(loss_sum):
+        raise ConfigError(
+            f"epoch {state.epoch}: the validation loss is {loss_sum:g}, expected a finite number: "
+            "lower the learning rate or clip the gradient"
+        )
+    values = {"loss": loss_sum / split.n_images, **meter.result()}
+    state.seconds += perf_counter() - started
+    return values
+
+
+def _finish_epoch(
+    state: TrainingState,
+    task: Task,
+    train: Batches,
+    values: dict[str, float],
+    options: FitOptions,
+    monitored: list[float],
+) -> EpochRecord:
+    record = EpochRecord(
+        epoch=state.epoch,
+        train_loss=state.loss_sum / train.split.n_images,
+        validation=values,
+        learning_rate=_learning_rate(
+            state.epoch, state.step - 1, train.n_steps, options, monitored
+        ),
+        n_images=train.split.n_images,
+        seconds=state.seconds,
+        is_best=_monitored(values, task, options) < min(monitored, default=math.inf),
+    )
+    state.history.append(record)
+    if record.is_best:
+        state.best_weights = {
+            name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()
+        }
+    state.step, state.loss_sum, state.seconds = 0, 0.0, 0.0
+    return record

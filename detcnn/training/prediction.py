@@ -1,0 +1,93 @@
+"""What a trained model says about images."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detcnn.errors import DataError
+from detcnn.events.images import Images
+from detcnn.models.standardise import DetectorModel
+from detcnn.training.batches import dense_images
+from detcnn.training.device import Precision, arithmetic
+from detcnn.training.tasks import Task
+
+
+def iter_outputs(
+    model: DetectorModel, images: Images, *, batch_size: int, precision: Precision = "float32"
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the model's outputs for images in their order, batch by batch.
+
+    Parameters
+    ----------
+    model : DetectorModel
+        Runs where its weights are, and is left in evaluation mode.
+    images : SparseImages or DenseImages
+        May be none.
+    batch_size : int
+        Images at a time; without meaning for the result beyond rounding.
+    precision : {"float32", "bf16"}
+        Of the network's arithmetic.
+
+    Yields
+    ------
+    slice
+        Which images.
+    torch.Tensor
+        float32, first axis these images, on the model's device.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    for start in range(0, images.n_images, batch_size):
+        rows = np.arange(start, min(start + batch_size, images.n_images))
+        values = torch.from_numpy(dense_images(images, rows))
+        with torch.inference_mode(), arithmetic(device, precision):
+            outputs = model(values.to(device, memory_format=torch.channels_last))
+        yield slice(start, start + len(rows)), outputs.float()
+
+
+def predict(
+    model: DetectorModel,
+    task: Task,
+    images: Images,
+    *,
+    batch_size: int = 512,
+    precision: Precision = "float32",
+) -> NDArray[np.float32]:
+    """Return the scores of images.
+
+    Parameters
+    ----------
+    model : DetectorModel
+        Runs where its weights are, and is left in evaluation mode.
+    task : Task
+        Turns outputs into scores.
+    images : SparseImages or DenseImages
+        At least one.
+    batch_size : int
+        Images at a time; without meaning for the result beyond rounding.
+    precision : {"float32", "bf16"}
+        Of the network's arithmetic.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, one row for each image in the order given; for a classifier the softmax
+        probabilities, shape (n_images, n_classes).
+
+    Raises
+    ------
+    DataError
+        If a score is not finite, which only weights or images that are not finite can bring about.
+    """
+    outputs = iter_outputs(model, images, batch_size=batch_size, precision=precision)
+    scores = torch.cat([task.scores(batch).cpu() for _, batch in outputs]).numpy()
+    bad = ~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)
+    if bad.any():
+        raise DataError(
+            f"{bad.sum()} images have scores that are not finite, the first is image "
+            f"{np.argmax(bad)}: check its pixels, and train the model again if they are numbers"
+        )
+    return scores

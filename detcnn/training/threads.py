@@ -1,0 +1,65 @@
+"""Processor threads for training.
+
+Imports no torch, because the settings must be made before torch is loaded.
+"""
+
+import math
+import os
+from pathlib import Path
+
+
+def available_cpus(*, cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many processors this process may use, at least 1.
+
+    The smallest of: the processors that the scheduler allows (affinity, as set by ``taskset`` or
+    Slurm) and the processor quotas of the process's control groups (containers), rounded up.
+
+    Parameters
+    ----------
+    cgroups : Path
+        Where the control groups are mounted; version 2 is read, others are ignored.
+    """
+    return max(1, min([_affinity(), *map(math.ceil, _quotas(cgroups))]))
+
+
+def prepare_threads() -> None:
+    """Set the environment for a training process, where the user has not set it.
+
+    To be called before torch is imported, because its libraries read these once:
+
+    - ``OMP_NUM_THREADS``: as many threads as `available_cpus`; more than that, and they wait for
+      each other;
+    - ``OMP_WAIT_POLICY=PASSIVE``: threads that wait sleep instead of spinning, which on a shared
+      machine would take the processor from those they wait for;
+    - ``CUBLAS_WORKSPACE_CONFIG``: matrix products on a GPU that give the same bits every time.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(available_cpus()))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quotas(cgroups: Path) -> list[float]:
+    """Return the quotas of the process's control group and of those around it."""
+    try:
+        # Version 2 has one line, "0::/group/of/the/process".
+        own = Path("/proc/self/cgroup").read_text().strip().rpartition("0::/")[2]
+    except OSError:
+        own = ""
+    quotas = []
+    folder = cgroups / own
+    for group in (folder, *folder.parents):
+        if not group.is_relative_to(cgroups):
+            break
+        try:
+            quota, period = (group / "cpu.max").read_text().split()
+        except (OSError, ValueError):
+            continue
+        if quota != "max":
+            quotas.append(int(quota) / int(period))
+    return quotas

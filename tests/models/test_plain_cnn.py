@@ -1,0 +1,142 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detcnn.errors import ConfigError
+from detcnn.models.komiske2017 import komiske2017
+from detcnn.models.plain_cnn import ACTIVATIONS, Block, plain_cnn
+
+
+def n_parameters(network: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def test_komiske_network_has_the_published_number_of_parameters():
+    # 64(8·8·3 + 1) + 2·64(4·4·64 + 1) + 128(64 + 1) + 2(128 + 1)
+    assert n_parameters(komiske2017((3, 33, 33), 2)) == 152_130
+
+
+def test_komiske_network_on_its_smallest_image_leaves_one_pixel_a_filter():
+    network = komiske2017((3, 33, 33), 2)
+    assert network.trunk.dense1.linear.in_features == 64
+    with pytest.raises(ConfigError, match=r"block 3: .* the smallest for these blocks is 33x33"):
+        komiske2017((3, 33, 32), 2)
+
+
+def test_parameters_counted_by_hand():
+    network = plain_cnn((2, 6, 6), 3, blocks=[Block(filters=4, kernel=3)], dense=(5,))
+    # 6 -> convolution 4 -> pool 2, so 4·2·2 = 16 inputs of the dense layer.
+    assert n_parameters(network) == 4 * (2 * 9 + 1) + 5 * (16 + 1) + 3 * (5 + 1)
+
+
+def test_without_blocks_and_dense_layers_it_is_a_linear_classifier():
+    network = plain_cnn((1, 28, 28), 10, blocks=(), dense=())
+    images = torch.rand(2, 1, 28, 28)
+    expected = images.flatten(1) @ network.head.weight.T + network.head.bias
+    torch.testing.assert_close(network(images), expected)
+
+
+blocks = st.lists(
+    st.builds(
+        Block,
+        filters=st.integers(1, 3),
+        kernel=st.integers(1, 5),
+        padding=st.integers(0, 3),
+        pool=st.integers(1, 3),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(blocks=blocks, rows=st.integers(1, 24), columns=st.integers(1, 24))
+def test_it_builds_exactly_the_networks_that_torch_can_run(blocks, rows, columns):
+    chain = torch.nn.Sequential()
+    for block in blocks:
+        chain.append(torch.nn.LazyConv2d(block.filters, block.kernel, padding=block.padding))
+        chain.append(torch.nn.MaxPool2d(block.pool))
+    images = torch.zeros(1, 2, rows, columns)
+    try:
+        expected = chain(images)
+    except RuntimeError:
+        with pytest.raises(ConfigError, match="smallest for these blocks"):
+            plain_cnn((2, rows, columns), 2, blocks=blocks)
+        return
+    network = plain_cnn((2, rows, columns), 2, blocks=blocks, dense=())
+    assert network.features(images).shape == (1, expected.numel())
+
+
+@settings(deadline=None, max_examples=40)
+@given(blocks=blocks)
+def test_the_smallest_image_in_the_message_is_the_smallest(blocks):
+    smallest = next(size for size in range(1, 300) if _builds(blocks, size))
+    assert all(not _builds(blocks, size) for size in range(1, smallest))
+    if smallest > 1:
+        with pytest.raises(ConfigError, match=f"is {smallest}x{smallest}: use"):
+            plain_cnn((1, smallest - 1, smallest), 2, blocks=blocks)
+
+
+def _builds(blocks: list[Block], size: int) -> bool:
+    try:
+        plain_cnn((1, size, size), 2, blocks=blocks, dense=())
+    except ConfigError:
+        return False
+    return True
+
+
+def test_logits_are_the_head_of_the_features():
+    network = plain_cnn((3, 9, 9), 4).eval()
+    images = torch.rand(5, 3, 9, 9)
+    assert network.features(images).shape == (5, 128)
+    assert network(images).shape == (5, 4)
+    assert torch.equal(network(images), network.head(network.features(images)))
+
+
+def test_weights_fill_the_interval_of_he_and_biases_are_zero():
+    network = plain_cnn((3, 9, 9), 2, blocks=[Block(filters=64, kernel=3)])
+    convolution = network.trunk.block1.convolution
+    bound = math.sqrt(6 / (3 * 9))
+    assert bound * 0.98 < convolution.weight.abs().max() <= bound
+    assert convolution.weight.var().item() == pytest.approx(2 / (3 * 9), rel=0.1)
+    assert not convolution.bias.any()
+
+
+def test_dropout_in_a_block_drops_whole_channels():
+    network = plain_cnn((1, 8, 8), 2, blocks=[Block(filters=50, padding=1, pool=1, dropout=0.5)])
+    network.trunk.block1.convolution.bias.data.fill_(1.0)
+    network.trunk.block1.convolution.weight.data.zero_()
+    channels = network.trunk.block1(torch.zeros(4, 1, 8, 8)).flatten(2)
+    assert torch.equal(channels.amin(2), channels.amax(2))
+    assert set(channels.unique().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_trains(activation):
+    network = plain_cnn((1, 9, 9), 2, activation=activation)
+    network(torch.rand(2, 1, 9, 9)).sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"activation": "rely"}, "unknown activation 'rely': expected one of relu"),
+        ({"blocks": [{"filters": 8, "stride": 2}]}, "block 1 is .*expected 'filters' and"),
+        ({"blocks": [{"kernel": 3}]}, "block 1 is .*expected 'filters' and"),
+        ({"blocks": [8, 16]}, "block 1 is 8, expected 'filters'"),
+        ({"blocks": 3}, "'blocks' is 3, expected a list"),
+        ({"blocks": [{"filters": "8"}]}, "'filters' is '8', expected a whole number of at least 1"),
+        ({"blocks": [{"filters": 0}]}, "'filters' is 0, expected"),
+        ({"blocks": [{"filters": 1, "padding": -1}]}, "'padding' is -1, expected"),
+        ({"blocks": [{"filters": 1, "dropout": 1.0}]}, "'dropout' is 1.0, expected"),
+        ({"dense": [64, 0]}, "dense layer 2 is 0, expected"),
+        ({"dense_dropout": 1}, "'dense_dropout' is 1, expected"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        plain_cnn((1, 33, 33), 2, **options)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+
+from detcnn.errors import DataError
+from detcnn.models.plain_cnn import plain_cnn
+from detcnn.models.standardise import DetectorModel, Standardise
+
+
+def test_by_hand():
+    layer = Standardise([[[1.0, 2.0]]], [[[2.0, 0.5]]])
+    images = torch.tensor([[[[5.0, 3.0]]], [[[1.0, 2.0]]]])
+    assert layer(images).tolist() == [[[[2.0, 2.0]]], [[[0.0, 0.0]]]]
+
+
+def test_per_channel_constants_act_on_every_pixel():
+    layer = Standardise([[[1.0]], [[10.0]]], [[[1.0]], [[5.0]]])
+    images = torch.full((3, 2, 4, 4), 20.0)
+    assert layer(images)[:, 0].unique().tolist() == [19.0]
+    assert layer(images)[:, 1].unique().tolist() == [2.0]
+
+
+def test_training_images_come_out_with_mean_zero_and_spread_one():
+    values = np.random.default_rng(1).gamma(2.0, size=(500, 2, 3, 3)).astype(np.float32)
+    layer = Standardise.from_statistics(values.mean(0), values.std(0), regulariser=1e-9)
+    out = layer(torch.from_numpy(values)).numpy()
+    np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std(0), 1, rtol=1e-5)
+
+
+def test_a_pixel_that_was_never_filled_is_divided_by_the_regulariser():
+    layer = Standardise.from_statistics(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)), regulariser=0.5)
+    assert layer(torch.full((1, 1, 1, 1), 3.0)).item() == 6.0
+
+
+def test_constants_are_saved_with_the_model_and_follow_its_memory_layout():
+    ones = np.ones((2, 9, 9))
+    model = DetectorModel(Standardise(ones, ones), plain_cnn((2, 9, 9), 2))
+    assert {"standardise.mean", "standardise.scale"} <= model.state_dict().keys()
+    model.to(memory_format=torch.channels_last)
+    assert model.standardise.mean.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_model_standardises_before_the_network():
+    mean, scale = np.full((1, 9, 9), 2.0), np.full((1, 9, 9), 4.0)
+    model = DetectorModel(Standardise(mean, scale), plain_cnn((1, 9, 9), 2)).eval()
+    images = torch.rand(3, 1, 9, 9)
+    assert torch.equal(model(images), model.network((images - 2) / 4))
+    assert torch.equal(model.features(images), model.network.features((images - 2) / 4))
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale", "message"),
+    [
+        (np.ones((1, 2, 2)), np.ones((1, 1, 1)), r"mean of shape \(1, 2, 2\) and scale of shape"),
+        (np.ones(3), np.ones(3), "expected"),
+        (np.ones((1, 1, 1)), np.zeros((1, 1, 1)), "positive scales"),
+        (np.full((1, 1, 1), np.nan), np.ones((1, 1, 1)), "finite means"),
+    ],
+)
+def test_unusable_constants_are_refused(mean, scale, message):
+    with pytest.raises(DataError, match=message):
+        Standardise(mean, scale)

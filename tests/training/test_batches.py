@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+
+from detcnn.errors import DataError
+from detcnn.events.images import DenseImages
+from detcnn.imaging.augmentation import DropPixels, Flip, Shift
+from detcnn.training.batches import Batches, Split, balanced_class_weights, dense_images
+
+
+def split_of(images, weight=None):
+    n = images.n_images
+    return Split(images, np.arange(n), np.ones(n) if weight is None else weight)
+
+
+def test_chosen_images_are_dense_in_either_encoding(images, values):
+    rows = np.array([7, 0, 7, 49])
+    assert np.array_equal(dense_images(images, rows), values[rows])
+
+
+def test_every_image_comes_once_an_epoch_with_its_own_target_and_weight(images, values):
+    weight = np.arange(1.0, 51.0)
+    batches = Batches(split_of(images, weight), batch_size=16, seed=1)
+    assert batches.n_steps == 4
+    seen = list(batches.iter_batches(1))
+    assert [len(batch.images) for batch in seen] == [16, 16, 16, 2]
+    rows = torch.cat([batch.targets for batch in seen]).numpy()
+    assert sorted(rows) == list(range(50))
+    assert not np.array_equal(rows, np.arange(50))
+    assert np.array_equal(torch.cat([batch.images for batch in seen]).numpy(), values[rows])
+    weights = torch.cat([batch.weights for batch in seen]).numpy()
+    np.testing.assert_allclose(weights, weight[rows] / 25.5, rtol=1e-6)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch(images):
+    def order(seed, epoch):
+        batches = Batches(split_of(images), batch_size=16, seed=seed)
+        return torch.cat([batch.targets for batch in batches.iter_batches(epoch)]).tolist()
+
+    assert order(1, 1) == order(1, 1)
+    assert order(1, 1) != order(1, 2)
+    assert order(1, 1) != order(2, 1)
+
+
+@pytest.mark.parametrize("start", range(5))
+def test_an_epoch_taken_up_again_goes_on_identically(images, start):
+    policies = [Shift(), Flip(), DropPixels()]
+    batches = Batches(split_of(images), batch_size=12, seed=1, policies=policies)
+    whole = list(batches.iter_batches(3))
+    again = list(batches.iter_batches(3, start_step=start))
+    assert len(again) == 5 - start
+    for one, other in zip(whole[start:], again, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.targets, other.targets)
+
+
+def test_batches_share_no_memory(images):
+    stream = Batches(split_of(images), batch_size=10, seed=1).iter_batches(1)
+    first = next(stream)
+    before = first.images.clone()
+    first_address = first.images.data_ptr()
+    assert next(stream).images.data_ptr() != first_address
+    assert torch.equal(first.images, before)
+
+
+def test_augmentation_leaves_the_split_alone(values):
+    before = values.copy()
+    batches = Batches(split_of(DenseImages(values)), batch_size=8, seed=1, policies=[Shift()])
+    augmented = torch.cat([batch.images for batch in batches.iter_batches(1)])
+    assert np.array_equal(values, before)
+    assert not np.array_equal(np.sort(augmented.sum((1, 2, 3))), np.sort(values.sum((1, 2, 3))))
+
+
+def test_class_weights_by_hand():
+    label, weight = np.array([0, 0, 0, 1, 2]), np.array([1.0, 1.0, 2.0, 1.0, 4.0])
+    factors = balanced_class_weights(label, weight, n_classes=3)
+    # Total 9, so 3 for each class.
+    assert factors.tolist() == [3 / 4, 3.0, 3 / 4]
+    with pytest.raises(DataError, match="class 3 sum to 0"):
+        balanced_class_weights(label, weight, n_classes=4)
+
+
+def test_negative_weights_are_kept(images):
+    weight = np.where(np.arange(50) % 5 == 0, -1.0, 1.0)
+    assert split_of(images, weight).relative_weight.mean() == pytest.approx(1)
+    assert split_of(images, weight).relative_weight.min() < 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"weight": np.zeros(50)}, "sum to 0, expected more than 0"),
+        ({"weight": np.where(np.arange(50) == 9, np.nan, 1)}, "image 9 has the weight nan"),
+        ({"weight": np.ones(49)}, "50 images with 50 targets and 49 weights"),
+        ({"target": np.ones(3)}, "50 images with 3 targets"),
+    ],
+)
+def test_unusable_splits_are_refused(images, fault, message):
+    with pytest.raises(DataError, match=message):
+        Split(**({"images": images, "target": np.zeros(50), "weight": np.ones(50)} | fault))
+
+
+def test_a_split_without_images_is_refused(images):
+    with pytest.raises(DataError, match="no image"):
+        Split(images.slice(0, 0), np.zeros(0), np.ones(0))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("encoding", ["sparse", "dense"])
+def test_the_image_with_a_bad_pixel_is_named(values, to_sparse, bad, encoding):
+    values[17, 1, 8, 8] = bad
+    images = to_sparse(values) if encoding == "sparse" else DenseImages(values)
+    with pytest.raises(DataError, match="image 17 has a pixel that is not finite"):
+        split_of(images)

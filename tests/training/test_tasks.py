@@ -1,0 +1,54 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from detcnn.errors import DataError
+from detcnn.training.tasks import Classification
+
+
+def test_loss_and_scores_by_hand():
+    task = Classification(2)
+    logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3)]])
+    loss = task.loss(logits, torch.tensor([0, 1]))
+    assert loss.tolist() == pytest.approx([math.log(2), math.log(4 / 3)])
+    scores = task.scores(logits)
+    torch.testing.assert_close(scores, torch.tensor([[0.5, 0.5], [0.25, 0.75]]))
+
+
+def metrics(task, logits, targets, weights, size=7):
+    meter = task.meter()
+    for start in range(0, len(logits), size):
+        part = slice(start, start + size)
+        meter.update(logits[part], targets[part], weights[part])
+    return meter.result()
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_metrics_agree_with_scikit_learn(n_classes):
+    rng = np.random.default_rng(n_classes)
+    targets = rng.integers(0, n_classes, 60)
+    logits = rng.normal(size=(60, n_classes)).round(1) + np.eye(n_classes)[targets]
+    weights = rng.uniform(0.1, 2.0, 60)
+    found = metrics(Classification(n_classes), *map(torch.tensor, (logits, targets, weights)))
+    guess = logits.argmax(1)
+    expected = {"accuracy": accuracy_score(targets, guess, sample_weight=weights)}
+    if n_classes == 2:
+        discriminant = logits[:, 1] - logits[:, 0]
+        expected["auc"] = roc_auc_score(targets, discriminant, sample_weight=weights)
+    assert found == pytest.approx(expected)
+    assert found.keys() == Classification(n_classes).metrics.keys()
+
+
+def test_auc_sees_differences_that_the_softmax_loses():
+    logits = torch.tensor([[-40.0, 40.0], [-50.0, 50.0]])
+    assert logits.softmax(1)[:, 1].tolist() == [1.0, 1.0]
+    found = metrics(Classification(2), logits, torch.tensor([0, 1]), torch.ones(2))
+    assert found == {"accuracy": 0.5, "auc": 1.0}
+
+
+def test_a_class_without_images_has_no_auc():
+    with pytest.raises(DataError):
+        metrics(Classification(2), torch.zeros(3, 2), torch.zeros(3, dtype=int), torch.ones(3))
