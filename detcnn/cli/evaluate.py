@@ -59,8 +59,8 @@ def _evaluate(
 
     from detcnn.cli.studies import open_study
     from detcnn.evaluation.export import plain
+    from detcnn.processors import prepare_threads
     from detcnn.stages import evaluate, predict
-    from detcnn.training.threads import prepare_threads
 
     # Before torch is imported, which happens if there are scores to make.
     prepare_threads()

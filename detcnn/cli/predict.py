@@ -49,7 +49,7 @@ def _predict(
 
         detcnn predict study.yaml --model other/model --split validation --output work/scores-2
     """
-    from detcnn.training.threads import prepare_threads
+    from detcnn.processors import prepare_threads
 
     # Before torch is imported, which happens inside the stage.
     prepare_threads()

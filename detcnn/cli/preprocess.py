@@ -56,7 +56,8 @@ def _preprocess(
 
         detcnn preprocess study.yaml --set preprocess.image.grid.pixels=65 --overwrite
     """
-    from detcnn.cli.studies import available_cores, open_study
+    from detcnn.cli.studies import open_study
+    from detcnn.processors import available_cpus
     from detcnn.stages.preprocess import run
 
     opened = open_study(study, overrides, inputs)
@@ -65,7 +66,7 @@ def _preprocess(
             opened.study.preprocess,
             base=opened.folder,
             output=output or opened.output / "images",
-            workers=workers or available_cores(),
+            workers=workers or available_cpus(),
             overwrite=overwrite,
             progress=progress,
         )

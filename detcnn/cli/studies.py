@@ -1,6 +1,5 @@
 """Opening the study a command works on."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +43,3 @@ def open_study(
         preprocess = study.preprocess.model_copy(update={"sources": replaced})
         study = study.model_copy(update={"preprocess": preprocess})
     return OpenedStudy(study=study, folder=path.parent, output=path.parent / study.output)
-
-
-def available_cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -52,7 +52,7 @@ def _train(
 
         detcnn train study.yaml --set train.epochs=5 --set train.seed=2 --output work/model-2
     """
-    from detcnn.training.threads import prepare_threads
+    from detcnn.processors import prepare_threads
 
     # Before torch is imported, which happens with the stage.
     prepare_threads()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from detcnn.training.threads import available_cpus, prepare_threads
+from detcnn.processors import available_cpus, prepare_threads
 
 
 @pytest.fixture
@@ -43,9 +43,19 @@ def test_what_the_user_has_set_stays(monkeypatch, tmp_path):
 
 def test_the_settings_can_be_made_before_torch_is_loaded():
     code = (
-        "import os, sys, detcnn.training.threads as threads; threads.prepare_threads();"
+        "import os, sys, detcnn.processors as processors; processors.prepare_threads();"
         "assert 'torch' not in sys.modules;"
-        "assert os.environ['OMP_NUM_THREADS'] == str(threads.available_cpus())"
+        "assert os.environ['OMP_NUM_THREADS'] == str(processors.available_cpus())"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_available_cpus_are_those_of_this_process():
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert available_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert available_cpus() == len(allowed)

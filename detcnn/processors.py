@@ -1,7 +1,4 @@
-"""Processor threads for training.
-
-Imports no torch, because the settings must be made before torch is loaded.
-"""
+"""Processors and threads: how many there are, and how libraries are to use them."""
 
 import math
 import os

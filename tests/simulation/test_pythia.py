@@ -1,0 +1,195 @@
+import importlib
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pythia8mc")
+
+from detcnn.errors import DataError, MissingExtraError
+from detcnn.simulation import pythia
+from detcnn.simulation.definitions import QUARK_GLUON
+from detcnn.simulation.pythia import Tally, generate_jets
+
+GLUON, QUARK = 0, 1
+CHARGES = {11: -1, 13: -1, 22: 0, 130: 0, 211: 1, 321: 1, 2112: 0, 2212: 1}
+MASSES = {11: 0.000511, 13: 0.10566, 22: 0.0, 130: 0.49761, 211: 0.13957, 321: 0.49368}
+MASSES |= {2112: 0.93957, 2212: 0.93827}
+
+# Every jet of the process is in the window soon, which makes unvetoed events affordable.
+QUICK = replace(
+    QUARK_GLUON,
+    settings=(*QUARK_GLUON.settings, "PhaseSpace:pTHatMin = 500.", "PhaseSpace:pTHatMax = 560."),
+)
+
+
+@pytest.fixture(scope="module")
+def generated():
+    return [generate_jets(QUARK_GLUON, label, seed=1, piece=3, n_jets=15) for label in (0, 1)]
+
+
+@pytest.fixture(scope="module", params=[GLUON, QUARK], ids=["gluon", "quark"])
+def label(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def jets(generated, label):
+    return generated[label].jets
+
+
+def test_fewer_jets_are_the_first_of_more(jets, label, assert_same_jets):
+    fewer = generate_jets(QUARK_GLUON, label, seed=1, piece=3, n_jets=3).jets
+    n = fewer.n_constituents
+    assert_same_jets(
+        fewer,
+        replace(
+            jets,
+            offsets=jets.offsets[:4],
+            constituents={name: column[:n] for name, column in jets.constituents.items()},
+            columns={name: column[:3] for name, column in jets.columns.items()},
+        ),
+    )
+
+
+@pytest.mark.parametrize(("seed", "piece"), [(2, 3), (1, 4)])
+def test_seed_and_piece_change_the_jets(generated, seed, piece):
+    other = generate_jets(QUARK_GLUON, QUARK, seed=seed, piece=piece, n_jets=2).jets
+    assert not set(other.columns["mass"]) & set(generated[QUARK].jets.columns["mass"])
+
+
+def test_classes_have_streams_of_their_own(generated):
+    gluon, quark = (set(g.jets.columns["pthat"]) for g in generated)
+    assert not gluon & quark
+
+
+def test_jets_are_in_the_window(jets):
+    pt = jets.columns["pt"]
+    assert np.all((pt >= 500) & (pt < 550))
+    assert np.all(np.abs(jets.columns["y"]) < 1.7)
+    assert jets.n_events == 15
+
+
+def test_labels_come_from_the_hard_process(jets, label):
+    assert set(jets.columns["label"]) == {label}
+    allowed = {21} if label == GLUON else {1, 2, 3, -1, -2, -3}
+    assert set(jets.columns["parton_id"]) <= allowed
+
+
+def test_event_ids_name_class_piece_and_number(jets, label):
+    expected = [label * 2**48 + 3 * 2**24 + i for i in range(15)]
+    assert jets.columns["event_id"].tolist() == expected
+
+
+def test_constituents_are_visible_and_sorted(jets):
+    ids = np.abs(jets.constituents["pdgid"])
+    assert set(ids) <= set(CHARGES)
+    expected = np.array([CHARGES[i] for i in ids]) * np.sign(jets.constituents["pdgid"])
+    np.testing.assert_array_equal(jets.constituents["charge"], expected)
+    for start, stop in pairwise(jets.offsets):
+        assert np.all(np.diff(jets.constituents["pt"][start:stop]) <= 0)
+
+
+def test_constituents_add_up_to_the_jet(jets):
+    pt, eta, y, phi = (
+        jets.constituents[name].astype(np.float64) for name in ("pt", "eta", "y", "phi")
+    )
+    mass = np.array([MASSES[i] for i in np.abs(jets.constituents["pdgid"])])
+    transverse = np.hypot(pt, mass)
+    np.testing.assert_allclose(pt * np.sinh(eta), transverse * np.sinh(y), rtol=2e-4, atol=2e-4)
+    momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
+    px, py, pz = np.add.reduceat(momentum, jets.offsets[:-1], axis=1)
+    energy = np.add.reduceat(transverse * np.cosh(y), jets.offsets[:-1])
+
+    columns = jets.columns
+    np.testing.assert_allclose(columns["pt"], np.hypot(px, py), rtol=1e-5)
+    np.testing.assert_allclose(columns["phi"], np.arctan2(py, px), atol=1e-5)
+    np.testing.assert_allclose(columns["eta"], np.arcsinh(pz / np.hypot(px, py)), atol=1e-5)
+    np.testing.assert_allclose(columns["y"], np.arctanh(pz / energy), atol=1e-5)
+    mass_squared = energy**2 - px**2 - py**2 - pz**2
+    np.testing.assert_allclose(columns["mass"], np.sqrt(mass_squared), rtol=1e-2)
+
+
+def test_azimuths_are_in_half_open_range(jets):
+    for phi in (jets.columns["phi"], jets.constituents["phi"]):
+        assert np.all((phi.astype(np.float64) >= -np.pi) & (phi.astype(np.float64) < np.pi))
+
+
+def test_tally_counts_every_event(generated, label):
+    tally = generated[label].tally
+    assert tally.jets == 15
+    assert tally.audited == tally.events // QUARK_GLUON.veto.audit_every
+    assert tally.jets <= tally.events - tally.vetoed - tally.failed < tally.events / 4
+
+
+def test_tallies_add_up():
+    assert Tally(1, 2, 3, 4, 5, 6, 7) + Tally(jets=10, audit_lost=1) == Tally(11, 2, 3, 4, 5, 6, 8)
+
+
+def test_an_audit_counts_what_the_veto_would_cost():
+    # No jet has 10 TeV: everything is condemned, and everything is audited.
+    veto = replace(QUICK.veto, wide_from=10_000.0, audit_every=1)
+    tally = generate_jets(replace(QUICK, veto=veto), QUARK, seed=1, piece=0, n_jets=3).tally
+    assert (tally.audit_lost, tally.audit_jets, tally.vetoed) == (3, 3, 0)
+    assert tally.audited == tally.events
+
+
+@pytest.mark.parametrize("label", [GLUON, QUARK])
+def test_the_veto_drops_no_wanted_jet(label):
+    veto = replace(QUICK.veto, audit_every=1)
+    tally = generate_jets(replace(QUICK, veto=veto), label, seed=2, piece=0, n_jets=15).tally
+    assert tally.audit_jets == 15
+    assert tally.audit_lost == 0
+
+
+def test_hardest_jet_is_that_of_fastjet():
+    fastjet = pytest.importorskip("fastjet")
+    hook = pythia._VetoHook(replace(QUICK.veto, audit_every=1), QUICK.radius)
+    settings = (*QUICK.settings, *QUICK.processes[QUARK].settings)
+    generator = pythia._start_pythia(settings, 17, hook)
+    finder = pythia._jet_finder(QUICK.radius, pt_min=250.0)
+    n_compared = 0
+    for _ in range(20):
+        assert generator.next()
+        finder.analyze(generator.event)
+        particles = [
+            (p.px(), p.py(), p.pz(), p.e())
+            for p in (generator.event[i] for i in range(generator.event.size()))
+            if p.isFinal() and p.idAbs() not in (12, 14, 16)
+        ]
+        definition = fastjet.JetDefinition(fastjet.antikt_algorithm, QUICK.radius)
+        sequence = fastjet.ClusterSequence([fastjet.PseudoJet(*p) for p in particles], definition)
+        expected = fastjet.sorted_by_pt(sequence.inclusive_jets(250.0))
+        assert finder.sizeJet() == len(expected)
+        for j, jet in enumerate(expected):
+            found = (finder.pT(j), finder.y(j), finder.m(j), finder.multiplicity(j))
+            reference = (jet.pt(), jet.rap(), jet.m(), len(jet.constituents()))
+            assert found == pytest.approx(reference, rel=1e-6)
+            n_compared += 1
+    assert n_compared >= 20
+
+
+def test_stdout_stays_clean(capfd):
+    generate_jets(QUICK, QUARK, seed=1, piece=0, n_jets=1)
+    assert capfd.readouterr().out == ""
+
+
+def test_an_unknown_setting_is_named():
+    broken = replace(QUARK_GLUON, settings=("Beams:eNonsense = 1",))
+    with pytest.raises(DataError, match="does not know 'Beams:eNonsense = 1'"):
+        generate_jets(broken, GLUON, seed=1, piece=0, n_jets=1)
+
+
+def test_settings_that_cannot_start_are_shown():
+    broken = replace(QUARK_GLUON, settings=("Beams:eCM = 1.",))
+    with pytest.raises(DataError, match=r"does not start .* Beams:eCM = 1\."):
+        generate_jets(broken, GLUON, seed=1, piece=0, n_jets=1)
+
+
+def test_a_missing_generator_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pythia8mc", None)
+    monkeypatch.delitem(sys.modules, "detcnn.simulation.pythia")
+    with pytest.raises(MissingExtraError, match=r"pip install 'detcnn\[simulate\]'"):
+        importlib.import_module("detcnn.simulation.pythia")
