@@ -1,0 +1,273 @@
+"""A block of events to a block of images, by a recipe."""
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.errors import ConfigError, DataError
+from detcnn.events.grid import Grid
+from detcnn.events.images import SparseImages, pixel_dtype
+from detcnn.events.table import Column, EventTable
+from detcnn.imaging.alignment import Centre, Normalise, Step, encoded
+from detcnn.imaging.channels import (
+    MAX_CHANNELS,
+    Channel,
+    distinct_weights,
+    membership,
+    weight_columns,
+    with_charges,
+)
+from detcnn.kernels import projection as kernel
+from detcnn.kernels.angles import wrapped
+
+_LARGEST = 1e30
+"""Above, sums leave the range of an image's float32."""
+
+_EVENTS_AT_ONCE = 4096
+"""Bounds the scratch, and is what one thread takes; results do not depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an event becomes an image.
+
+    Parameters
+    ----------
+    grid : Grid
+        Rows along `longitudinal`, columns along φ, both relative to the image centre.
+    channels : tuple of Channel
+        1 to 64, with different names.
+    steps : tuple of Centre, Rotate, Flip or Normalise
+        They act in the order given, each any number of times; `Normalise` only once and last.
+        Without `Centre`, coordinates are the detector's, with φ in [−π, π).
+    longitudinal : str
+        ``"eta"`` or ``"rapidity"``: the column that the rows measure.
+
+    Raises
+    ------
+    ConfigError
+        If the channels or the order of the steps cannot be.
+    """
+
+    grid: Grid
+    channels: tuple[Channel, ...]
+    steps: tuple[Step, ...] = ()
+    longitudinal: Literal["eta", "rapidity"] = "eta"
+
+    def __post_init__(self) -> None:
+        if self.longitudinal not in ("eta", "rapidity"):
+            raise ConfigError(f"longitudinal: {self.longitudinal!r}, expected eta or rapidity")
+        if not 1 <= len(self.channels) <= MAX_CHANNELS:
+            raise ConfigError(f"{len(self.channels)} channels: expected 1 to {MAX_CHANNELS}")
+        name, count = Counter(channel.name for channel in self.channels).most_common(1)[0]
+        if count > 1:
+            raise ConfigError(f"{count} channels are named {name!r}: give each its own name")
+        if any(isinstance(step, Normalise) for step in self.steps[:-1]):
+            raise ConfigError("steps: normalise must be the last step, and there only once")
+        if self.normalise and not any(channel.is_normalised for channel in self.channels):
+            raise ConfigError(
+                "steps: nothing to normalise, for no channel has the weight pt, energy or "
+                "charge_pt; drop the step"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, rows, columns) of the images."""
+        return len(self.channels), *self.grid.shape
+
+    @property
+    def normalise(self) -> Normalise | None:
+        """The last step, if it is a normalisation."""
+        last = self.steps[-1] if self.steps else None
+        return last if isinstance(last, Normalise) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Images of a block of events, and what of the events is not in them.
+
+    Parameters
+    ----------
+    images : SparseImages
+        One for each event, in order; pixels that are 0 are not listed.
+    n_outside : numpy.ndarray
+        int64, shape (n_events,): constituents outside the grid, of those that a channel takes.
+    pt_outside : numpy.ndarray
+        float64, shape (n_events,): their pT [GeV].
+    """
+
+    images: SparseImages
+    n_outside: NDArray[np.int64]
+    pt_outside: NDArray[np.float64]
+
+
+def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Projection:
+    """Make the images of a block of events.
+
+    Parameters
+    ----------
+    table : EventTable
+        Left as it is. Needs the constituent columns ``pt``, ``phi`` and the recipe's
+        `longitudinal`, what the channels ask for, and for ``centre on jet_axis`` the event
+        columns ``phi`` and `longitudinal`.
+    recipe : Recipe
+        What to do.
+    n_threads : int
+        Threads to use, at least 1; the result is the same for any number. More than one pays for
+        blocks of many thousand events, outside a training process.
+
+    Returns
+    -------
+    Projection
+        An event without constituents has an image without pixels.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, offsets fall, or a value that is used is NaN, beyond ±1e30, or (pT)
+        negative; the message names the event and the constituent.
+    ConfigError
+        If a channel's selection is unknown.
+    """
+    _check_columns(table, recipe)
+    _check_offsets(table)
+    plan = _plan(recipe)
+    starts = range(0, max(table.n_events, 1), _EVENTS_AT_ONCE)
+    work = partial(_project_from, table=table, recipe=recipe, plan=plan)
+    if n_threads == 1:
+        return _joined(map(work, starts), recipe.shape)
+    with ThreadPoolExecutor(n_threads) as pool:
+        return _joined(pool.map(work, starts), recipe.shape)
+
+
+def _plan(recipe: Recipe) -> kernel.Plan:
+    weights = distinct_weights(recipe.channels)
+    normalise = recipe.normalise
+    return kernel.Plan(
+        steps=encoded([s for s in recipe.steps if not isinstance(s, Normalise)], recipe.grid),
+        row_edges=recipe.grid.rows.edges,
+        column_edges=recipe.grid.columns.edges,
+        weight_of_channel=np.array([weights.index(c.weight) for c in recipe.channels]),
+        is_scaled=np.array([channel.is_normalised for channel in recipe.channels]),
+        norm=kernel.Norm[normalise.by.upper()] if normalise else kernel.Norm.NONE,
+    )
+
+
+def _project_from(
+    start: int, *, table: EventTable, recipe: Recipe, plan: kernel.Plan
+) -> kernel.PixelLists:
+    stop = min(start + _EVENTS_AT_ONCE, table.n_events)
+    first, last = int(table.offsets[start]), int(table.offsets[stop])
+    events = {name: column[start:stop] for name, column in table.columns.items()}
+    constituents = {name: column[first:last] for name, column in table.constituents.items()}
+    block = EventTable(table.offsets[start : stop + 1] - first, constituents, events)
+    return kernel.project(_deposits(block, recipe, first_row=start), plan)
+
+
+def _deposits(block: EventTable, recipe: Recipe, *, first_row: int) -> kernel.Deposits:
+    """Return what the kernel takes, having looked at every value that it will use."""
+    x_name = recipe.longitudinal
+    constituents = with_charges(block.constituents, recipe.channels)
+    _check_values("pt", constituents["pt"], block, first_row, lowest=0.0)
+    _check_values(x_name, constituents[x_name], block, first_row)
+    _check_values("phi", constituents["phi"], block, first_row)
+    weight_names = distinct_weights(recipe.channels)
+    weights = weight_columns(constituents, weight_names, longitudinal=x_name)
+    for name, column in zip(weight_names, weights, strict=True):
+        _check_values(name, column, block, first_row)
+    if _centres_on_jet_axis(recipe):
+        axis_x, axis_y = block.columns[x_name], block.columns["phi"]
+        _check_axes(x_name, axis_x, block, first_row)
+        _check_axes("phi", axis_y, block, first_row)
+    else:
+        axis_x = axis_y = np.zeros(block.n_events)
+    # Each a copy of its own kind, whatever the input's: the kernel is compiled once.
+    return kernel.Deposits(
+        offsets=block.offsets.astype(np.int64),
+        pt=constituents["pt"].astype(np.float64),
+        x=constituents[x_name].astype(np.float64),
+        y=wrapped(constituents["phi"]),
+        axis_x=axis_x.astype(np.float64),
+        axis_y=wrapped(axis_y),
+        membership=membership(constituents, recipe.channels),
+        weights=weights,
+    )
+
+
+def _joined(blocks: Iterable[kernel.PixelLists], shape: tuple[int, int, int]) -> Projection:
+    offsets, pixel, value, n_outside, pt_outside = zip(*blocks, strict=True)
+    lengths = np.concatenate([np.diff(block) for block in offsets])
+    images = SparseImages(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        pixel=np.concatenate(pixel, dtype=pixel_dtype(shape), casting="same_kind"),
+        value=np.concatenate(value),
+        shape=shape,
+    )
+    return Projection(images, np.concatenate(n_outside), np.concatenate(pt_outside))
+
+
+def _centres_on_jet_axis(recipe: Recipe) -> bool:
+    return any(isinstance(step, Centre) and step.on == "jet_axis" for step in recipe.steps)
+
+
+def _check_columns(table: EventTable, recipe: Recipe) -> None:
+    for name in ("pt", recipe.longitudinal, "phi"):
+        if name not in table.constituents:
+            raise DataError(
+                f"the input has no constituent column {name!r}, which the images need: "
+                f"it has {', '.join(sorted(table.constituents)) or 'none'}"
+            )
+    for name in (recipe.longitudinal, "phi") if _centres_on_jet_axis(recipe) else ():
+        if name not in table.columns:
+            raise DataError(
+                f"the input has no event column {name!r}, which centre on jet_axis needs: "
+                "centre on pt_centroid, hardest or leading_subjet"
+            )
+
+
+def _check_offsets(table: EventTable) -> None:
+    if table.offsets[0] != 0:
+        raise DataError(f"offsets start at {table.offsets[0]}: expected 0")
+    falls = np.diff(table.offsets) < 0
+    if falls.any():
+        row = int(np.argmax(falls))
+        raise DataError(
+            f"{_event(table, row, 0)}: offsets fall from {table.offsets[row]} to "
+            f"{table.offsets[row + 1]}, expected that they never do"
+        )
+
+
+def _check_values(
+    name: str, values: Column, block: EventTable, first_row: int, *, lowest: float = -_LARGEST
+) -> None:
+    is_good = (values >= lowest) & (values <= _LARGEST)
+    if is_good.all():
+        return
+    bad = int(np.argmin(is_good))
+    row = int(np.searchsorted(block.offsets, bad, side="right")) - 1
+    raise DataError(
+        f"{_event(block, row, first_row)}, constituent {bad - int(block.offsets[row])}: "
+        f"{name} is {values[bad]}, expected {lowest:g} to {_LARGEST:g}; mend or drop the event"
+    )
+
+
+def _check_axes(name: str, values: Column, block: EventTable, first_row: int) -> None:
+    is_good = np.isfinite(values)
+    if not is_good.all():
+        row = int(np.argmin(is_good))
+        raise DataError(
+            f"{_event(block, row, first_row)}: the jet's {name} is {values[row]}, expected a "
+            "finite number; drop the event, or centre on something else than jet_axis"
+        )
+
+
+def _event(table: EventTable, row: int, first_row: int) -> str:
+    if "event_id" in table.columns:
+        return f"event {table.columns['event_id'][row]} (row {first_row + row})"
+    return f"event in row {first_row + row}"

@@ -1,0 +1,140 @@
+"""The decorator that every kernel wears, and the cache of compiled code behind it.
+
+Compiling a kernel takes seconds, so machine code is kept on disk between runs. numba's own cache
+crashes on a truncated file, on an installation that cannot be written, and when many jobs fill it
+at once; this one never does, because each entry is one file that is checksummed, published by
+renaming, and named by everything it depends on. Whatever is wrong with an entry, the kernel is
+compiled again.
+"""
+
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, NullCache
+from numba.core.serialize import dumps
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compile a function with numba when it is first called.
+
+    Kernels release the interpreter lock, so threads run them side by side; none starts threads of
+    its own. Arithmetic is IEEE (no ``fastmath``), and a division by zero gives infinity or NaN as
+    in numpy. A kernel may call the kernels of its own folder only: an edit of any file there
+    makes all of that folder's cached code stale.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns arrays and numbers. Indices are not checked.
+
+    Returns
+    -------
+    callable
+        The compiled function; `function` itself where ``NUMBA_DISABLE_JIT`` is set.
+    """
+    kernel: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    # numba reads its cache from this attribute and has no public way to provide another.
+    kernel._cache = _CheckedCache(function)  # noqa: SLF001
+    return kernel  # type: ignore[no-any-return]  # typed by the caller's Kernel
+
+
+def cache_folder() -> Path | None:
+    """Return where compiled kernels are kept.
+
+    Returns
+    -------
+    Path or None
+        ``$DETCNN_CACHE_DIR``, else ``$XDG_CACHE_HOME/detcnn``, else ``~/.cache/detcnn``, which
+        need not exist; None where there is no home folder: then nothing is kept.
+    """
+    if own := os.environ.get("DETCNN_CACHE_DIR"):
+        return Path(own)
+    if user := os.environ.get("XDG_CACHE_HOME"):
+        return Path(user) / "detcnn"
+    try:
+        return Path.home() / ".cache" / "detcnn"
+    except RuntimeError:
+        return None
+
+
+@lru_cache
+def _source_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+class _Reduction(CompileResultCacheImpl):  # type: ignore[misc]  # numba is untyped
+    """How numba turns compiled code into bytes and back, without its search for a folder."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class _CheckedCache(NullCache):  # type: ignore[misc]  # numba is untyped
+    """Compiled code of one kernel: a file per signature, holding a SHA-256 and the payload."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = function.__qualname__
+        self._source = Path(function.__code__.co_filename)
+        self._reduction = _Reduction()
+
+    def _entry(self, signature: Any, codegen: Any) -> Path | None:
+        folder = cache_folder()
+        if folder is None:
+            return None
+        # The code generator's tuple names the processor: nodes of a cluster may share a home.
+        key = repr((_source_digest(self._source.parent), self._source.name, str(signature)))
+        key += repr(codegen.magic_tuple())
+        version = f"{sys.implementation.cache_tag}-numba-{numba.__version__}"
+        return folder / version / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        entry = self._entry(sig, target_context.codegen())
+        if entry is None:
+            return None
+        try:
+            content = entry.read_bytes()
+        except OSError:
+            return None
+        digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+        if hashlib.sha256(payload).digest() != digest:
+            return None
+        return self._reduction.rebuild(target_context, pickle.loads(payload))
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        entry = self._entry(sig, data.codegen)
+        if entry is None or data.library.has_dynamic_globals:
+            return
+        payload = dumps(self._reduction.reduce(data))
+        try:
+            _publish(entry, hashlib.sha256(payload).digest() + payload)
+        except OSError:
+            return  # A cache that cannot be written only costs time.
+
+
+def _publish(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

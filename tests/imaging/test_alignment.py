@@ -1,0 +1,138 @@
+"""The steps by hand, on constituents; whole images are in test_projection."""
+
+import numpy as np
+import pytest
+
+from detcnn.errors import ConfigError
+from detcnn.events.grid import Axis, Grid
+from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, encoded
+from detcnn.kernels.alignment import Action, Reference, align
+
+GRID = Grid(Axis("eta", 5, -0.5, 0.5), Axis("phi", 5, -1, 1))
+
+
+def aligned(constituents, *steps, axis=(0.0, 0.0)):
+    """Return the (eta, phi) of constituents given as (pt, eta, phi)."""
+    pt, x, y = np.array([*constituents, (0.0, *axis)]).T.copy()
+    align(pt[:-1].copy(), x, y, encoded(steps, GRID))
+    return np.stack([x, y], axis=1)[:-1]
+
+
+def test_centre_on_each_point():
+    jet = [(3.0, 0.1, 0.2), (1.0, 0.5, -0.2)]
+    cases = {
+        "jet_axis": [(0.0, 0.3), (0.4, -0.1)],
+        "hardest": [(0.0, 0.0), (0.4, -0.4)],
+        "pt_centroid": [(-0.1, 0.1), (0.3, -0.3)],
+        "leading_subjet": [(0.0, 0.0), (0.4, -0.4)],
+    }
+    for on, expected in cases.items():
+        np.testing.assert_allclose(aligned(jet, Centre(on), axis=(0.1, -0.1)), expected, atol=1e-15)
+
+
+def test_centroid_of_a_jet_across_pi():
+    jet = [(1.0, 0.0, np.pi - 0.1), (1.0, 0.0, 0.3 - np.pi)]
+    np.testing.assert_allclose(
+        aligned(jet, Centre("pt_centroid")), [(0, -0.2), (0, 0.2)], atol=1e-15
+    )
+
+
+def test_leading_subjet_is_not_the_hardest_constituent():
+    jet = [(10.0, 1.0, 0.0), (6.0, 0.0, 0.0), (6.0, 0.0, 0.1)]
+    centred = aligned(jet, Centre("leading_subjet"))
+    np.testing.assert_allclose(centred[1:], [(0, -0.05), (0, 0.05)], atol=1e-15)
+
+
+def test_snap_keeps_the_place_inside_a_pixel():
+    # Pixels are 0.2 by 0.4: a centre at (0.31, -0.59) is nearest to pixels 2 and -1.
+    moved = aligned([(1.0, 0.31, -0.59)], Centre("hardest", snap=True))
+    np.testing.assert_allclose(moved, [(0.31 - 0.4, -0.59 + 0.4)])
+    # Half-way goes up.
+    moved = aligned([(1.0, 0.1, 0.0)], Centre("hardest", snap=True))
+    np.testing.assert_allclose(moved, [(-0.1, 0.0)])
+
+
+def test_snap_counts_pixels_from_the_wrapped_centre():
+    # The centroid, 0.1 beyond π, is -3.04: nearest to pixel -8 of width 0.4, not to pixel 8.
+    jet = [(3.0, 0.0, np.pi - 0.05), (3.0, 0.0, 0.25 - np.pi)]
+    moved = aligned(jet, Centre("pt_centroid", snap=True))
+    np.testing.assert_allclose(moved[:, 1], [3.15 - np.pi, 3.45 - np.pi], atol=1e-14)
+
+
+@pytest.mark.parametrize("angle", np.linspace(-3, 3, 7))
+def test_principal_axis_lies_along_phi_heavier_side_up(angle):
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    jet = [(4.0, *(0.1 * direction)), (2.0, *(-0.3 * direction)), (1.0, *(0.2 * direction))]
+    turned = aligned(jet, Rotate("principal_axis"))
+    np.testing.assert_allclose(turned, [(0, 0.1), (0, -0.3), (0, 0.2)], atol=1e-15)
+
+
+def test_no_direction_no_rotation():
+    square = [(1.0, 0.1, 0.1), (1.0, -0.1, 0.1), (1.0, -0.1, -0.1), (1.0, 0.1, -0.1)]
+    for jet in (square, [(1.0, 0.3, 0.2)], [(0.0, 0.3, 0.2), (0.0, 0.1, 0.0)]):
+        np.testing.assert_array_equal(aligned(jet, Rotate("principal_axis")), [c[1:] for c in jet])
+
+
+@pytest.mark.parametrize("angle", np.linspace(-3, 3, 7))
+def test_second_subjet_hangs_straight_below(angle):
+    second = np.cos(angle), np.sin(angle)
+    turned = aligned([(5.0, 0, 0), (2.0, *second)], Rotate("second_subjet"))
+    np.testing.assert_allclose(turned, [(0, 0), (0, -1)], atol=1e-15)
+
+
+def test_a_lone_subjet_is_turned_by_its_principal_axis():
+    jet = [(5.0, 0.05, 0), (2.0, -0.1, 0), (1.0, 0.02, 0.01)]
+    np.testing.assert_array_equal(
+        aligned(jet, Rotate("second_subjet")), aligned(jet, Rotate("principal_axis"))
+    )
+
+
+def test_flips():
+    jet = [(3.0, -0.1, 0.1), (2.0, 0.1, 0.2), (2.0, 0.2, -0.3)]
+    x, y = np.array(jet)[:, 1:].T
+
+    def mirrored(rows, columns):
+        return np.stack([rows * x, columns * y], axis=1)
+
+    np.testing.assert_array_equal(aligned(jet, Flip("rows", "pt_sum")), mirrored(1, 1))
+    np.testing.assert_array_equal(aligned(jet, Flip("rows", "hardest")), mirrored(-1, 1))
+    np.testing.assert_array_equal(aligned(jet, Flip("both", "hardest")), mirrored(-1, 1))
+    jet = [(pt, x, -y) for pt, x, y in jet]
+    np.testing.assert_array_equal(aligned(jet, Flip("columns", "pt_sum")), mirrored(1, 1))
+    np.testing.assert_array_equal(aligned(jet, Flip("both", "hardest")), mirrored(-1, 1))
+
+
+def test_rounding_does_not_decide_a_flip():
+    for noise in (1e-17, -1e-17):
+        flipped = aligned([(9.0, noise, 0.0), (1.0, 0.2, 0.0)], Flip("rows"))
+        assert flipped[1, 0] == 0.2
+
+
+def test_steps_are_encoded_in_order():
+    steps = encoded(
+        [Centre("leading_subjet", snap=True, subjet_radius=0.2), Rotate("principal_axis", 0.4)],
+        GRID,
+    )
+    assert steps["action"].tolist() == [Action.CENTRE, Action.ROTATE]
+    assert steps["reference"].tolist() == [Reference.LEADING_SUBJET, Reference.PRINCIPAL_AXIS]
+    # A radius that nothing uses must not start a clustering.
+    assert steps["subjet_radius"].tolist() == [0.2, 0.0]
+    np.testing.assert_allclose(steps["row_unit"], [0.2, 0.0])
+    np.testing.assert_allclose(steps["column_unit"], [0.4, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Centre("middle"), "centre on: 'middle', expected one of jet_axis, hardest"),
+        (lambda: Rotate("third_subjet"), "rotate by: 'third_subjet'"),
+        (lambda: Flip("diagonal"), "flip axis: 'diagonal'"),
+        (lambda: Flip("rows", "max"), "flip towards: 'max'"),
+        (lambda: Normalise("mean"), "normalise by: 'mean'"),
+        (lambda: Centre("hardest", subjet_radius=0), "subjet_radius: 0"),
+        (lambda: Rotate("second_subjet", subjet_radius=np.nan), "subjet_radius: nan"),
+    ],
+)
+def test_unknown_choices(build, message):
+    with pytest.raises(ConfigError, match=message):
+        build()

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detcnn.errors import DataError
+from detcnn.kernels.densify import densify
+
+SHAPE = (2, 3, 4)
+
+
+def store(lengths, seed=0, dtype=np.uint16):
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    pixel = [np.sort(rng.choice(24, size=n, replace=False)) for n in lengths]
+    pixel = np.concatenate([np.empty(0, dtype), *pixel]).astype(dtype)
+    return offsets, pixel, rng.random(len(pixel), dtype=np.float32) + 1
+
+
+def test_by_hand():
+    out = np.full((2, 1, 2, 2), 7, dtype=np.float32)
+    densify(
+        np.array([0, 2, 2, 3]),
+        np.array([0, 3, 1], dtype=np.uint16),
+        np.array([1.5, 2.5, 9.0], dtype=np.float32),
+        np.array([1, 0]),
+        out=out,
+    )
+    assert out.tolist() == [[[[0, 0], [0, 0]]], [[[1.5, 0], [0, 2.5]]]]
+
+
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 24), min_size=1, max_size=6),
+    choice=st.lists(st.integers(0, 100), max_size=8),
+    dtype=st.sampled_from([np.uint16, np.uint32]),
+)
+def test_equals_the_pixel_by_pixel_version(reference, lengths, choice, dtype):
+    lists = store(lengths, dtype=dtype)
+    rows = np.array(choice, dtype=np.int64) % len(lengths)
+    out = np.full((len(rows), *SHAPE), np.nan, dtype=np.float32)
+    densify(*lists, rows, out=out)
+    np.testing.assert_array_equal(out, reference.densify(*lists, rows, SHAPE))
+
+
+@pytest.mark.parametrize("row", [-1, 3])
+def test_an_image_that_is_not_there(row):
+    out = np.empty((2, *SHAPE), dtype=np.float32)
+    with pytest.raises(ValueError, match=f"no image {row}: expected 0 to 2"):
+        densify(*store([1, 2, 3]), np.array([0, row]), out=out)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "pixel"),
+    [([0, 2], [0, 24]), ([0, 3], [0, 1]), ([1, 0], [0, 1]), ([-1, 1], [0, 1])],
+)
+def test_corrupt_lists_are_named(offsets, pixel):
+    out = np.empty((1, *SHAPE), dtype=np.float32)
+    with pytest.raises(DataError, match="image 0 of the pixel lists is corrupt"):
+        densify(
+            np.array(offsets),
+            np.array(pixel, dtype=np.uint16),
+            np.ones(2, dtype=np.float32),
+            np.array([0]),
+            out=out,
+        )
+
+
+def test_signed_pixels_are_refused():
+    offsets, pixel, value = store([1])
+    out = np.empty((1, *SHAPE), dtype=np.float32)
+    with pytest.raises(ValueError, match="pixel is int64: expected unsigned"):
+        densify(offsets, pixel.astype(np.int64), value, np.array([0]), out=out)
+
+
+def test_pixels_without_values():
+    with pytest.raises(DataError, match="1 pixels but 2 values"):
+        densify(
+            np.array([0, 1]),
+            np.zeros(1, dtype=np.uint16),
+            np.ones(2, dtype=np.float32),
+            np.array([0]),
+            out=np.empty((1, *SHAPE), dtype=np.float32),
+        )
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((2, *SHAPE), dtype=np.float32),
+        np.empty((1, *SHAPE), dtype=np.float64),
+        np.empty((1, 2, 4, 3), dtype=np.float32).transpose(0, 1, 3, 2),
+    ],
+)
+def test_a_buffer_that_does_not_fit(out):
+    with pytest.raises(ValueError, match="expected C-contiguous float32 with 1 images"):
+        densify(*store([1]), np.array([0]), out=out)
