@@ -27,7 +27,8 @@ def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
         What the numbers are for, for example ``"augment"``. Streams of different purposes are
         independent.
     *index : int
-        Which of the streams of that purpose: epoch, batch, shard ..., each non-negative.
+        Which of the streams of that purpose: epoch, batch, shard ..., each from 0 to 2³² − 1, and
+        always as many of them for one purpose.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def derived_seed(seed: int, purpose: str, *index: int, below: int = 2**63) -> in
     seed, purpose, *index
         As in `generator`.
     below : int
-        Exclusive upper bound, for example 900,000,001 for Pythia 8.
+        Exclusive upper bound, at least 2, for example 900,000,001 for Pythia 8.
 
     Returns
     -------

@@ -27,6 +27,13 @@ def value_digest(value: Any) -> str:
     """Return the SHA-256 of a JSON-able value, in hexadecimal.
 
     Two values that are equal as JSON have the same digest, whatever the order of their keys.
+
+    Raises
+    ------
+    ValueError
+        If a number in it is NaN or infinite.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    # Keys are text in JSON, and sort as text: numbers as keys become it first.
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

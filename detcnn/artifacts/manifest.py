@@ -135,9 +135,10 @@ def read_manifest(folder: Path, *, expected: Kind | None = None) -> Manifest:
             }
         )
         kind = KINDS[manifest.kind]
+        is_altered = manifest.digest != recorded
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not a manifest that detcnn {__version__} can read") from error
     if expected is not None and kind != expected:
         raise DataError(
@@ -149,6 +150,6 @@ def read_manifest(folder: Path, *, expected: Kind | None = None) -> Manifest:
             f"{folder}: {kind.name} of format {manifest.format_version}, but detcnn {__version__} "
             f"reads format {kind.version}: make it again with '{kind.made_by}'"
         )
-    if manifest.digest != recorded:
+    if is_altered:
         raise DataError(f"{path}: was altered after it was written: its digest does not match")
     return manifest

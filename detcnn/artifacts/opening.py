@@ -1,5 +1,8 @@
 """Opening an artifact, and checking that it is whole."""
 
+import glob
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +25,19 @@ class Artifact:
         return Input(role=role, name=self.path.name, digest=self.manifest.digest)
 
 
+_HALF_WRITTEN = re.compile(r"\.part-[0-9a-f]{12}$")
+
+
 def is_artifact(path: Path) -> bool:
-    """Tell whether `path` is a folder with a manifest."""
-    return (path / MANIFEST).is_file()
+    """Tell whether `path` is a folder with a manifest of detcnn, be it damaged or of old format.
+
+    A file of that name which something else wrote is not taken for one.
+    """
+    try:
+        content = json.loads((path / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"kind", "format_version", "digest"} <= content.keys()
 
 
 def open_artifact(path: Path, *, expected: Kind | None = None) -> Artifact:
@@ -49,16 +62,16 @@ def open_artifact(path: Path, *, expected: Kind | None = None) -> Artifact:
     """
     remedy = f": make it with '{expected.made_by}'" if expected else ""
     if not path.exists():
-        unfinished = sorted(path.parent.glob(f"{path.name}.part-*"))
+        unfinished = sorted(path.parent.glob(f"{glob.escape(path.name)}.part-*"))
         if unfinished:
             raise DataError(
                 f"{path}: not there, only the unfinished {unfinished[0].name}: "
                 "run the command that was making it again, and it will go on"
             )
         raise DataError(f"{path}: no such artifact{remedy}")
-    if ".part-" in path.name:
+    if _HALF_WRITTEN.search(path.name):
         raise DataError(f"{path}: half-written: run the command that was making it again")
-    if not is_artifact(path):
+    if not (path / MANIFEST).is_file():
         raise DataError(f"{path}: not a detcnn artifact (no {MANIFEST}){remedy}")
     manifest = read_manifest(path, expected=expected)
     for file in manifest.payload:

@@ -8,15 +8,15 @@ inputs finds it again by its identity and goes on.
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from detcnn.artifacts.digests import file_digest
 from detcnn.artifacts.kinds import Kind
 from detcnn.artifacts.manifest import (
     MANIFEST,
@@ -27,7 +27,7 @@ from detcnn.artifacts.manifest import (
     write_manifest,
 )
 from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
-from detcnn.errors import ConfigError, DataError, OutputExistsError
+from detcnn.errors import ConfigError, DataError, OutputExistsError, StorageError
 
 _LOCK = ".lock"
 
@@ -78,16 +78,14 @@ class ArtifactBuilder:
             If something appeared at `target` in the meantime.
         """
         refuse_existing(self.target, overwrite=self.overwrite)
-        paths = sorted(
-            path
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.name not in (_LOCK, MANIFEST)
-        )
+        own = (self.folder / _LOCK, self.folder / MANIFEST)
         payload = []
-        for path in paths:
+        for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p not in own):
             _flush(path)
             name = path.relative_to(self.folder).as_posix()
-            payload.append(PayloadFile(name, path.stat().st_size, file_digest(path)))
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            payload.append(PayloadFile(name, path.stat().st_size, digest))
         manifest = Manifest(
             kind=self.kind.name,
             format_version=self.kind.version,
@@ -137,23 +135,17 @@ def build_artifact(
         If `target` exists and may not be replaced, or another process is writing it.
     """
     refuse_existing(target, overwrite=overwrite)
+    # A link, say to a larger disk, stays; what it points to is written.
+    target = target.resolve() if target.is_symlink() else target
     folder = target.with_name(f"{target.name}.part-{identity[:12]}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Some network file systems have no locks; there, the user is the lock.
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise OutputExistsError(
-                    f"{target}: another process is writing it (it holds {folder / _LOCK})"
-                ) from None
+    with _locked(folder, target):
         # A run killed between manifest and rename left one behind; it is written anew.
         (folder / MANIFEST).unlink(missing_ok=True)
         try:
             yield ArtifactBuilder(folder=folder, target=target, kind=kind, overwrite=overwrite)
         except (DataError, ConfigError):
-            shutil.rmtree(folder)
+            # What cannot be removed must not hide what went wrong.
+            shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
@@ -176,16 +168,42 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         )
 
 
+@contextmanager
+def _locked(folder: Path, target: Path) -> Iterator[None]:
+    path = folder / _LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written: {error.strerror}") from error
+    with lock:
+        if not _is_ours(lock, path):
+            raise OutputExistsError(f"{target}: another process is writing it (it holds {path})")
+        yield
+
+
+def _is_ours(lock: IO[str], path: Path) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems have no locks; there, the user is the lock.
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+    # Its last holder may have published the folder, or removed it, before letting go.
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(lock.fileno()))
+
+
 def _move_into_place(folder: Path, target: Path) -> None:
     old = target.with_name(f"{target.name}.old-{folder.name[-12:]}")
     if old.exists():
         # Left by a run that was killed after its new artifact was already complete.
         shutil.rmtree(old)
-    (folder / _LOCK).unlink(missing_ok=True)
     if target.exists():
         target.rename(old)
     folder.rename(target)
     _flush(target.parent)
+    # Not sooner: as long as the part folder has its name, the lock keeps others out of it.
+    (target / _LOCK).unlink()
     if old.exists():
         shutil.rmtree(old)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from detcnn.cli.console import command
-from detcnn.cli.options import AsJson, Debug, Overrides
+from detcnn.cli.options import AsJson, Debug, Overrides, Quiet
 
 
 def register(app: typer.Typer) -> None:
@@ -24,9 +24,12 @@ def _config(
         bool, typer.Option("--schema", help="Print the JSON schema of study files instead.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Print what a study resolves to: every default and preset written out.
+
+    With --quiet the study is only checked.
 
     Examples:
 
@@ -49,5 +52,5 @@ def _config(
     resolved = load_study(study, overrides or ())
     if as_json:
         print(json.dumps(resolved.model_dump(mode="json", by_alias=True), indent=2))
-    else:
+    elif not quiet:
         print(dump_study(resolved), end="")

@@ -1,8 +1,8 @@
 """What a user sees: progress on stderr, the summary on stdout, errors as one line."""
 
-import errno
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _SECONDS_BETWEEN_LINES = 20.0
-_WIDTH_OF_FILES = 200
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EFBIG)
+_WIDTH_OF_FILES = 1000
 
 
 class _BarTask:
@@ -41,9 +40,10 @@ class _BarTask:
         self._task = task
 
     def advance(self, amount: float = 1.0, *, note: str | None = None) -> None:
-        if note is not None:
-            self._bars.update(self._task, note=note)
         self._bars.advance(self._task, amount)
+        if note is not None:
+            # Above the bar, where it stays: a line of its own, because it leaves a bar no room.
+            self._bars.console.print(note, markup=False, soft_wrap=True)
 
     def finish(self) -> None:
         task = next(task for task in self._bars.tasks if task.id == self._task)
@@ -55,33 +55,24 @@ class _LineTask:
 
     def __init__(self, name: str, total: float | None, unit: str) -> None:
         self._name, self._total, self._unit = name, total, unit
-        self._done, self._note = 0.0, ""
+        self._done, self._said = 0.0, -1.0
         self._start = self._last = time.monotonic()
-        self._is_finished = False
 
     def advance(self, amount: float = 1.0, *, note: str | None = None) -> None:
         self._done += amount
-        if note is not None:
-            self._note = note
         if note is not None or time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
-            self._say()
+            self._say(note)
 
     def finish(self) -> None:
-        if not self._is_finished:
-            self._is_finished = True
-            self._note = ""
+        if self._said != self._done:
             self._say()
 
-    def _say(self) -> None:
-        self._last = time.monotonic()
+    def _say(self, note: str | None = None) -> None:
+        self._last, self._said = time.monotonic(), self._done
         share = f" of {self._total:,.0f}" if self._total else ""
-        note = f"  {self._note}" if self._note else ""
         seconds = self._last - self._start
-        print(
-            f"{self._name}: {self._done:,.0f}{share} {self._unit} in {seconds:.0f} s{note}",
-            file=sys.stderr,
-            flush=True,
-        )
+        line = f"{self._name}: {self._done:,.0f}{share} {self._unit} in {seconds:.0f} s"
+        print(f"{line}  {note}" if note else line, file=sys.stderr, flush=True)
 
 
 class ConsoleProgress:
@@ -98,7 +89,7 @@ class ConsoleProgress:
             from detcnn.progress import SILENT
 
             return SILENT.task(name) if self._is_quiet else _LineTask(name, total, unit)
-        return _BarTask(self._bars, self._bars.add_task(name, total=total, note=""))
+        return _BarTask(self._bars, self._bars.add_task(name, total=total))
 
     def info(self, message: str) -> None:
         """Say something on stderr."""
@@ -123,7 +114,6 @@ def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bars:
         yield ConsoleProgress(bars, console, is_quiet=False)
@@ -134,9 +124,11 @@ def print_summary(
 ) -> None:
     """Print a command's result on stdout: a two-column table, or JSON for scripts."""
     if as_json:
-        print(json.dumps(summary, indent=2, default=str))
+        print(json.dumps(summary, indent=2))
     elif not quiet:
-        print_table([(name, _text(value)) for name, value in summary.items()], title=title)
+        print_table(
+            [(name.replace("_", " "), _text(value)) for name, value in summary.items()], title=title
+        )
 
 
 def print_table(
@@ -146,8 +138,8 @@ def print_table(
     table = Table(
         title=title, title_justify="left", show_header=bool(header), box=None, pad_edge=False
     )
-    for i, name in enumerate(header or [""] * max((len(row) for row in rows), default=0)):
-        table.add_column(name, justify="left" if i == 0 else "default", overflow="fold")
+    for name in header or [""] * max((len(row) for row in rows), default=0):
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
@@ -165,6 +157,8 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
+        if any(isinstance(entry, Mapping) for entry in value.values()):
+            return "\n".join(f"{key}: {_text(entry)}" for key, entry in value.items())
         return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
     if isinstance(value, list | tuple):
         texts = [_text(entry) for entry in value]
@@ -181,22 +175,31 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
-        except DetcnnError as error:
-            failure, code = str(error), error.exit_code
-        except KeyboardInterrupt as error:
-            failure, code = str(error) or "interrupted", INTERRUPTED
+            result = function(*args, **kwargs)
+            sys.stdout.flush()
+            return result
         except BrokenPipeError:
-            # The reader of our output has gone (| head): that is no failure of ours.
+            # The reader of our output has gone (| head), which is no failure of ours; what is
+            # still in the buffer must go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except OSError as error:
-            if error.errno not in _DISK_ERRORS:
-                raise
-            where = f"{error.filename}: " if error.filename else ""
-            failure, code = f"{where}{error.strerror}", StorageError.exit_code
-        if kwargs.get("debug"):
-            Console(stderr=True).print_exception()
+        except (DetcnnError, KeyboardInterrupt, OSError) as error:
+            failure, code = _failure(error)
+            if kwargs.get("debug"):
+                Console(stderr=True).print_exception()
         print(f"detcnn: {' '.join(failure.split())}", file=sys.stderr)
         raise typer.Exit(code)
 
     return wrapped
+
+
+def _failure(error: DetcnnError | KeyboardInterrupt | OSError) -> tuple[str, int]:
+    if isinstance(error, DetcnnError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted", INTERRUPTED
+    if error.strerror is None:
+        # Not from the operating system: a library's own, so a bug of ours.
+        raise error
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}", StorageError.exit_code

@@ -1,11 +1,11 @@
 """``detcnn evaluate``: a model to tables, figures and a report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detcnn.cli.console import command, print_table, show_progress
+from detcnn.cli.console import command, print_summary, print_table, show_progress
 from detcnn.cli.options import (
     AsJson,
     Debug,
@@ -16,7 +16,11 @@ from detcnn.cli.options import (
     Overwrite,
     Quiet,
     StudyFile,
+    Verbose,
 )
+
+if TYPE_CHECKING:
+    from detcnn.evaluation.classification import Discrimination
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +44,7 @@ def _evaluate(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Say what a model is worth: ROC, working points with intervals, figures, a report.
@@ -51,38 +56,25 @@ def _evaluate(
 
         detcnn evaluate pipelines/quark_gluon/study.yaml
 
-        detcnn evaluate study.yaml --set evaluate.working_points=[0.2,0.8] --overwrite
+        detcnn evaluate study.yaml -s evaluate.working_points=[0.2,0.8] --overwrite
 
         detcnn evaluate study.yaml --json
     """
-    import json
-
     from detcnn.cli.studies import open_study
     from detcnn.evaluation.export import plain
     from detcnn.processors import prepare_threads
-    from detcnn.stages import evaluate, predict
+    from detcnn.stages.evaluate import run
 
     # Before torch is imported, which happens if there are scores to make.
     prepare_threads()
 
     opened = open_study(study, overrides)
-    model = model or opened.output / "model"
-    images = images or opened.output / "images"
-    scores = scores or opened.output / "scores"
     with show_progress(quiet=quiet) as progress:
-        predict.run(
-            model=model,
-            images=images,
-            split=opened.study.evaluate.split,
-            output=scores,
-            reuse=True,
-            progress=progress,
-        )
-        result = evaluate.run(
+        result = run(
             opened.study.evaluate,
-            scores=scores,
-            model=model,
-            images=images,
+            model=model or opened.output / "model",
+            images=images or opened.output / "images",
+            scores=scores or opened.output / "scores",
             output=output or opened.output / "metrics",
             title=opened.study.name,
             description=opened.study.description,
@@ -91,29 +83,31 @@ def _evaluate(
         )
     headline = result.evaluation.headline
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "metrics": str(result.artifact.path),
-                    "report": str(result.report),
-                    "digest": result.artifact.manifest.digest,
-                    "auc": plain(headline.auc.interval),
-                    "working_points": plain(headline.working_points),
-                },
-                indent=2,
-            )
-        )
+        summary = {
+            "metrics": str(result.artifact.path),
+            "report": str(result.report),
+            "digest": result.artifact.manifest.digest,
+            "auc": plain(headline.auc.interval),
+            "working_points": plain(headline.working_points),
+        }
+        print_summary(summary, as_json=True, quiet=quiet)
     elif not quiet:
-        sides = f"{' + '.join(headline.signal)} against {' + '.join(headline.background)}"
         n_events = sum(count.n_events for count in result.evaluation.counts)
-        rows = [("AUC", headline.auc.interval.text())]
-        rows += [
-            (
-                f"background rejection at {100 * point.target:g} % signal efficiency",
-                point.background_rejection.text(),
-            )
-            for point in headline.working_points
-        ]
-        title = f"{sides}: {n_events:,} events, {100 * result.evaluation.level:g} % intervals"
-        print_table(rows, title=title)
+        level = f"{100 * result.evaluation.level:g} % intervals"
+        print_table(
+            _rows(headline, verbose=verbose),
+            title=f"{headline.title}: {n_events:,} events, {level}",
+        )
         print(f"report: {result.report}")
+
+
+def _rows(headline: "Discrimination", *, verbose: bool) -> list[tuple[str, str]]:
+    rows = [("AUC", headline.auc.interval.text())]
+    for point in headline.working_points:
+        where = f"at {100 * point.target:g} % signal efficiency"
+        rows.append((f"background rejection {where}", point.background_rejection.text()))
+        if verbose:
+            improvement = point.significance_improvement.text()
+            rows.append((f"significance improvement {where}", improvement))
+            rows.append((f"threshold {where}", f"{point.threshold:.4g}"))
+    return rows

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from detcnn.cli.console import command, print_summary, print_table
-from detcnn.cli.options import AsJson, Debug, Quiet
+from detcnn.cli.options import AsJson, Debug, Quiet, Verbose
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def _inspect(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="The image that --draw makes of constituents, as in preprocess.image.preset.",
+            help="The image that --draw makes of constituents; jet_pt by default.",
             show_default=False,
         ),
     ] = None,
@@ -38,6 +38,7 @@ def _inspect(
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Describe an input file or an artifact: kind, shape, units, classes, provenance.
@@ -50,19 +51,31 @@ def _inspect(
 
         detcnn inspect sample_data/quark_gluon.h5 --draw figures --preset komiske2017
     """
+    import json
+
     from detcnn.stages import inspect
 
     found = inspect.run(path, verify=verify)
     summary: dict[str, object] = {"kind": found.kind, **found.facts}
     if draw is not None:
-        summary["drawn"] = [str(p) for p in inspect.draw(path, folder=draw, preset=preset)]
+        # Needs matplotlib and numba, which describing does without.
+        from detcnn.stages import draw as drawing
+
+        summary["drawn"] = [str(p) for p in drawing.run(path, folder=draw, preset=preset)]
     if as_json:
-        summary["columns"] = [dict(column) for column in found.columns]
-    print_summary(summary, as_json=as_json, quiet=quiet, title=str(path))
-    if found.columns and not (as_json or quiet):
+        columns = {"columns": found.columns} if found.columns else {}
+        provenance = found.provenance if verbose else {}
+        print_summary({**summary, **columns, **provenance}, as_json=True, quiet=quiet)
+        return
+    print_summary(summary, as_json=False, quiet=quiet, title=str(path))
+    if quiet:
+        return
+    if found.columns:
         header = list(found.columns[0])
         rows = [[_cell(column[key]) for key in header] for column in found.columns]
         print_table(rows, header=header)
+    if verbose and found.provenance:
+        print(json.dumps(found.provenance, indent=2))
 
 
 def _cell(value: object) -> str:

@@ -15,6 +15,7 @@ from detcnn.cli.options import (
     Overwrite,
     Quiet,
     StudyFile,
+    Verbose,
 )
 
 
@@ -39,6 +40,7 @@ def _predict(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Write the scores of every image of a split to a parquet table.
@@ -47,7 +49,9 @@ def _predict(
 
         detcnn predict pipelines/quark_gluon/study.yaml
 
-        detcnn predict study.yaml --model other/model --split validation --output work/scores-2
+        detcnn predict study.yaml --split validation --output work/scores-2
+
+        detcnn predict study.yaml --model other/model --output work/scores-3
     """
     from detcnn.processors import prepare_threads
 
@@ -73,10 +77,12 @@ def _predict(
             progress=progress,
         )
     contents = result.artifact.manifest.contents
-    summary = {
+    summary: dict[str, object] = {
         "scores": str(result.artifact.path),
         "split": contents["split"],
         "events": contents["n_events"],
         "digest": result.artifact.manifest.digest,
     }
+    if verbose:
+        summary |= {name: contents[name] for name in ("classes", "columns")}
     print_summary(summary, as_json=as_json, quiet=quiet)

@@ -52,9 +52,9 @@ def _preprocess(
 
         detcnn preprocess pipelines/quark_gluon/study.yaml
 
-        detcnn preprocess study.yaml --input jets.h5 --output work/images --workers 8
+        detcnn preprocess study.yaml --input jets.h5 --output work/images
 
-        detcnn preprocess study.yaml --set preprocess.image.grid.pixels=65 --overwrite
+        detcnn preprocess study.yaml -s preprocess.image.grid.pixels=65 -j 8
     """
     from detcnn.cli.studies import open_study
     from detcnn.processors import available_cpus
@@ -74,16 +74,18 @@ def _preprocess(
     summary = {
         "images": str(result.artifact.path),
         "events": contents["n_events"],
-        "image": "x".join(map(str, contents["image_shape"])),
+        "image_shape": contents["image_shape"],
         "channels": [channel["name"] for channel in contents["channels"]],
-        "encoding": f"{contents['encoding']} ({contents['occupancy']:.1%} of pixels filled)",
+        "encoding": contents["encoding"],
+        "occupancy": contents["occupancy"],
         "dropped": contents["n_dropped"],
         "digest": result.artifact.manifest.digest,
     }
     if verbose:
         summary |= {
-            "partitions": f"{result.n_partitions}, {result.n_resumed} from an earlier run",
-            "pT outside of the images": f"{contents['pt_fraction_outside']:.2%}",
-            "class weights": contents["class_weights"],
+            "partitions": {"all": result.n_partitions, "from_earlier_run": result.n_resumed},
+            "empty_images": contents["n_empty_images"],
+            "pt_fraction_outside": contents["pt_fraction_outside"],
+            "class_weights": contents["class_weights"],
         }
     print_summary(summary, as_json=as_json, quiet=quiet)

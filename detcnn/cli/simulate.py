@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from detcnn.cli.console import command, print_summary, show_progress
-from detcnn.cli.options import AsJson, Debug, Overwrite, Quiet, Workers
+from detcnn.cli.options import AsJson, Debug, Overwrite, Quiet, Verbose, Workers
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +29,7 @@ def _simulate(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Simulate jets with Pythia 8 and FastJet (needs the extra "simulate").
@@ -41,17 +42,17 @@ def _simulate(
 
         detcnn simulate quark-gluon -o jets.h5 -n 50000 --seed 7 --workers 8
     """
+    from dataclasses import asdict
+
     from detcnn.config.simulate import build_simulation
     from detcnn.stages.simulate import run
 
     config = build_simulation(study=study, jets_per_class=jets_per_class, seed=seed)
     with show_progress(quiet=quiet) as progress:
         result = run(config, output=output, workers=workers, overwrite=overwrite, progress=progress)
+    tallies = dict(zip(result.classes, map(asdict, result.tallies), strict=True))
     summary = {
-        "jets": str(result.path),
-        **{
-            name: f"{tally.jets:,}"
-            for name, tally in zip(result.classes, result.tallies, strict=True)
-        },
+        "file": str(result.path),
+        "jets": tallies if verbose else {name: tally["jets"] for name, tally in tallies.items()},
     }
     print_summary(summary, as_json=as_json, quiet=quiet)

@@ -50,7 +50,7 @@ def _train(
 
         detcnn train study.yaml --resume
 
-        detcnn train study.yaml --set train.epochs=5 --set train.seed=2 --output work/model-2
+        detcnn train study.yaml -s train.epochs=5 -s train.seed=2 -o work/model-2
     """
     from detcnn.processors import prepare_threads
 
@@ -73,13 +73,14 @@ def _train(
     contents = result.artifact.manifest.contents
     summary: dict[str, object] = {
         "model": str(result.artifact.path),
-        "network": f"{contents['network']}, {contents['n_parameters']:,} parameters",
+        "network": contents["network"],
+        "parameters": contents["n_parameters"],
         "epochs": contents["n_epochs"],
         "best": {name: value for name, value in contents["best"].items() if value is not None},
         "digest": result.artifact.manifest.digest,
     }
     if result.was_complete:
-        summary["note"] = "had been finished before"
+        summary["finished_before"] = True
     if verbose:
         environment = result.artifact.manifest.environment
         summary |= {name: environment[name] for name in ("device", "threads", "seconds_per_epoch")}

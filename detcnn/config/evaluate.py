@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from detcnn.config.section import Section, Seed
 
@@ -16,6 +16,12 @@ class BinsConfig(Section):
     bins: PositiveInt = 10
     low: float | None = Field(default=None, description="The smallest value if left out.")
     high: float | None = Field(default=None, description="The largest value if left out.")
+
+    @model_validator(mode="after")
+    def _check_range(self) -> "BinsConfig":
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        return self
 
 
 class EvaluateConfig(Section):

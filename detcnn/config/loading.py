@@ -1,18 +1,22 @@
 """Reading a study file, with overrides, into a checked `Study`."""
 
+import copy
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
-from detcnn.config.presets import expand_preset
+from detcnn.config.presets import IMAGE_PRESETS, expand_preset
 from detcnn.config.study import Study
 from detcnn.errors import ConfigError
 
@@ -20,16 +24,16 @@ from detcnn.errors import ConfigError
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     """Read a study file.
 
-    YAML 1.2: ``1e-3`` is a number, ``no`` and ``12:30`` are text. A key that no section knows, a
-    key that stands twice, and a value of the wrong type are errors.
+    YAML 1.2: ``1e-3`` is a number, ``no``, ``12:30`` and dates are text. A key that no section
+    knows, a key that stands twice, a value of the wrong type, NaN and infinity are errors.
 
     Parameters
     ----------
     path : Path
         The study file.
     overrides : iterable of str
-        ``section.key=value`` with the value in YAML, as given to ``--set``; later ones win. Lists
-        are indexed by number: ``preprocess.sources.0.path=jets.h5``.
+        ``section.key=value`` with the value in YAML, as given to ``--set``; later ones win. Lists,
+        also those of a preset, are indexed by number: ``preprocess.sources.0.path=jets.h5``.
 
     Returns
     -------
@@ -54,7 +58,10 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         _apply(content, override)
     preprocess = content.get("preprocess")
     if isinstance(preprocess, dict) and isinstance(preprocess.get("image"), dict):
-        preprocess["image"] = expand_preset(preprocess["image"])
+        try:
+            preprocess["image"] = expand_preset(preprocess["image"])
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
     return check_study(content, where=str(path))
 
 
@@ -69,14 +76,11 @@ def check_study(content: Mapping[str, Any], *, where: str) -> Study:
     try:
         # JSON is the strict common ground of YAML and the sections: lists become tuples and
         # strings paths, but "3" does not become 3.
-        return Study.model_validate_json(json.dumps(content, default=str))
+        text = json.dumps(content)
+        return Study.model_validate_json(text)
     except ValidationError as error:
-        faults = error.errors()
-        # A fault inside an entry makes pydantic find fault with what holds the entry, too.
-        inner = [f for f in faults if not any(_is_inside(g, f) for g in faults)]
-        text = "; ".join(dict.fromkeys(_describe(fault, content) for fault in inner))
-        raise ConfigError(f"{where}: {text}") from None
-    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {_describe(error, json.loads(text))}") from None
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
@@ -84,11 +88,9 @@ def dump_study(study: Study) -> str:
     """Return a study as YAML, every default and preset written out."""
     stream = StringIO()
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 100
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
     yaml.dump(study.model_dump(mode="json", by_alias=True), stream)
     return stream.getvalue()
 
@@ -101,14 +103,52 @@ def study_schema() -> dict[str, Any]:
     }
 
 
+class _Constructor(SafeConstructor):
+    """Builds what JSON knows, and nothing else."""
+
+    def construct_finite(self, node: ScalarNode) -> float:
+        value = float(self.construct_yaml_float(node))
+        if not math.isfinite(value):
+            problem = f"found {node.value}, expected a finite number"
+            raise ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return value
+
+
+_TAG = "tag:yaml.org,2002:"
+_Constructor.yaml_constructors = {
+    tag: SafeConstructor.yaml_constructors[tag]
+    for tag in (None, *(_TAG + name for name in ("null", "bool", "int", "str", "seq", "map")))
+}
+_Constructor.add_constructor(_TAG + "float", _Constructor.construct_finite)
+_Constructor.add_constructor(_TAG + "timestamp", _Constructor.construct_yaml_str)
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null as a word, and escapes what a reader would take for the end of a line."""
+
+    def represent_null(self, data: None) -> ScalarNode:
+        return self.represent_scalar(_TAG + "null", "null")
+
+    def represent_text(self, data: str) -> ScalarNode:
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar(_TAG + "str", data, style=style)
+
+
+_Representer.add_representer(type(None), _Representer.represent_null)
+_Representer.add_representer(str, _Representer.represent_text)
+
+
 def _parse(text: str, *, where: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    yaml.composer.warn_double_anchors = False
     try:
         return yaml.load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:
+        # Besides its own errors, the parser lets through those of int() and the like.
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
         raise ConfigError(f"{where}{line}: not valid YAML: {problem}") from None
 
 
@@ -134,39 +174,46 @@ def _step_into(node: Any, key: str, override: str) -> Any:
         return node[_position(node, key, override)]
     if isinstance(node, dict):
         if node.get(key) is None:
-            node[key] = {}
+            preset = IMAGE_PRESETS.get(str(node.get("preset")), {})
+            node[key] = copy.deepcopy(preset.get(key, {}))
         return node[key]
     raise ConfigError(f"--set {override}: there is nothing called {key!r} there")
 
 
 def _position(node: list[Any], key: str, override: str) -> int:
-    if not key.isdigit() or int(key) >= len(node):
+    if not key.isdecimal() or int(key) >= len(node):
         raise ConfigError(
-            f"--set {override}: {key!r} is no position in a list of {len(node)}: "
-            f"expected 0 to {len(node) - 1}"
+            f"--set {override}: {key!r} is no position in a list of {len(node)}; the first is 0"
         )
     return int(key)
 
 
-def _is_inside(inner: Any, outer: Any) -> bool:
-    depth = len(outer["loc"])
-    return len(inner["loc"]) > depth and inner["loc"][:depth] == outer["loc"]
+def _describe(error: ValidationError, content: Any) -> str:
+    faults = [(_location(fault, content), fault) for fault in error.errors()]
+    # A fault inside an entry makes pydantic find fault with what holds the entry, too.
+    holders = {location[:depth] for location, _ in faults for depth in range(len(location))}
+    texts = [_text(location, fault) for location, fault in faults if location not in holders]
+    return "; ".join(dict.fromkeys(texts))
 
 
-def _describe(fault: Any, content: Any) -> str:
+def _location(fault: Any, content: Any) -> tuple[str, ...]:
     # Pydantic names the branch of a union it tried; a user knows only the keys of the file.
-    location: list[str] = []
+    location = []
     node = content
     for part in fault["loc"]:
         is_position = isinstance(node, list) and isinstance(part, int) and part < len(node)
         if is_position or (isinstance(node, dict) and part in node):
             node = node[part]
-        elif part is not fault["loc"][-1] or fault["type"] != "missing":
-            continue
-        location.append(str(part))
+            location.append(str(part))
+    if fault["type"] == "missing":
+        location.append(str(fault["loc"][-1]))
+    return tuple(location)
+
+
+def _text(location: tuple[str, ...], fault: Any) -> str:
     key = ".".join(location) or "study"
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{_nearest(location)}"
+        return f"unknown key {key!r}{_nearest(fault['loc'])}"
     if fault["type"] == "missing":
         return f"{key!r} is missing"
     message = str(fault["msg"]).removeprefix("Value error, ")
@@ -178,30 +225,29 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _nearest(location: list[str]) -> str:
-    known: set[str] = set()
+def _nearest(location: Sequence[int | str]) -> str:
+    *parents, key = location
     models: list[type[BaseModel]] = [Study]
-    for part in location[:-1]:
-        if part.isdigit():
-            continue
-        models = [
-            inner
-            for model in models
-            for name, field in model.model_fields.items()
-            if part in (name, field.alias)
-            for inner in _models_in(field.annotation)
-        ]
-    for model in models:
-        known |= {field.alias or name for name, field in model.model_fields.items()}
-    close = difflib.get_close_matches(location[-1], sorted(known), n=1)
-    if close:
-        return f": did you mean {close[0]!r}?"
-    return f": expected one of {', '.join(sorted(known))}" if known else ""
+    for part in parents:
+        if not isinstance(part, int):
+            models = _inside(models, part)
+    known = sorted({f.alias or name for model in models for name, f in model.model_fields.items()})
+    close = difflib.get_close_matches(str(key), known, n=1)
+    return f": did you mean {close[0]!r}?" if close else f": expected one of {', '.join(known)}"
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _inside(models: Iterable[type[BaseModel]], part: str) -> list[type[BaseModel]]:
+    """Return the models that a key leads to, or else those that the tag of a union stands for."""
+    fields = [
+        (model, part in (name, field.alias), field.annotation)
+        for model in models
+        for name, field in model.model_fields.items()
+    ]
+    named = [inner for _, is_named, held in fields if is_named for inner in _models(held)]
+    return named or [model for model, _, held in fields if part in get_args(held)]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if get_origin(annotation) in (Union, UnionType, tuple) or get_args(annotation):
-        return [model for inner in get_args(annotation) for model in _models_in(inner)]
-    return []
+    return [model for inner in get_args(annotation) for model in _models(inner)]

@@ -1,9 +1,16 @@
 """The ``preprocess`` section: events to images."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from detcnn.config.presets import IMAGE_PRESETS
 from detcnn.config.section import Fraction, Incidental, Section
@@ -19,7 +26,10 @@ class SourceConfig(Section):
         default=None, description="How events are laid out; detected if left out."
     )
     class_name: str | None = Field(
-        default=None, alias="class", description="The class of all events of this file."
+        default=None,
+        alias="class",
+        min_length=1,
+        description="The class of all events of this file.",
     )
     constituents: dict[str, str] = Field(
         default_factory=dict,
@@ -35,18 +45,26 @@ class SourceConfig(Section):
         default=(), description="Datasets that name an event together: run, block, event."
     )
     images: dict[str, str] = Field(
-        default_factory=dict, description="Dataset to class name, for ready images."
+        default_factory=dict,
+        description="Dataset to class name, for ready images; '' where a label column tells.",
     )
     channels_last: bool | None = Field(
         default=None, description="Whether images are (event, row, column, channel)."
     )
-    units: dict[str, str] = Field(
-        default_factory=dict, description="Column to unit: GeV, MeV, TeV, rad, deg."
+    units: dict[str, Literal["GeV", "MeV", "TeV", "rad", "deg"]] = Field(
+        default_factory=dict, description="Column to unit, where the file states none or lies."
     )
+
+
+def _require_nothing(schema: dict[str, Any]) -> None:
+    # A preset may give what a study leaves out, which an editor cannot know.
+    del schema["required"]
 
 
 class GridConfig(Section):
     """The pixel grid, around the image centre."""
+
+    model_config = ConfigDict(json_schema_extra=_require_nothing)
 
     pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
         description="Pixels in eta and in phi."
@@ -109,6 +127,8 @@ StepConfig = Annotated[
 
 class ImageConfig(Section):
     """How constituents become an image."""
+
+    model_config = ConfigDict(json_schema_extra=_require_nothing)
 
     preset: str | None = Field(
         default=None,

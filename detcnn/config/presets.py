@@ -59,7 +59,7 @@ def expand_preset(image: Mapping[str, Any]) -> dict[str, Any]:
     name = image.get("preset")
     if name is None:
         return dict(image)
-    if name not in IMAGE_PRESETS:
+    if not isinstance(name, str) or name not in IMAGE_PRESETS:
         raise ConfigError(
             f"preprocess.image.preset: unknown preset {name!r}: "
             f"expected one of {', '.join(IMAGE_PRESETS)}"

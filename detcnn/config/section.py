@@ -2,20 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[NonNegativeInt, Field(description="Seed of this stage's random numbers.")]
-
-__all__ = [
-    "Fraction",
-    "Incidental",
-    "NonNegativeInt",
-    "PositiveFloat",
-    "PositiveInt",
-    "Section",
-    "Seed",
-]
 
 
 class Incidental:

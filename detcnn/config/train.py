@@ -142,9 +142,14 @@ class StandardiseConfig(Section):
     """Subtract the training mean and divide by the training spread, as the model's first layer."""
 
     per: Literal["pixel", "channel"] = "pixel"
-    regulariser: PositiveFloat = Field(
-        default=1e-5,
-        description="Added to the spread: a pixel that was never filled in training has none.",
+    floor: NonNegativeFloat = Field(
+        default=0.0,
+        description="Added to every spread, in the units of the pixels.",
+    )
+    relative_floor: NonNegativeFloat = Field(
+        default=1.0,
+        description="Added to every spread, in units of the channel's own: keeps pixels that are "
+        "hardly ever filled from drowning the others.",
     )
 
 

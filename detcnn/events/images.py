@@ -105,7 +105,7 @@ def as_sparse(images: Images) -> SparseImages:
     """Return images as pixel lists; a pixel of value zero is left out."""
     if isinstance(images, SparseImages):
         return images
-    flat = images.values.reshape(images.n_images, -1)
+    flat = images.values.reshape(images.n_images, int(np.prod(images.shape)))
     row, pixel = np.nonzero(flat)
     return SparseImages(
         offsets=np.searchsorted(row, np.arange(images.n_images + 1)).astype(np.int64),
@@ -126,7 +126,7 @@ def as_dense(images: Images) -> DenseImages:
 
 
 def concatenate(blocks: Sequence[SparseImages]) -> SparseImages:
-    """Join blocks of one or more images of equal shape into one, in the order given."""
+    """Join one or more blocks of images of equal shape into one, in the order given."""
     lengths = [np.diff(block.offsets) for block in blocks]
     return SparseImages(
         offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),

@@ -66,7 +66,8 @@ def resolve_classes(
     Raises
     ------
     ConfigError
-        If a requested class is not in the input, or fewer than two classes remain.
+        If a requested class is not in the input or has no label, a label belongs to two classes,
+        or fewer than two classes remain.
     """
     known = dict.fromkeys([*label_names.values(), *sample_classes])
     if isinstance(requested, Mapping):
@@ -74,16 +75,11 @@ def resolve_classes(
             name: (value,) if isinstance(value, int) else tuple(value)
             for name, value in requested.items()
         }
-        for name, numbers in values.items():
-            missing = [number for number in numbers if number not in label_names]
-            if missing:
-                raise ConfigError(
-                    f"class {name!r}: no event has the label {missing[0]}; "
-                    f"labels in the input: {', '.join(map(str, sorted(label_names)))}"
-                )
+        _check_values(values, label_names)
     else:
         names = list(requested) or list(known)
-        if requested and all(name == str(value) for value, name in label_names.items()):
+        is_nameless = all(name == str(value) for value, name in label_names.items())
+        if is_nameless and not set(names) & set(known):
             # Labels without names: the position in the list is the label.
             label_names = {
                 value: names[value] if 0 <= value < len(names) else str(value)
@@ -101,7 +97,24 @@ def resolve_classes(
         }
     if len(values) < 2:
         raise ConfigError(
-            f"the input has one class only ({', '.join(values)}): a classifier needs two; "
-            "add a source, or a label column"
+            f"a classifier needs two classes or more, found {', '.join(values) or 'none'}: "
+            "add a class, a source, or a label column"
         )
     return Classes(names=tuple(values), values=tuple(values.values()))
+
+
+def _check_values(values: Mapping[str, tuple[int, ...]], label_names: Mapping[int, str]) -> None:
+    owner: dict[int, str] = {}
+    for name, numbers in values.items():
+        if not numbers:
+            raise ConfigError(f"class {name!r}: expected at least one label, found none")
+        for number in numbers:
+            if number not in label_names:
+                raise ConfigError(
+                    f"class {name!r}: no event has the label {number}; labels in the input: "
+                    f"{', '.join(map(str, sorted(label_names))) or 'none'}"
+                )
+            if owner.setdefault(number, name) != name:
+                raise ConfigError(
+                    f"class {name!r}: label {number} belongs to class {owner[number]!r} already"
+                )

@@ -24,7 +24,7 @@ def charges(constituents: Mapping[str, Column]) -> Column:
     Parameters
     ----------
     constituents : mapping
-        Constituent columns; ``charge`` is taken as it is, else ``pdgid`` is looked up.
+        Constituent columns; ``charge`` is taken where there is one, else ``pdgid`` is looked up.
 
     Returns
     -------
@@ -34,10 +34,16 @@ def charges(constituents: Mapping[str, Column]) -> Column:
     Raises
     ------
     DataError
-        If neither column is there, or a PDG id names no known particle.
+        If neither column is there, a charge is not finite, or a PDG id names no known particle.
     """
     if "charge" in constituents:
-        return constituents["charge"]
+        given = constituents["charge"]
+        if not np.all(np.isfinite(given)):
+            raise DataError(
+                f"constituent column 'charge' holds {given[~np.isfinite(given)][0]}, "
+                "expected charges in units of e"
+            )
+        return given
     if "pdgid" not in constituents:
         raise DataError(
             "charged and neutral constituents cannot be told apart: the input has neither a "
@@ -48,7 +54,7 @@ def charges(constituents: Mapping[str, Column]) -> Column:
     species, inverse = np.unique(constituents["pdgid"], return_inverse=True)
     charge = np.empty(len(species), dtype=np.float32)
     for i, number in enumerate(species.tolist()):
-        three_charge = pdgid.three_charge(number)
+        three_charge = pdgid.three_charge(number) if float(number).is_integer() else None
         if three_charge is None:
             raise DataError(
                 f"constituent column 'pdgid' holds {number}, which is no particle of the PDG "

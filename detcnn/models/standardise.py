@@ -47,25 +47,33 @@ class Standardise(nn.Module):
 
     @classmethod
     def from_statistics(
-        cls, mean: ArrayLike, std: ArrayLike, *, regulariser: float = 1e-5
+        cls, mean: ArrayLike, std: ArrayLike, *, floor: float = 0.0, relative_floor: float = 1.0
     ) -> "Standardise":
         """Return the layer for a training split of given mean and standard deviation.
+
+        A pixel that was never filled in training has a standard deviation σ of zero, and one that
+        was filled once in n images makes a value √n times its σ: without a floor such pixels drown
+        all others. The scale is σ + floor + relative_floor · s, where s is the root mean square
+        of σ over the pixels of the channel; where that is zero nothing is divided.
 
         Parameters
         ----------
         mean, std : array_like
             Of the training split, shape (channels, rows, columns) or (channels, 1, 1).
-        regulariser : float
-            Added to every standard deviation, positive, in the units of the pixels: 1e-5 for
-            images normalised to a sum of one in Komiske et al., arXiv:1612.01551. A pixel that was
-            never filled in training has a standard deviation of zero, so a value v there becomes
-            v / regulariser: a larger regulariser makes the network calmer about rare pixels.
+        floor : float
+            Added to every σ, in the units of the pixels. Komiske et al., arXiv:1612.01551, add
+            1e-5 to the σ of images normalised to a sum of one, and nothing else.
+        relative_floor : float
+            Added to every σ, in units of the channel's s; does not depend on the units of pixels.
 
         Returns
         -------
         Standardise
         """
-        return cls(mean, np.asarray(std, dtype=np.float64) + regulariser)
+        spread = np.asarray(std, dtype=np.float64)
+        channel_spread = np.sqrt((spread**2).mean(axis=(1, 2), keepdims=True))
+        scale = spread + floor + relative_floor * channel_spread
+        return cls(mean, np.where(scale > 0, scale, 1.0))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (images − mean) / scale."""

@@ -30,7 +30,7 @@ class Layout:
     event_id : tuple of str
         Several datasets that name an event together (run, luminosity block, event).
     images : mapping
-        Dataset to class name, for ready images.
+        Dataset to class name, for ready images; an empty name where a label column tells.
     channels_last : bool, optional
         Whether images are (event, row, column, channel) rather than (event, channel, row, column).
     units : mapping

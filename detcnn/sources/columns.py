@@ -1,5 +1,6 @@
 """Finding out which column plays which part, by the names physicists use."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -32,9 +33,9 @@ OFFSET_NAMES = ("offsets", "offset", "indptr")
 
 _PREFIX = re.compile(r"^(part|particle|constituent|cand|pf|jet|fatjet)s?_")
 
-_FACTORS = {"gev": 1.0, "mev": 1e-3, "tev": 1e3, "rad": 1.0, "deg": np.pi / 180}
-_MOMENTA = ("pt", "energy", "mass")
-_ANGLES = ("phi",)
+_MOMENTA = {"GeV": 1.0, "MeV": 1e-3, "TeV": 1e3}
+_ANGLES = {"rad": 1.0, "deg": math.pi / 180}
+_MOMENTUM_ROLES = ("pt", "energy", "mass")
 
 
 def plain_name(name: str) -> str:
@@ -56,8 +57,8 @@ def unit_factor(role: str, unit: str | None) -> float | None:
     role : str
         The column's role or name.
     unit : str or None
-        As configured or as the file states it. None, "1" and units of other quantities mean that
-        the column is taken as it is.
+        As configured or as the file states it. None, and units of quantities that have none in
+        this house, mean that the column is taken as it is.
 
     Returns
     -------
@@ -67,29 +68,26 @@ def unit_factor(role: str, unit: str | None) -> float | None:
     Raises
     ------
     ConfigError
-        If the role has a momentum's or an angle's name and the unit is none of that quantity.
+        If the role is a momentum or an angle and the unit is none of that quantity.
     """
-    allowed: tuple[str, ...]
-    if role in _MOMENTA:
-        allowed = ("GeV", "MeV", "TeV")
-    elif role in _ANGLES:
-        allowed = ("rad", "deg")
-    else:
-        return None
-    if unit is None:
-        return None
     # A unit may carry a remark: "rad in [-pi, pi)".
-    word = unit.split()[0] if unit.split() else ""
-    if word.lower() not in [entry.lower() for entry in allowed]:
-        raise ConfigError(f"column {role!r}: unit {unit!r}, expected one of {', '.join(allowed)}")
-    factor = _FACTORS[word.lower()]
-    return None if factor == 1.0 else float(factor)
+    words = (unit or "").lower().split()
+    if not words:
+        return None
+    expected = _MOMENTA if role in _MOMENTUM_ROLES else _ANGLES if role == "phi" else None
+    known = {name.lower(): factor for name, factor in (expected or _MOMENTA | _ANGLES).items()}
+    if expected and words[0] not in known:
+        raise ConfigError(f"column {role!r}: unit {unit!r}, expected one of {', '.join(expected)}")
+    factor = known.get(words[0], 1.0)
+    return None if factor == 1.0 else factor
 
 
 def in_house_units(column: Column, factor: float | None) -> Column:
-    """Return a column in GeV or rad, as float32 where it was floating or changes."""
-    if factor is not None:
-        return np.asarray(column * factor, dtype=np.float32)
-    if column.dtype.kind == "f" and column.dtype != np.float32:
-        return column.astype(np.float32)
-    return column
+    """Return a column in GeV or rad, as float32 where it was floating or changes.
+
+    What float32 cannot hold becomes infinite.
+    """
+    with np.errstate(over="ignore"):
+        if factor is not None:
+            return np.asarray(column * np.float64(factor), dtype=np.float32)
+        return column.astype(np.float32, copy=False) if column.dtype.kind == "f" else column

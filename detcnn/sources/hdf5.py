@@ -5,7 +5,8 @@ where such a file is missing; a compression filter that is not installed fails l
 All of them are found here, before any work starts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +19,42 @@ from numpy.typing import NDArray
 from detcnn.errors import DataError
 
 _UNIT_ATTRIBUTES = ("units", "unit")
+_FEATURE_ATTRIBUTES = ("feature_names", "features", "columns", "names")
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is known of one dataset without reading it."""
+    """What is known of one dataset without reading it.
+
+    Parameters
+    ----------
+    name : str
+        Full name, without a slash in front.
+    shape : tuple of int
+        Empty for a scalar.
+    dtype : numpy.dtype
+        ``object`` where NumPy has no such type.
+    unit : str, optional
+        As the file states it.
+    features : tuple of str
+        Names along the last axis, as the file states them.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     unit: str | None
-    attributes: Mapping[str, Any]
+    features: tuple[str, ...]
 
     @property
     def base_name(self) -> str:
-        """The last part of the name, in lower case."""
-        return self.name.rsplit("/", 1)[-1].lower()
+        """The last part of the name."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it holds numbers or truth values."""
+        return self.dtype.kind in "iufb"
 
 
 @contextmanager
@@ -45,18 +66,19 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     DataError
         If it is not there, is no HDF5 file, or a read inside the block fails.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as HDF5, truncated or damaged: {reason}") from None
+        raise DataError(
+            f"{path}: cannot be read as HDF5, truncated or damaged: {_first_line(error)}"
+        ) from None
 
 
 def list_datasets(file: h5py.File) -> dict[str, Dataset]:
-    """Return every dataset of a file by its full name.
+    """Return every dataset of a file by its full name, in alphabetical order.
+
+    A soft link is passed over: its target is found under its own name, or does not exist.
 
     Raises
     ------
@@ -65,31 +87,50 @@ def list_datasets(file: h5py.File) -> dict[str, Dataset]:
         be read.
     """
     found: dict[str, Dataset] = {}
-    _walk(file, file, found, visited=set())
-    return found
-
-
-def _walk(file: h5py.File, group: h5py.Group, found: dict[str, Dataset], visited: set[Any]) -> None:
-    address = h5py.h5o.get_info(group.id).addr
-    if address in visited:
-        return
-    visited.add(address)
-    for key in group:
-        link = group.get(key, getlink=True)
-        name = f"{group.name.rstrip('/')}/{key}".lstrip("/")
-        if isinstance(link, h5py.ExternalLink):
-            raise DataError(
-                f"{file.filename}: {name!r} is a link to another file ({link.filename}): "
-                "copy its data into this file"
-            )
-        if isinstance(link, h5py.SoftLink):
-            # Its target is found under its own name, or does not exist.
+    visited = set()
+    groups: deque[h5py.Group] = deque([file])
+    while groups:
+        group = groups.popleft()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in visited:
             continue
-        entry = group[key]
-        if isinstance(entry, h5py.Group):
-            _walk(file, entry, found, visited)
-        elif isinstance(entry, h5py.Dataset):
-            found[name] = _describe(file, name, entry)
+        visited.add(address)
+        for key in group:
+            name = f"{group.name}/{key}".lstrip("/")
+            try:
+                entry = _follow(file, group, key, name)
+                if isinstance(entry, h5py.Group):
+                    groups.append(entry)
+                elif isinstance(entry, h5py.Dataset):
+                    found[name] = _describe(file, name, entry)
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                raise DataError(
+                    f"{file.filename}: {name!r} cannot be read, damaged or of a kind that is not "
+                    f"known: {_first_line(error)}"
+                ) from None
+    return dict(sorted(found.items()))
+
+
+def read_words(holder: h5py.File | h5py.Dataset, attribute: str) -> list[str]:
+    """Return an attribute as text: one entry for a scalar, none for what states nothing."""
+    try:
+        value = holder.attrs.get(attribute)
+    except TypeError:
+        # Of a type that NumPy has no word for.
+        return []
+    if value is None or isinstance(value, h5py.Empty):
+        return []
+    return [w.decode(errors="replace") if isinstance(w, bytes) else str(w) for w in np.ravel(value)]
+
+
+def _follow(file: h5py.File, group: h5py.Group, key: str, name: str) -> Any:
+    link = group.get(key, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        raise DataError(
+            f"{file.filename}: {name!r} is a link to another file ({link.filename}): "
+            "copy its data into this file"
+        )
+    return None if isinstance(link, h5py.SoftLink) else group[key]
 
 
 def _describe(file: h5py.File, name: str, dataset: h5py.Dataset) -> Dataset:
@@ -107,14 +148,19 @@ def _describe(file: h5py.File, name: str, dataset: h5py.Dataset) -> Dataset:
                 f"({label.decode(errors='replace').split(chr(0))[0]}), which is not installed: "
                 f"rewrite it with: h5repack -f {name}:GZIP=4 IN OUT"
             )
-    attributes = {key: dataset.attrs[key] for key in dataset.attrs if _is_plain(dataset, key)}
-    unit = next((str(attributes[key]) for key in _UNIT_ATTRIBUTES if key in attributes), None)
-    return Dataset(name, dataset.shape or (), dataset.dtype, unit, attributes)
-
-
-def _is_plain(dataset: h5py.Dataset, key: str) -> bool:
-    # Opaque attributes are how PyTables keeps pickles: they are never looked at.
-    return dataset.attrs.get_id(key).dtype.kind in "iufbSOU"
+    try:
+        dtype = dataset.dtype
+    except TypeError:
+        dtype = np.dtype(object)
+    units = [words[0] for key in _UNIT_ATTRIBUTES if (words := read_words(dataset, key))]
+    features = (tuple(words) for key in _FEATURE_ATTRIBUTES if (words := read_words(dataset, key)))
+    return Dataset(
+        name=name,
+        shape=dataset.shape or (),
+        dtype=dtype,
+        unit=units[0] if units else None,
+        features=next(features, ()),
+    )
 
 
 def read_rows(file: h5py.File, name: str, start: int, stop: int) -> NDArray[Any]:
@@ -128,7 +174,11 @@ def read_rows(file: h5py.File, name: str, start: int, stop: int) -> NDArray[Any]
     try:
         return np.asarray(file[name][start:stop])
     except OSError as error:
-        reason = str(error).splitlines()[0]
         raise DataError(
-            f"{file.filename}: dataset {name!r}, rows {start} to {stop}: cannot be read: {reason}"
+            f"{file.filename}: dataset {name!r}, rows {start} to {stop}: cannot be read: "
+            f"{_first_line(error)}"
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

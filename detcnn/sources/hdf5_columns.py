@@ -1,20 +1,26 @@
 """Event columns of an HDF5 file: one value per event, in a dataset each."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.identity import mix
 from detcnn.events.table import Column
 from detcnn.sources.base import Layout
 from detcnn.sources.columns import EVENT_ROLES, find_role, in_house_units, plain_name, unit_factor
-from detcnn.sources.hdf5 import Dataset, read_rows
+from detcnn.sources.hdf5 import Dataset, read_rows, read_words
+
+_WHOLE = ("label", "event_id")
+_MOST_CLASSES = 1000
+_ROWS_AT_ONCE = 1 << 22
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,47 +38,60 @@ class EventColumns:
         Raises
         ------
         DataError
-            If a weight or a label is not a number, or a label is not whole.
+            If a weight is not finite, or a label or an event id is not a whole number.
         """
         columns = {
-            name: in_house_units(read_rows(file, dataset, start, stop), self.factors[name])
+            name: self._whole(file, dataset, start, stop)
+            if name in _WHOLE
+            else in_house_units(read_rows(file, dataset, start, stop), self.factors[name])
             for name, dataset in self.datasets.items()
         }
-        for name in ("label", "weight"):
-            if name in columns and not np.all(np.isfinite(columns[name])):
-                row = start + int(np.argmin(np.isfinite(columns[name])))
-                raise DataError(
-                    f"{self.path}: dataset {self.datasets[name]!r}, event {row}: "
-                    f"{columns[name][row - start]} is no {name}"
-                )
-        if "label" in columns:
-            columns["label"] = self._whole(columns["label"], start)
+        if "weight" in columns and not np.all(np.isfinite(columns["weight"])):
+            row = int(np.argmin(np.isfinite(columns["weight"])))
+            raise DataError(
+                f"{self.path}: dataset {self.datasets['weight']!r}, event {start + row}: "
+                f"the weight is {columns['weight'][row]}, expected a finite number"
+            )
         if self.event_id:
-            parts = [read_rows(file, name, start, stop).astype(np.int64) for name in self.event_id]
-            columns["event_id"] = combine_ids(parts)
+            columns["event_id"] = combine_ids(
+                [self._whole(file, name, start, stop) for name in self.event_id]
+            )
         return columns
 
     def label_names(self, file: h5py.File) -> dict[int, str]:
-        """Return the name of every label value that occurs, in rising order of the value."""
+        """Return the name of every label value that occurs, in rising order of the value.
+
+        Raises
+        ------
+        ConfigError
+            If there are more values than a classifier could have classes.
+        DataError
+            If a label is not a whole number.
+        """
         if "label" not in self.datasets:
             return {}
-        dataset = file[self.datasets["label"]]
-        values = np.unique(self._whole(read_rows(file, dataset.name, 0, len(dataset)), 0))
-        if len(values) > 1000:
-            raise ConfigError(
-                f"{self.path}: dataset {self.datasets['label']!r} has {len(values)} different "
-                "values, too many for class labels: name another one as columns.label"
-            )
-        names = class_names(file.attrs.get("classes"))
+        dataset = self.datasets["label"]
+        values = np.zeros(0, dtype=np.int64)
+        for start in range(0, len(file[dataset]), _ROWS_AT_ONCE):
+            values = np.union1d(values, self._whole(file, dataset, start, start + _ROWS_AT_ONCE))
+            if len(values) > _MOST_CLASSES:
+                raise ConfigError(
+                    f"{self.path}: dataset {dataset!r} has more than {_MOST_CLASSES} different "
+                    "values, too many for class labels: name another one as columns.label"
+                )
+        names = class_names(read_words(file, "classes"))
         return {int(value): names.get(int(value), str(value)) for value in values}
 
-    def _whole(self, labels: Column, start: int) -> Column:
-        whole = labels.astype(np.int64)
-        if not np.array_equal(whole, labels):
-            row = int(np.argmax(whole != labels))
+    def _whole(self, file: h5py.File, dataset: str, start: int, stop: int) -> NDArray[np.int64]:
+        values = read_rows(file, dataset, start, stop)
+        with np.errstate(invalid="ignore"):
+            whole = values.astype(np.int64)
+        is_whole = whole == values
+        if values.dtype.kind == "f" and not np.all(is_whole):
+            row = int(np.argmin(is_whole))
             raise DataError(
-                f"{self.path}: dataset {self.datasets['label']!r}, event {start + row}: "
-                f"{labels[row]} is no class label, expected a whole number"
+                f"{self.path}: dataset {dataset!r}, event {start + row}: {values[row]} is neither "
+                "a class label nor an event id, expected a whole number"
             )
         return whole
 
@@ -83,7 +102,8 @@ def find_event_columns(
     """Find the columns that have one value per event.
 
     Configured columns come first; of the others, every one-dimensional dataset of numbers with
-    `n_events` rows is taken under its own name.
+    `n_events` rows is taken under its own name. Labels do not count where the class of all events
+    is given.
 
     Raises
     ------
@@ -93,17 +113,16 @@ def find_event_columns(
         If a configured dataset has another number of rows.
     """
     chosen = dict(layout.columns)
-    taken = {*chosen.values(), *layout.event_id, layout.offsets}
+    taken = {*layout.constituents.values(), *chosen.values(), *layout.event_id}
     for dataset in datasets.values():
-        if dataset.shape != (n_events,) or dataset.dtype.kind not in "iufb":
+        if dataset.shape != (n_events,) or not dataset.is_numeric or dataset.name in taken:
             continue
-        name = find_role(dataset.name.rsplit("/", 1)[-1], EVENT_ROLES) or plain_name(
-            dataset.base_name
+        name = find_role(dataset.base_name, EVENT_ROLES) or plain_name(dataset.base_name)
+        is_told = (name == "event_id" and layout.event_id) or (
+            name == "label" and layout.class_name is not None
         )
-        if name == "event_id" and layout.event_id:
-            continue
-        if dataset.name not in taken and name not in chosen:
-            chosen[name] = dataset.name
+        if not is_told:
+            chosen.setdefault(name, dataset.name)
     for dataset_name in [*chosen.values(), *layout.event_id]:
         found = require(path, datasets, dataset_name)
         if found.shape != (n_events,):
@@ -123,13 +142,14 @@ def require(path: Path, datasets: Mapping[str, Dataset], name: str) -> Dataset:
     Raises
     ------
     ConfigError
-        If it is not in the file; the message lists those that are.
+        If it is not in the file, where the message lists those that are, or holds no numbers.
     """
-    name = name.strip("/")
     if name not in datasets:
         raise ConfigError(
-            f"{path}: no dataset {name!r}; there are: {', '.join(sorted(datasets)) or 'none'}"
+            f"{path}: no dataset {name!r}; there are: {', '.join(datasets) or 'none'}"
         )
+    if not datasets[name].is_numeric:
+        raise ConfigError(f"{path}: dataset {name!r} is {datasets[name].dtype}, expected numbers")
     return datasets[name]
 
 
@@ -149,30 +169,32 @@ def factor_of(path: Path, layout: Layout, role: str, dataset: Dataset) -> float 
         ) from None
 
 
-def class_names(attribute: Any) -> dict[int, str]:
+def class_names(words: Sequence[str]) -> dict[int, str]:
     """Return the class names that a file states in its ``classes`` attribute, by label value.
 
-    A JSON list or object, or an array of strings; anything else states nothing.
+    Several words name the labels from 0; a single one is a JSON list or object, or states nothing.
     """
-    if isinstance(attribute, bytes):
-        attribute = attribute.decode(errors="replace")
-    if isinstance(attribute, str):
-        try:
-            attribute = json.loads(attribute)
-        except ValueError:
-            return {}
-    if isinstance(attribute, dict):
-        return {int(key): str(name) for key, name in attribute.items() if str(key).isdigit()}
-    if isinstance(attribute, list | np.ndarray):
-        names = [name.decode() if isinstance(name, bytes) else str(name) for name in attribute]
-        return dict(enumerate(names))
+    if len(words) != 1:
+        return dict(enumerate(words))
+    try:
+        stated = json.loads(words[0])
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(stated, list):
+        return dict(enumerate(map(str, stated)))
+    if isinstance(stated, dict):
+        return {int(key): str(name) for key, name in stated.items() if _WHOLE_NUMBER.match(key)}
     return {}
 
 
 def combine_ids(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Return one id for each tuple of numbers (run, luminosity block, event)."""
-    combined = np.zeros(len(parts[0]), dtype=np.uint64)
-    for part in parts:
-        # 64-bit FNV prime: distinct tuples of small numbers stay distinct.
-        combined = combined * np.uint64(0x100000001B3) ^ part.astype(np.uint64)
-    return combined.astype(np.int64)
+    """Return one id for each tuple of numbers (run, luminosity block, event).
+
+    A single number is its own id. Of several, tuples that differ in the last number alone never
+    share an id, and others do so as seldom as random 64-bit numbers.
+    """
+    first, *others = (part.view(np.uint64) for part in parts)
+    combined = first
+    for part in others:
+        combined = mix(combined) ^ part
+    return combined.view(np.int64)

@@ -10,6 +10,7 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages
 from detcnn.events.table import ImageTable
 from detcnn.sources.base import Layout, Sample
+from detcnn.sources.columns import in_house_units
 from detcnn.sources.hdf5 import Dataset, open_hdf5, read_rows
 from detcnn.sources.hdf5_columns import EventColumns, find_event_columns, require
 
@@ -26,20 +27,20 @@ class ImagesHdf5:
     samples: tuple[Sample, ...]
     label_names: Mapping[int, str]
     image_shape: tuple[int, int, int]
-    columns: tuple[EventColumns, ...]
+    columns: EventColumns
 
     def read(self, sample: int, start: int, stop: int) -> ImageTable:
         """Read images `start` to `stop` of a sample as (event, channel, row, column)."""
         name = self.samples[sample].name
         with open_hdf5(self.path) as file:
-            values = read_rows(file, name, start, stop)
-            columns = self.columns[sample].read(file, start, stop)
-        if not np.all(np.isfinite(values)):
-            event = start + int(
-                np.argmin(np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
-            )
+            values = in_house_units(read_rows(file, name, start, stop), None)
+            columns = self.columns.read(file, start, stop)
+        is_finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if not is_finite.all():
+            event = start + int(np.argmin(is_finite))
             raise DataError(
-                f"{self.path}: dataset {name!r}, event {event}: a pixel is not a finite number"
+                f"{self.path}: dataset {name!r}, event {event}: a pixel is not a finite number "
+                "of float32"
             )
         if values.ndim == 3:
             values = values[:, np.newaxis]
@@ -50,12 +51,10 @@ class ImagesHdf5:
 
 def find_images(layout: Layout, datasets: Mapping[str, Dataset]) -> list[str]:
     """Return the datasets that look like images: three or four axes of numbers."""
-    if layout.images:
-        return [name.strip("/") for name in layout.images]
-    return [
+    return list(layout.images) or [
         dataset.name
         for dataset in datasets.values()
-        if len(dataset.shape) in (3, 4) and dataset.dtype.kind in "iuf"
+        if len(dataset.shape) in (3, 4) and dataset.is_numeric
     ]
 
 
@@ -67,13 +66,13 @@ def open_images(
     Raises
     ------
     ConfigError
-        If the channel axis is not plain to see, the datasets differ in shape, or nothing tells
-        the class of an image.
+        If the channel axis is not plain to see, the datasets differ in shape, or it is not plain
+        what tells the class of an image.
     """
     found = [require(path, datasets, name) for name in names]
     first = found[0]
     for dataset in found:
-        if len(dataset.shape) not in (3, 4):
+        if len(dataset.shape) not in (3, 4) or 0 in dataset.shape[1:]:
             raise ConfigError(
                 f"{path}: dataset {dataset.name!r} has shape {dataset.shape}, expected images "
                 "(event, row, column) or with channels first or last"
@@ -83,23 +82,25 @@ def open_images(
                 f"{path}: images {dataset.name!r} have shape {dataset.shape[1:]} and "
                 f"{first.name!r} {first.shape[1:]}: name those of one study as images"
             )
+    _refuse_constituents(path, layout, first)
     channels_last = layout.channels_last
     if channels_last is None and len(first.shape) == 4:
         channels_last = _guess_channels_last(path, first)
-    columns = tuple(
-        find_event_columns(path, layout, datasets, n_events=dataset.shape[0])
-        if len(found) == 1
-        else EventColumns(path, {}, {})
-        for dataset in found
-    )
+    columns = find_event_columns(path, layout, datasets, n_events=first.shape[0])
+    classes = [layout.images.get(name) or layout.class_name for name in names]
     label_names: dict[int, str] = {}
-    class_names: list[str | None] = [layout.class_name]
-    if len(found) > 1 or layout.images:
-        by_name = {name.strip("/"): class_name for name, class_name in layout.images.items()}
-        class_names = [by_name.get(dataset.name, dataset.name) for dataset in found]
-    elif layout.class_name is None:
+    if len(found) > 1:
+        told = [*layout.columns, *layout.event_id]
+        if told or (None in classes and "label" in columns.datasets):
+            raise ConfigError(
+                f"{path}: several datasets of images ({', '.join(names)}) cannot share the columns "
+                f"{', '.join(told or ['label'])}: name one of them as images in the study"
+            )
+        columns = EventColumns(path, {}, {})
+        classes = [given or name for given, name in zip(classes, names, strict=True)]
+    elif classes == [None]:
         with open_hdf5(path) as file:
-            label_names = columns[0].label_names(file)
+            label_names = columns.label_names(file)
         if not label_names:
             raise ConfigError(
                 f"{path}: nothing tells the class of the images in {first.name!r}: "
@@ -115,18 +116,28 @@ def open_images(
         layout=replace(
             layout,
             kind="images",
-            images={d.name: c or "" for d, c in zip(found, class_names, strict=True)},
-            columns=columns[0].datasets,
+            images={name: given or "" for name, given in zip(names, classes, strict=True)},
+            columns=columns.datasets,
             channels_last=channels_last,
         ),
         samples=tuple(
             Sample(dataset.name, dataset.shape[0], class_name)
-            for dataset, class_name in zip(found, class_names, strict=True)
+            for dataset, class_name in zip(found, classes, strict=True)
         ),
         label_names=label_names,
         image_shape=shape,
         columns=columns,
     )
+
+
+def _refuse_constituents(path: Path, layout: Layout, dataset: Dataset) -> None:
+    is_told = layout.kind == "images" or layout.images
+    if len(dataset.shape) == 3 and dataset.shape[2] <= _MOST_CHANNELS and not is_told:
+        raise ConfigError(
+            f"{path}: dataset {dataset.name!r} of shape {dataset.shape} could be images or the "
+            "features of padded constituents: set layout in the study, to images or to padded "
+            f"with constituents such as pt: '{dataset.name}[..., 0]'"
+        )
 
 
 def _guess_channels_last(path: Path, dataset: Dataset) -> bool:

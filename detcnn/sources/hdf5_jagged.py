@@ -75,28 +75,26 @@ def open_jagged(
     ConfigError
         If a part is not found, or a configured dataset is not there.
     DataError
-        If the offsets fall, do not start at 0, or do not end at the number of constituents.
+        If the offsets are not whole numbers, fall, do not start at 0, or do not end at the number
+        of constituents.
     """
     found_offsets = require(path, datasets, offsets_name)
-    if len(found_offsets.shape) != 1 or found_offsets.shape[0] < 1:
+    if (
+        len(found_offsets.shape) != 1
+        or found_offsets.shape[0] < 1
+        or found_offsets.dtype.kind not in "iu"
+    ):
         raise DataError(
-            f"{path}: offsets {offsets_name!r} have shape {found_offsets.shape}, "
-            "expected (number of events + 1,)"
+            f"{path}: offsets {offsets_name!r} are {found_offsets.dtype} of shape "
+            f"{found_offsets.shape}, expected whole numbers of shape (number of events + 1,)"
         )
     n_events = found_offsets.shape[0] - 1
     with open_hdf5(path) as file:
         n_constituents = _check_offsets(path, file, found_offsets)
-        chosen = dict(layout.constituents)
-        for dataset in datasets.values():
-            role = find_role(dataset.name.rsplit("/", 1)[-1], CONSTITUENT_ROLES)
-            if dataset.shape == (n_constituents,) and n_constituents != n_events and role:
-                chosen.setdefault(role, dataset.name)
-        for role, name in chosen.items():
-            if role not in CONSTITUENT_ROLES:
-                raise ConfigError(
-                    f"{path}: {role!r} is no part that constituents have: "
-                    f"expected one of {', '.join(CONSTITUENT_ROLES)}"
-                )
+        chosen = _find_constituents(
+            layout, datasets, n_events=n_events, n_constituents=n_constituents
+        )
+        for name in chosen.values():
             if require(path, datasets, name).shape != (n_constituents,):
                 raise DataError(
                     f"{path}: dataset {name!r} has shape {datasets[name].shape}, but the offsets "
@@ -104,7 +102,7 @@ def open_jagged(
                 )
         check_coordinates(path, chosen)
         columns = find_event_columns(
-            path, replace(layout, offsets=offsets_name), datasets, n_events=n_events
+            path, replace(layout, constituents=chosen), datasets, n_events=n_events
         )
         label_names = columns.label_names(file) if layout.class_name is None else {}
     factors = {role: factor_of(path, layout, role, datasets[name]) for role, name in chosen.items()}
@@ -125,6 +123,30 @@ def open_jagged(
         columns=columns,
         offsets=offsets_name,
     )
+
+
+def _find_constituents(
+    layout: Layout, datasets: Mapping[str, Dataset], *, n_events: int, n_constituents: int
+) -> dict[str, str]:
+    """Return the constituent columns by role, configured ones first."""
+    chosen = dict(layout.constituents)
+    candidates = [
+        (role, dataset)
+        for dataset in datasets.values()
+        if dataset.is_numeric
+        and len(dataset.shape) == 1
+        and (role := find_role(dataset.base_name, CONSTITUENT_ROLES))
+    ]
+    if n_constituents != n_events or n_events == 0:
+        for role, dataset in candidates:
+            if dataset.shape[0] == n_constituents:
+                chosen.setdefault(role, dataset.name)
+    if "pt" not in chosen:
+        # Columns as long as nothing else tell a file that was cut short from one of other names.
+        for role, dataset in candidates:
+            if dataset.shape[0] != n_events:
+                chosen.setdefault(role, dataset.name)
+    return chosen
 
 
 def check_coordinates(path: Path, constituents: Mapping[str, str]) -> None:
@@ -153,10 +175,10 @@ def _check_offsets(path: Path, file: h5py.File, dataset: Dataset) -> int:
         if start == 0 and block[0] != 0:
             raise DataError(f"{path}: offsets {dataset.name!r} start at {block[0]}, expected 0")
         if np.any(steps < 0):
-            event = start + int(np.argmax(steps < 0)) - 1
+            row = int(np.argmax(steps < 0))
             raise DataError(
-                f"{path}: offsets {dataset.name!r} fall from {block[event - start]} to "
-                f"{block[event - start + 1]} at event {event}: the file is damaged or this is "
+                f"{path}: offsets {dataset.name!r} fall from {block[row] - steps[row]} to "
+                f"{block[row]} at event {start + row - 1}: the file is damaged or this is "
                 "another dataset; name the right one as offsets in the study"
             )
         last = int(block[-1])

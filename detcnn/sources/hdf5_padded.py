@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +18,6 @@ from detcnn.sources.hdf5_columns import EventColumns, factor_of, find_event_colu
 from detcnn.sources.hdf5_jagged import check_coordinates
 
 _FEATURE = re.compile(r"^(?P<dataset>.+)\[\s*\.\.\.\s*,\s*(?P<index>\d+)\s*\]$")
-_NAME_ATTRIBUTES = ("feature_names", "features", "columns", "names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +27,12 @@ class Feature:
     dataset: str
     index: int | None
 
-    def read(self, file: h5py.File, start: int, stop: int) -> NDArray[Any]:
-        """Read events `start` to `stop`, shape (events, constituents)."""
-        if self.index is None:
-            return read_rows(file, self.dataset, start, stop)
-        return np.asarray(file[self.dataset][start:stop, :, self.index])
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the column, shape (events, constituents), of the dataset's values."""
+        return values if self.index is None else values[..., self.index]
+
+    def __str__(self) -> str:
+        return self.dataset if self.index is None else f"{self.dataset}[..., {self.index}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,14 @@ class PaddedHdf5:
     def read(self, sample: int, start: int, stop: int) -> EventTable:
         """Read events `start` to `stop` without their padding."""
         with open_hdf5(self.path) as file:
-            padded = {
-                role: feature.read(file, start, stop) for role, feature in self.features.items()
+            arrays = {
+                name: read_rows(file, name, start, stop)
+                for name in {feature.dataset for feature in self.features.values()}
             }
             columns = self.columns.read(file, start, stop)
+        padded = {
+            role: feature.of(arrays[feature.dataset]) for role, feature in self.features.items()
+        }
         is_real = padded["pt"] != 0
         offsets = np.zeros(stop - start + 1, dtype=np.int64)
         np.cumsum(is_real.sum(axis=1), out=offsets[1:])
@@ -83,12 +86,14 @@ def find_features(
         role: _parse_feature(path, text, datasets) for role, text in layout.constituents.items()
     }
     for dataset in datasets.values():
-        if len(dataset.shape) == 2 and dataset.dtype.kind in "iuf":
-            role = find_role(dataset.name.rsplit("/", 1)[-1], CONSTITUENT_ROLES)
+        if not dataset.is_numeric:
+            continue
+        if len(dataset.shape) == 2:
+            role = find_role(dataset.base_name, CONSTITUENT_ROLES)
             if role:
                 found.setdefault(role, Feature(dataset.name, None))
-        elif len(dataset.shape) == 3:
-            for index, name in enumerate(_feature_names(dataset)):
+        elif len(dataset.shape) == 3 and len(dataset.features) == dataset.shape[2]:
+            for index, name in enumerate(dataset.features):
                 role = find_role(name, CONSTITUENT_ROLES)
                 if role:
                     found.setdefault(role, Feature(dataset.name, index))
@@ -118,12 +123,7 @@ def open_padded(path: Path, layout: Layout, datasets: Mapping[str, Dataset]) -> 
     columns = find_event_columns(path, layout, datasets, n_events=n_events)
     with open_hdf5(path) as file:
         label_names = columns.label_names(file) if layout.class_name is None else {}
-    names = {
-        role: feature.dataset
-        if feature.index is None
-        else f"{feature.dataset}[..., {feature.index}]"
-        for role, feature in features.items()
-    }
+    names = {role: str(feature) for role, feature in features.items()}
     return PaddedHdf5(
         path=path,
         layout=replace(layout, kind="padded", constituents=names, columns=columns.datasets),
@@ -154,12 +154,3 @@ def _parse_feature(path: Path, text: str, datasets: Mapping[str, Dataset]) -> Fe
     if len(found.shape) != 3 or index >= found.shape[2]:
         raise ConfigError(f"{path}: {text!r} is outside of the dataset's shape {found.shape}")
     return Feature(found.name, index)
-
-
-def _feature_names(dataset: Dataset) -> list[str]:
-    for key in _NAME_ATTRIBUTES:
-        if key in dataset.attributes:
-            names = np.atleast_1d(dataset.attributes[key])
-            if len(names) == dataset.shape[2]:
-                return [n.decode() if isinstance(n, bytes) else str(n) for n in names]
-    return []

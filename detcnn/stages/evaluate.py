@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: scores to tables, figures and a report."""
+"""Stage ``evaluate``: a model and images to tables, figures and a report."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, open_artifact
-from detcnn.artifacts.publishing import build_artifact
+from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
 from detcnn.errors import ConfigError
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
@@ -22,7 +22,7 @@ from detcnn.plotting.report import Details, Picture, Report, Section, Table, wri
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
-from detcnn.stages.predict import TABLE
+from detcnn.stages import predict
 from detcnn.stages.preprocess import STORE
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_csv, read_parquet, write_csv
@@ -46,23 +46,26 @@ class EvaluateResult:
 def run(
     config: EvaluateConfig,
     *,
-    scores: Path,
     model: Path,
     images: Path,
+    scores: Path,
     output: Path,
     title: str,
     description: str = "",
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> EvaluateResult:
-    """Say what a set of scores is worth.
+    """Say what a model is worth on a split of images.
 
     Parameters
     ----------
     config : EvaluateConfig
         What to quote.
-    scores, model, images : Path
-        The artifacts; the scores count, model and images tell the report how they came about.
+    model, images : Path
+        The artifacts.
+    scores : Path
+        Where the scores are; they are made first if they are not there, or are not those of this
+        model, these images and this split. Without torch if there is nothing to make.
     output : Path
         Where the metrics go.
     title, description : str
@@ -81,10 +84,16 @@ def run(
     ConfigError
         If the configuration asks for a class or column that is not there.
     DataError
-        If an artifact is not there or damaged, or its scores cannot be evaluated.
+        If an artifact is not there or damaged, the images are not such as the model was trained
+        on, or the scores cannot be evaluated.
     OutputExistsError
         If the output exists.
     """
+    # Before the scores, which may take long.
+    refuse_existing(output, overwrite=overwrite)
+    predict.run(
+        model=model, images=images, split=config.split, output=scores, reuse=True, progress=progress
+    )
     artifacts = {
         "scores": open_artifact(scores, expected=SCORES),
         "model": open_artifact(model, expected=MODEL),
@@ -99,9 +108,7 @@ def run(
         }
     )
     with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
-        bar = progress.task("evaluating", total=2, unit="parts")
         evaluation = _evaluate(config, artifacts["scores"])
-        bar.advance()
         (builder.folder / "metrics.json").write_text(
             json.dumps(plain(evaluation), indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
@@ -114,18 +121,19 @@ def run(
         )
         figures = builder.folder / "figures"
         figures.mkdir(exist_ok=True)
-        for section in sections:
-            for picture in section.pictures:
-                write_figure(picture.figure, figures, picture.name)
+        pictures = [picture for section in sections for picture in section.pictures]
+        bar = progress.task("drawing", total=len(pictures), unit="figures")
+        for picture in pictures:
+            write_figure(picture.figure, figures, picture.name)
+            bar.advance()
+        bar.finish()
         report = Report(title=title, lead=description, sections=sections)
         write_report(report, builder.folder / REPORT)
-        bar.advance()
-        bar.finish()
         artifact = builder.publish(
             stage="evaluate",
             config=config.identity(),
             inputs=inputs,
-            contents={"identity": identity, "headline": plain(evaluation.headline.auc)},
+            contents={"identity": identity, "auc": plain(evaluation.headline.auc.interval)},
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
     return EvaluateResult(artifact, evaluation)
@@ -134,7 +142,7 @@ def run(
 def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvaluation:
     contents = artifact.manifest.contents
     classes: list[str] = contents["classes"]
-    table = read_parquet(artifact.path / TABLE)
+    table = read_parquet(artifact.path / predict.TABLE)
     columns = {name: table[f"column_{name}"] for name in contents["columns"]}
     wanted = config.efficiency_bins
     if not wanted and "pt" in columns:
@@ -205,7 +213,8 @@ def _images_section(images: Artifact) -> Section:
                     units=units,
                 ),
                 "Difference of the average images",
-                "Where one class has more than the other, on average.",
+                "Where one class has more than the other, on average. The colour scale is "
+                "logarithmic on both sides of zero.",
             )
         )
     return Section(

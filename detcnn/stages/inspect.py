@@ -1,61 +1,48 @@
 """Stage ``inspect``: what a file or an artifact is."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from detcnn.artifacts.kinds import IMAGES
-from detcnn.artifacts.opening import Artifact, is_artifact, iter_damaged, open_artifact
-from detcnn.config.preprocess import ImageConfig
-from detcnn.config.presets import IMAGE_PRESETS
-from detcnn.errors import ConfigError, DataError
-from detcnn.events.grid import Axis, Grid
-from detcnn.events.images import Images, as_dense
-from detcnn.events.table import Column, EventTable
-from detcnn.imaging.projection import project
-from detcnn.plotting.images import images_figure
-from detcnn.plotting.style import write_figure
+from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
+from detcnn.errors import DataError
+from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.sources.base import Source
 from detcnn.sources.opening import open_source
-from detcnn.stages.preprocess import STORE
-from detcnn.stages.recipes import build_recipe, describe_channel
-from detcnn.storage.reader import open_store
-from detcnn.storage.schema import ChannelInfo
 
 _LOOKED_AT = 10_000
-_SINGLE_EVENTS = 2
+_KINDS = {
+    "jagged": "HDF5, constituents with offsets",
+    "padded": "HDF5, constituents padded with zeros",
+    "images": "HDF5, ready images",
+}
+_AXIS = ("n_pixels", "low", "high", "unit")
+_UNITS = {"pt": "GeV", "energy": "GeV", "mass": "GeV", "phi": "rad"}
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was found.
+    """What was found; every mapping holds JSON-able values.
 
     Parameters
     ----------
     kind : str
         What it is, in a few words.
     facts : mapping
-        What there is to know, as JSON-able values.
+        What there is to know of it.
     columns : tuple of mapping
         For input files, one entry a column: part, dataset, unit, smallest and largest value.
+    provenance : mapping
+        For artifacts, the configuration and the circumstances they were made with.
     """
 
     kind: str
     facts: Mapping[str, Any]
     columns: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Gallery:
-    """Images of each class, and what their axes and channels mean."""
-
-    images: Mapping[str, Images]
-    grid: Grid
-    channels: tuple[ChannelInfo, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(path: Path, *, verify: bool = False) -> Inspection:
@@ -79,52 +66,12 @@ def run(path: Path, *, verify: bool = False) -> Inspection:
     ConfigError
         If a file's parts cannot be told apart without being named.
     """
-    if path.is_dir() or not path.exists():
+    is_unfinished = not path.exists() and any(
+        sibling.name.startswith(f"{path.name}.part-") for sibling in path.parent.glob("*.part-*")
+    )
+    if path.is_dir() or is_unfinished:
         return _inspect_artifact(open_artifact(path), verify=verify)
     return _inspect_source(open_source(path))
-
-
-def draw(path: Path, *, folder: Path, preset: str | None = None) -> list[Path]:
-    """Draw the average image and single events of each class.
-
-    Parameters
-    ----------
-    path : Path
-        An images artifact, or an input file.
-    folder : Path
-        Where the figures go.
-    preset : str, optional
-        The image to make of constituents; an average of their pT if left out.
-
-    Returns
-    -------
-    list of Path
-        The figures as PNG; a PDF stands beside each.
-
-    Raises
-    ------
-    DataError, ConfigError
-        As in `run`, and if there are no images to draw.
-    """
-    gallery = _stored_gallery(path) if is_artifact(path) else _source_gallery(path, preset)
-    channels = [channel.name for channel in gallery.channels]
-    units = [channel.unit for channel in gallery.channels]
-    averages = {
-        name: as_dense(images).values.mean(axis=0, dtype=np.float64)
-        for name, images in gallery.images.items()
-    }
-    singles = {
-        f"{name}, event {i + 1}": as_dense(images.slice(i, i + 1)).values[0]
-        for name, images in gallery.images.items()
-        for i in range(min(_SINGLE_EVENTS, images.n_images))
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    return [
-        write_figure(
-            images_figure(pictures, grid=gallery.grid, channels=channels, units=units), folder, name
-        ).png
-        for name, pictures in (("averages", averages), ("events", singles))
-    ]
 
 
 def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
@@ -133,10 +80,12 @@ def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
         "stage": manifest.stage,
         "format": manifest.format_version,
         "digest": manifest.digest,
-        "size": f"{sum(file.size for file in manifest.payload) / 1e6:.2f} MB "
-        f"in {len(manifest.payload)} files",
         "written": manifest.environment.get("written"),
-        "made from": {entry.role: entry.name for entry in manifest.inputs},
+        "files": len(manifest.payload),
+        "bytes": sum(file.size for file in manifest.payload),
+        "inputs": {
+            entry.role: {"name": entry.name, "digest": entry.digest} for entry in manifest.inputs
+        },
     }
     if verify:
         damaged = list(iter_damaged(artifact))
@@ -145,127 +94,86 @@ def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
                 f"{artifact.path}: {len(damaged)} of {len(manifest.payload)} files differ from "
                 f"their checksums, the first is {damaged[0]}: copy or make the artifact again"
             )
-        facts["verified"] = "every file equals its checksum"
-    skipped = ("axes", "identity")
-    facts |= {key: value for key, value in manifest.contents.items() if key not in skipped}
-    if "channels" in facts:
-        facts["channels"] = [
-            f"{channel['name']} [{channel['unit']}]: {channel['meaning']}"
-            for channel in facts["channels"]
-        ]
-        facts["axes"] = [
-            f"{axis['name']}: {axis['n_pixels']} pixels, {axis['low']:g} to {axis['high']:g} "
-            f"{axis['unit']}"
-            for axis in manifest.contents["axes"]
-        ]
-    return Inspection(kind=f"detcnn {manifest.kind}", facts=facts)
+        facts["verified"] = True
+    facts |= {key: value for key, value in manifest.contents.items() if key != "identity"}
+    for key, told in (("channels", ("unit", "meaning")), ("axes", _AXIS)):
+        if key in facts:
+            facts[key] = {entry["name"]: {k: entry[k] for k in told} for entry in facts[key]}
+    return Inspection(
+        kind=f"detcnn {manifest.kind}",
+        facts=facts,
+        provenance={"config": manifest.config, "environment": manifest.environment},
+    )
 
 
 def _inspect_source(source: Source) -> Inspection:
     layout = source.layout
     first = source.samples[0]
     table = source.read(0, 0, min(first.n_events, _LOOKED_AT))
-    kinds = {
-        "jagged": "HDF5, constituents with offsets",
-        "padded": "HDF5, constituents padded with zeros",
-        "images": "HDF5, ready images",
-    }
     facts: dict[str, Any] = {
         "samples": {
-            f"{sample.name}" + (f" ({sample.class_name})" if sample.class_name else ""): (
-                f"{sample.n_events:,} events"
-            )
+            sample.name: {"events": sample.n_events}
+            | ({"class": sample.class_name} if sample.class_name else {})
             for sample in source.samples
-        },
+        }
     }
     if source.label_names:
-        facts["classes"] = {name: f"label {value}" for value, name in source.label_names.items()}
-    if source.image_shape:
-        facts["image"] = "{} channels, {} rows, {} columns".format(*source.image_shape)
-        facts["channel axis"] = "last" if layout.channels_last else "first"
+        facts["class_labels"] = {name: value for value, name in source.label_names.items()}
     columns = []
-    if isinstance(table, EventTable):
-        lengths = np.diff(table.offsets)
-        if len(lengths):
-            facts["constituents per event"] = (
-                f"{lengths.mean():.1f} on average, {lengths.min()} to {lengths.max()}"
-            )
+    if isinstance(table, ImageTable):
+        facts |= _image_facts(table)
+        if layout.channels_last is not None:
+            facts["channel_axis"] = "last" if layout.channels_last else "first"
+    else:
+        facts |= _constituent_facts(table)
         columns += [
             _column("constituent", role, layout.constituents[role], values)
             for role, values in table.constituents.items()
         ]
     columns += [
-        _column("event", name, layout.columns.get(name, "/".join(layout.event_id)), values)
+        _column("event", name, layout.columns.get(name, " + ".join(layout.event_id)), values)
         for name, values in table.columns.items()
     ]
     if "event_id" not in table.columns:
-        facts["event id"] = "none in the file: a hash of each event's content is used"
-    return Inspection(kind=kinds[layout.kind or "jagged"], facts=facts, columns=tuple(columns))
+        facts["event_id"] = "none in the file: a hash of each event's content is used"
+    if first.n_events > _LOOKED_AT:
+        facts["ranges"] = f"of the first {_LOOKED_AT:,} events of {first.name}"
+    return Inspection(kind=_KINDS[layout.kind or "jagged"], facts=facts, columns=tuple(columns))
 
 
-def _column(of: str, role: str, dataset: str, values: Column) -> dict[str, Any]:
-    units = {"pt": "GeV", "energy": "GeV", "mass": "GeV", "phi": "rad"}
-    finite = values[np.isfinite(values)] if len(values) else values
+def _image_facts(table: ImageTable) -> dict[str, Any]:
+    values = table.images.values
+    facts: dict[str, Any] = {"image_shape": list(table.images.shape)}
+    if values.size:
+        facts["pixels"] = {
+            "min": float(values.min()),
+            "max": float(values.max()),
+            "occupancy": table.images.occupancy,
+        }
+    return facts
+
+
+def _constituent_facts(table: EventTable) -> dict[str, Any]:
+    lengths = np.diff(table.offsets)
+    if not len(lengths):
+        return {}
     return {
-        "of": of,
-        "part": role,
-        "dataset": dataset,
-        "unit": units.get(role, ""),
-        "min": float(finite.min()) if len(finite) else None,
-        "max": float(finite.max()) if len(finite) else None,
-        "not finite": len(values) - len(finite),
+        "constituents_per_event": {
+            "mean": float(lengths.mean()),
+            "min": int(lengths.min()),
+            "max": int(lengths.max()),
+        }
     }
 
 
-def _stored_gallery(path: Path) -> _Gallery:
-    artifact = open_artifact(path, expected=IMAGES)
-    store = open_store(artifact.path / STORE)
-    split = store.splits["train"]
-    images, label = split.images(0, min(split.n_events, _LOOKED_AT)), split.label[:_LOOKED_AT]
-    return _Gallery(
-        images={
-            name: images.take(np.flatnonzero(label == index))
-            for index, name in enumerate(store.schema.classes)
-        },
-        grid=store.schema.grid,
-        channels=store.schema.channels,
-    )
-
-
-def _source_gallery(path: Path, preset: str | None) -> _Gallery:
-    source = open_source(path)
-    by_class: dict[str, Images] = {}
-    recipe = None
-    if source.image_shape is None:
-        name = preset or "jet_pt"
-        if name not in IMAGE_PRESETS:
-            raise ConfigError(f"--preset {name}: expected one of {', '.join(IMAGE_PRESETS)}")
-        recipe = build_recipe(ImageConfig.model_validate_json(json.dumps(IMAGE_PRESETS[name])))
-    for number, sample in enumerate(source.samples):
-        table = source.read(number, 0, min(sample.n_events, _LOOKED_AT))
-        if isinstance(table, EventTable):
-            assert recipe is not None
-            images: Images = project(table, recipe).images
-        else:
-            images = table.images
-        if sample.class_name is not None:
-            by_class[sample.class_name] = images
-            continue
-        label = table.columns.get("label", np.zeros(table.n_events, dtype=np.int64))
-        for value, name in (source.label_names or {0: "all"}).items():
-            by_class[name] = images.take(np.flatnonzero(label == value))
-    filled = {name: images for name, images in by_class.items() if images.n_images}
-    if not filled:
-        raise DataError(f"{path}: no events to draw")
-    if recipe is not None:
-        channels = tuple(describe_channel(c, recipe.normalise) for c in recipe.channels)
-        return _Gallery(filled, recipe.grid, channels)
-    n_channels, rows, columns = next(iter(filled.values())).shape
-    return _Gallery(
-        filled,
-        Grid(
-            Axis("row", rows, 0.0, float(rows), unit="pixel"),
-            Axis("column", columns, 0.0, float(columns), unit="pixel"),
-        ),
-        tuple(ChannelInfo(f"channel_{i}", "1", "as in the file") for i in range(n_channels)),
-    )
+def _column(of: str, part: str, dataset: str, values: Column) -> dict[str, Any]:
+    finite = values[np.isfinite(values)]
+    return {
+        "of": of,
+        "part": part,
+        "dataset": dataset,
+        "unit": _UNITS.get(part, ""),
+        "min": finite.min().item() if len(finite) else None,
+        "max": finite.max().item() if len(finite) else None,
+        "not_finite": len(values) - len(finite),
+    }

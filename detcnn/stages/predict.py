@@ -16,6 +16,7 @@ from detcnn.storage.reader import open_store
 from detcnn.storage.tables import write_parquet
 
 TABLE = "scores.parquet"
+_IMAGES_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +69,21 @@ def run(
     Raises
     ------
     DataError
-        If an artifact is not there or damaged, the split is empty, or the images are not such as
-        the model was trained on.
+        If an artifact is not there or damaged, the split is empty, the images are not such as the
+        model was trained on, or a score is not finite.
     OutputExistsError
         If the output exists.
     """
     model_artifact = open_artifact(model, expected=MODEL)
     images_artifact = open_artifact(images, expected=IMAGES)
     for name in ("classes", "image_shape"):
-        trained, given = (
+        expected, given = (
             artifact.manifest.contents[name] for artifact in (model_artifact, images_artifact)
         )
-        if trained != given:
+        if expected != given:
             raise DataError(
                 f"{images}: {name.replace('_', ' ')} {given}, but the model {model} was trained "
-                f"with {trained}: use the images that the model was made for"
+                f"with {expected}: use the images that the model was made for"
             )
     inputs = [model_artifact.as_input("model"), images_artifact.as_input("images")]
     identity = value_digest(
@@ -97,10 +98,10 @@ def run(
     ) as builder:
         # Torch takes seconds to import; evaluating scores that are there does without.
         from detcnn.training.export import read_model
-        from detcnn.training.prediction import iter_outputs
+        from detcnn.training.prediction import predict
         from detcnn.training.tasks import Classification
 
-        trained_model = read_model(model)
+        trained = read_model(model).model
         store = open_store(images / STORE)
         chosen = store.splits[split]
         if chosen.n_events == 0:
@@ -108,9 +109,13 @@ def run(
         task = Classification(len(store.schema.classes))
         bar = progress.task("scoring", total=chosen.n_events, unit="images")
         scores = []
-        for rows, outputs in iter_outputs(trained_model.model, chosen.images(), batch_size=512):
-            scores.append(task.scores(outputs).cpu().numpy())
-            bar.advance(rows.stop - rows.start)
+        for start in range(0, chosen.n_events, _IMAGES_AT_ONCE):
+            block = chosen.images(start, min(start + _IMAGES_AT_ONCE, chosen.n_events))
+            try:
+                scores.append(predict(trained, task, block))
+            except DataError as error:
+                raise DataError(f"{images}: {split} split, from image {start}: {error}") from None
+            bar.advance(block.n_images)
         bar.finish()
         columns = {
             "label": chosen.label,

@@ -22,21 +22,20 @@ from detcnn.artifacts.opening import Artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.preprocess import PreprocessConfig, SourceConfig
 from detcnn.errors import ConfigError, DataError
-from detcnn.events.grid import Axis, Grid
 from detcnn.events.identity import content_ids, split_indices
 from detcnn.events.images import DenseImages, Images, as_sparse, concatenate
 from detcnn.events.labels import DROPPED, Classes, resolve_classes
 from detcnn.events.table import Column, EventTable, ImageTable
-from detcnn.imaging.projection import Recipe, project
+from detcnn.imaging.projection import Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.imaging.weighting import Planing, class_weights, planing, spectrum
 from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_tasks
 from detcnn.sources.base import Layout, Source
 from detcnn.sources.opening import open_source
-from detcnn.stages.recipes import build_recipe, describe_channel
+from detcnn.stages.recipes import build_recipe, image_channels, image_grid, project_events
 from detcnn.storage.pieces import Block, Piece, write_piece
-from detcnn.storage.schema import MOST_SPARSE, SPLITS, ChannelInfo, Encoding, Schema
+from detcnn.storage.schema import MOST_SPARSE, SPLITS, Encoding, Schema
 from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
 STORE = "images.zarr"
@@ -160,8 +159,7 @@ def run(
             on_result=lambda _: task.advance(n_events / plan.n_partitions),
         )
         task.finish()
-        pieces = [Piece(path) for path in paths_of_pieces]
-        contents = _write_store(builder.folder / STORE, config, plan, pieces, progress)
+        contents = _write_store(builder.folder / STORE, config, plan, paths_of_pieces, progress)
         shutil.rmtree(pieces_folder)
         artifact = builder.publish(
             stage="preprocess",
@@ -214,11 +212,19 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         raise DataError(f"{empty[0]}: holds no events")
     label_names: dict[int, str] = {}
     for source in sources:
+        if not source.label_names and any(s.class_name is None for s in source.samples):
+            raise ConfigError(
+                f"{source.path}: nothing tells the class of its events: name a label dataset as "
+                "columns.label, or give the source a class"
+            )
         for value, name in source.label_names.items():
-            if label_names.setdefault(value, name) != name:
+            # With label values in the study it does not matter what a file calls them.
+            is_named = not isinstance(config.classes, dict)
+            if label_names.setdefault(value, name) != name and is_named:
                 raise ConfigError(
                     f"{source.path}: label {value} is called {name!r} here and "
-                    f"{label_names[value]!r} in another source: give the classes label values"
+                    f"{label_names[value]!r} in another source: give preprocess.classes as name to "
+                    "label value"
                 )
     classes = resolve_classes(
         config.classes,
@@ -348,10 +354,7 @@ def _images(
     if isinstance(table, ImageTable):
         return table.images
     assert plan.recipe is not None
-    try:
-        projection = project(table, plan.recipe)
-    except DataError as error:
-        raise DataError(f"{source.path}: {error}") from None
+    projection = project_events(table, plan.recipe, path=source.path)
     totals["n_outside"] += projection.n_outside.sum()
     totals["pt_outside"] += projection.pt_outside.sum()
     totals["pt"] += table.constituents["pt"].sum(dtype=np.float64)
@@ -379,11 +382,11 @@ def _join_images(parts: list[Images]) -> Images:
 
 
 def _write_store(
-    folder: Path, config: PreprocessConfig, plan: _Plan, pieces: list[Piece], progress: Progress
+    folder: Path, config: PreprocessConfig, plan: _Plan, pieces: list[Path], progress: Progress
 ) -> dict[str, Any]:
     """Write the pieces to the store and return what the manifest says of it."""
     totals: dict[str, NDArray[Any]] = {}
-    for piece in pieces:
+    for piece in map(Piece, pieces):
         for name, value in piece.totals().items():
             totals[name] = totals[name] + value if name in totals else value
     n_events = {split: totals[f"n_events.{split}"] for split in SPLITS}
@@ -396,8 +399,8 @@ def _write_store(
         encoding = config.encoding
     schema = Schema(
         encoding=encoding,
-        grid=plan.recipe.grid if plan.recipe else _pixel_grid(plan.shape),
-        channels=_channels(config, plan),
+        grid=image_grid(plan.shape, plan.recipe),
+        channels=image_channels(plan.shape, plan.recipe),
         classes=plan.classes.names,
     )
     sums = PixelSums(totals["sums.n_images"], totals["sums.total"], totals["sums.squares"])
@@ -409,8 +412,9 @@ def _write_store(
     group = create_store(folder, schema)
     write_statistics(group, mean=sums.mean, std=sums.std, class_mean=sums.class_mean)
     task = progress.task("writing the store", total=len(pieces) * len(SPLITS), unit="pieces")
+    first = Piece(pieces[0])
     for split in SPLITS:
-        columns = {name: pieces[0].column(split, f"columns/{name}").dtype for name in plan.columns}
+        columns = {name: first.column(split, f"columns/{name}").dtype for name in plan.columns}
         writer = SplitWriter(
             group,
             split,
@@ -419,13 +423,14 @@ def _write_store(
             n_filled=n_filled[split],
             columns=columns,
         )
-        for piece in pieces:
+        for piece in map(Piece, pieces):
             block = piece.block(split)
+            planed_weight = _planed_weight(config, piece, split, planed)
             writer.append(
                 block.images,
                 label=block.label,
                 weight=block.weight,
-                training_weight=_planed_weight(config, block, planed) * per_class[block.label],
+                training_weight=planed_weight * per_class[block.label],
                 columns=block.columns,
             )
             task.advance()
@@ -465,26 +470,7 @@ def _check_classes(plan: _Plan, n_events: Mapping[str, NDArray[Any]]) -> None:
             )
 
 
-def _pixel_grid(shape: tuple[int, int, int]) -> Grid:
-    _, rows, columns = shape
-    return Grid(
-        Axis("row", rows, 0.0, float(rows), unit="pixel"),
-        Axis("column", columns, 0.0, float(columns), unit="pixel"),
-    )
-
-
-def _channels(config: PreprocessConfig, plan: _Plan) -> tuple[ChannelInfo, ...]:
-    if plan.recipe is None:
-        return tuple(
-            ChannelInfo(f"channel_{i}", unit="1", meaning="as in the input file")
-            for i in range(plan.shape[0])
-        )
-    return tuple(
-        describe_channel(channel, plan.recipe.normalise) for channel in plan.recipe.channels
-    )
-
-
-def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Piece]) -> Planing | None:
+def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Path]) -> Planing | None:
     if config.planing is None:
         return None
     edges = np.linspace(config.planing.low, config.planing.high, config.planing.bins + 1)
@@ -497,7 +483,7 @@ def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Piece]) -> Planin
                 edges=edges,
                 n_classes=len(plan.classes.names),
             )
-            for piece in pieces
+            for piece in map(Piece, pieces)
         ),
         start=np.zeros((len(plan.classes.names), config.planing.bins)),
     )
@@ -505,26 +491,27 @@ def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Piece]) -> Planin
 
 
 def _planed_weight(
-    config: PreprocessConfig, block: Block, planed: Planing | None
+    config: PreprocessConfig, piece: Piece, split: str, planed: Planing | None
 ) -> NDArray[np.float64]:
-    weight = block.weight.astype(np.float64)
+    weight = piece.column(split, "weight").astype(np.float64)
     if config.planing is None or planed is None:
         return weight
-    return weight * planed.weights(block.columns[config.planing.column], block.label)
+    values = piece.column(split, f"columns/{config.planing.column}")
+    return weight * planed.weights(values, piece.column(split, "label"))
 
 
 def _class_weights(
-    config: PreprocessConfig, plan: _Plan, pieces: list[Piece], planed: Planing | None
+    config: PreprocessConfig, plan: _Plan, pieces: list[Path], planed: Planing | None
 ) -> NDArray[np.float64]:
     """Return what each class's training weights are multiplied by: balance, and a mean of 1."""
     n_classes = len(plan.classes.names)
     totals = np.zeros(n_classes)
     n_training = 0
-    for piece in pieces:
-        block = piece.block("train")
-        weight = _planed_weight(config, block, planed)
-        totals += np.bincount(block.label, weights=weight, minlength=n_classes)
-        n_training += len(block.label)
+    for piece in map(Piece, pieces):
+        label = piece.column("train", "label")
+        weight = _planed_weight(config, piece, "train", planed)
+        totals += np.bincount(label, weights=weight, minlength=n_classes)
+        n_training += len(label)
     if np.any(totals <= 0):
         name = plan.classes.names[int(np.argmin(totals))]
         raise DataError(

@@ -1,4 +1,6 @@
-"""From the ``image`` section of a study to the recipe that imaging follows."""
+"""From the ``image`` section of a study to the recipe that imaging follows, and its meaning."""
+
+from pathlib import Path
 
 from detcnn.config.preprocess import (
     CentreConfig,
@@ -7,10 +9,12 @@ from detcnn.config.preprocess import (
     RotateConfig,
     StepConfig,
 )
+from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Axis, Grid
+from detcnn.events.table import EventTable
 from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, Step
 from detcnn.imaging.channels import Channel
-from detcnn.imaging.projection import Recipe
+from detcnn.imaging.projection import Projection, Recipe, project
 from detcnn.storage.schema import ChannelInfo
 
 _UNITS = {"pt": "GeV", "energy": "GeV", "count": "1", "charge": "e", "charge_pt": "e GeV"}
@@ -57,8 +61,50 @@ def _build_step(config: StepConfig) -> Step:
             return Normalise(config.by)
 
 
-def describe_channel(channel: Channel, normalise: Normalise | None) -> ChannelInfo:
-    """Return name, unit and meaning of a channel, for the store."""
+def project_events(table: EventTable, recipe: Recipe, *, path: Path) -> Projection:
+    """Return the images of a block of events of the file `path`.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `detcnn.imaging.projection.project`, with the file named.
+    """
+    try:
+        return project(table, recipe)
+    except (DataError, ConfigError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def image_grid(shape: tuple[int, int, int], recipe: Recipe | None) -> Grid:
+    """Return the grid of a recipe, or of ready images that only know their pixels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels, rows, columns) of one image.
+    recipe : Recipe, optional
+        How the images are made; None for ready images.
+    """
+    if recipe is not None:
+        return recipe.grid
+    _, rows, columns = shape
+    return Grid(
+        Axis("row", rows, 0.0, float(rows), unit="pixel"),
+        Axis("column", columns, 0.0, float(columns), unit="pixel"),
+    )
+
+
+def image_channels(shape: tuple[int, int, int], recipe: Recipe | None) -> tuple[ChannelInfo, ...]:
+    """Return name, unit and meaning of each channel; parameters as for `image_grid`."""
+    if recipe is not None:
+        return tuple(_describe(channel, recipe.normalise) for channel in recipe.channels)
+    return tuple(
+        ChannelInfo(f"channel_{i}", unit="1", meaning="as in the input file")
+        for i in range(shape[0])
+    )
+
+
+def _describe(channel: Channel, normalise: Normalise | None) -> ChannelInfo:
     which = (
         f"PDG ids {', '.join(map(str, channel.selection))}"
         if isinstance(channel.selection, tuple)

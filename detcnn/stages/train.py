@@ -112,7 +112,7 @@ def run(
         Go on from the last checkpoint if there is one; a finished model of the same configuration
         and images is left as it is.
     overwrite : bool
-        Replace an existing model, or start afresh beside an old checkpoint.
+        Replace an existing model; without `resume`, drop an old checkpoint, too.
     progress : Progress
         Hears how far it is.
 
@@ -179,6 +179,8 @@ def run(
             )
         if restore_checkpoint(checkpoints, state, identity=identity, progress=progress):
             progress.info(f"going on in epoch {state.epoch}, after step {state.step}")
+        elif resume:
+            _warn_of_others(builder.folder, output, progress)
         batches = Batches(
             _split(store, "train", config),
             batch_size=config.batch_size,
@@ -235,6 +237,15 @@ def run(
             },
         )
     return TrainResult(artifact)
+
+
+def _warn_of_others(folder: Path, output: Path, progress: Progress) -> None:
+    for other in output.parent.iterdir():
+        if other.name.startswith(f"{output.name}.part-") and other != folder:
+            progress.warn(
+                f"{other}: is an unfinished training of another configuration or other images, "
+                "which is left alone: starting afresh"
+            )
 
 
 def _train(
@@ -326,7 +337,9 @@ def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standar
         square = (std**2 + mean**2).mean(axis=(1, 2), keepdims=True)
         mean = mean.mean(axis=(1, 2), keepdims=True)
         std = np.sqrt(np.clip(square - mean**2, 0, None))
-    return Standardise.from_statistics(mean, std, regulariser=config.regulariser)
+    return Standardise.from_statistics(
+        mean, std, floor=config.floor, relative_floor=config.relative_floor
+    )
 
 
 def _optimiser(config: OptimiserConfig) -> OptimiserOptions:

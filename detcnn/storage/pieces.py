@@ -5,8 +5,10 @@ that are missing; the store is then written from the pieces in their order, whic
 for any number of workers.
 """
 
+import io
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,20 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
+
+_INDEX = "index"
+"""The part that names all others, and stands last."""
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged zip file can raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +57,27 @@ class Block:
     columns: Mapping[str, NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """A finished piece, read part by part.
+    """A finished piece, read part by part; it holds no open file.
+
+    Every method raises a `DataError` if the file is damaged.
 
     Parameters
     ----------
     path : Path
         The file.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._parts = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: damaged piece: delete it and run again ({error})") from None
+    path: Path
 
     def totals(self) -> dict[str, NDArray[Any]]:
         """Return what was counted in the partition."""
-        prefix = "totals/"
-        names = [name for name in self._parts.files if name.startswith(prefix)]
-        return {name.removeprefix(prefix): self._part(name) for name in names}
+        return self._read("totals/")
 
     def block(self, split: str) -> Block:
         """Return the events of one split."""
-        parts = {
-            name.removeprefix(f"{split}/"): self._part(name)
-            for name in self._parts.files
-            if name.startswith(f"{split}/")
-        }
+        parts = self._read(f"{split}/")
         images: Images
         if "values" in parts:
             images = DenseImages(parts["values"])
@@ -96,15 +99,29 @@ class Piece:
 
     def column(self, split: str, name: str) -> NDArray[Any]:
         """Return ``label``, ``weight`` or ``columns/NAME`` of one split."""
-        return self._part(f"{split}/{name}")
+        return self._read(f"{split}/{name}")[""]
 
-    def _part(self, name: str) -> NDArray[Any]:
+    def _read(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Return every part whose name starts with `prefix`, by the rest of its name."""
         try:
-            return np.asarray(self._parts[name])
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            with zipfile.ZipFile(self.path) as archive:
+                names = [member.removesuffix(".npy") for member in archive.namelist()]
+                if names != [*_load(archive, _INDEX), _INDEX]:
+                    raise zipfile.BadZipFile("it does not hold the parts that it lists")
+                return {
+                    name.removeprefix(prefix): _load(archive, name)
+                    for name in names
+                    if name.startswith(prefix)
+                }
+        except _DAMAGE as error:
             raise DataError(
-                f"{self._path}: damaged piece: delete it and run again ({error})"
+                f"{self.path}: damaged piece ({error}): run again, and it is made anew"
             ) from None
+
+
+def _load(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    # Read whole, and so with its checksum compared, before NumPy looks at it.
+    return np.asarray(np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False))
 
 
 def write_piece(
@@ -125,6 +142,7 @@ def write_piece(
         parts[f"{split}/weight"] = block.weight
         for name, values in block.columns.items():
             parts[f"{split}/columns/{name}"] = values
+    parts[_INDEX] = np.array(list(parts))
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         with partial.open("wb") as stream:

@@ -1,6 +1,7 @@
 """Reading an image store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,20 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
 from detcnn.storage.schema import SPLITS, Schema, schema_from_attributes
+
+_DAMAGE = (
+    ConfigError,
+    FileNotFoundError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What failed checksums, broken frames and garbled metadata raise in zarr and in the schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,11 @@ class ImageSplit:
             shape=self.schema.shape,
         )
         n_pixels = int(np.prod(images.shape))
-        if np.any(np.diff(offsets) < 0) or np.any(images.pixel >= n_pixels):
+        if (
+            np.any(np.diff(offsets) < 0)
+            or len(images.pixel) != last - first
+            or np.any(images.pixel >= n_pixels)
+        ):
             raise DataError(
                 f"{self.group.store_path}: the pixel lists are damaged: make them again"
             )
@@ -66,7 +82,8 @@ class ImageSplit:
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the event columns."""
-        return tuple(sorted(self.group["columns"].array_keys()))
+        with _damage_named(f"{self.group.store_path}/columns"):
+            return tuple(sorted(self.group["columns"].array_keys()))
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one event column.
@@ -84,14 +101,8 @@ class ImageSplit:
         return self._read(f"columns/{name}")
 
     def _read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        try:
+        with _damage_named(f"{self.group.store_path}/{name}"):
             return np.asarray(self.group[name][start:stop])
-        except (ValueError, RuntimeError, KeyError) as error:
-            # What zarr's codecs raise for a failed checksum or a damaged frame.
-            raise DataError(
-                f"{self.group.store_path}/{name}: cannot be read, the store is damaged ({error}): "
-                "copy it again or make it again"
-            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +121,27 @@ def open_store(path: Path) -> ImageStore:
     Raises
     ------
     DataError
-        If there is no image store.
+        If there is no image store, or it is damaged.
     """
-    try:
+    if not path.is_dir():
+        raise DataError(f"{path}: no image store")
+    with _damage_named(str(path)):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         schema = schema_from_attributes(dict(group.attrs))
         splits = {
             name: ImageSplit(group[name], schema, group[name]["label"].shape[0]) for name in SPLITS
         }
         statistics = {name: np.asarray(array[...]) for name, array in group["statistics"].arrays()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not an image store that detcnn can read: {error}") from error
     return ImageStore(path, schema, splits, statistics)
+
+
+@contextmanager
+def _damage_named(place: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{place}: cannot be read, the image store is damaged ({reason}): "
+            "copy it again or make it again"
+        ) from None

@@ -30,7 +30,7 @@ def read_parquet(path: Path) -> dict[str, NDArray[Any]]:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as parquet: {reason}") from None
     return {name: np.asarray(table[name].to_numpy()) for name in table.column_names}
 
@@ -54,5 +54,5 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None

@@ -22,15 +22,30 @@ def test_per_channel_constants_act_on_every_pixel():
 
 def test_training_images_come_out_with_mean_zero_and_spread_one():
     values = np.random.default_rng(1).gamma(2.0, size=(500, 2, 3, 3)).astype(np.float32)
-    layer = Standardise.from_statistics(values.mean(0), values.std(0), regulariser=1e-9)
+    layer = Standardise.from_statistics(values.mean(0), values.std(0), relative_floor=0)
     out = layer(torch.from_numpy(values)).numpy()
     np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(out.std(0), 1, rtol=1e-5)
 
 
-def test_a_pixel_that_was_never_filled_is_divided_by_the_regulariser():
-    layer = Standardise.from_statistics(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)), regulariser=0.5)
-    assert layer(torch.full((1, 1, 1, 1), 3.0)).item() == 6.0
+def test_the_floors_by_hand():
+    # Channel 0: spreads 3, 4, 0, 0 with the root mean square 2.5; channel 1 is always empty.
+    std = np.array([[[3.0, 4.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    zero = np.zeros_like(std)
+    relative = Standardise.from_statistics(zero, std)
+    assert relative.scale.squeeze(0).tolist()[0] == [[5.5, 6.5], [2.5, 2.5]]
+    assert relative.scale.squeeze(0).tolist()[1] == [[1.0, 1.0], [1.0, 1.0]]
+    published = Standardise.from_statistics(zero, std, floor=0.5, relative_floor=0)
+    assert published.scale.squeeze(0).tolist()[0] == [[3.5, 4.5], [0.5, 0.5]]
+    assert published.scale.squeeze(0).tolist()[1] == [[0.5, 0.5], [0.5, 0.5]]
+
+
+def test_a_relative_floor_does_not_depend_on_the_units():
+    rng = np.random.default_rng(2)
+    mean, std = rng.random((2, 3, 3)), rng.random((2, 3, 3))
+    images = torch.from_numpy(rng.random((4, 2, 3, 3), dtype=np.float32))
+    in_gev, in_mev = (Standardise.from_statistics(k * mean, k * std) for k in (1.0, 1000.0))
+    torch.testing.assert_close(in_gev(images), in_mev(1000 * images))
 
 
 def test_constants_are_saved_with_the_model_and_follow_its_memory_layout():

@@ -1,0 +1,109 @@
+"""Toy jets and a small study of them, for the tests that run whole stages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+_MOST = 14
+
+STUDY: dict[str, Any] = {
+    "name": "toy",
+    "preprocess": {
+        "sources": [{"path": "jets.h5"}],
+        "classes": ["gluon", "quark"],
+        "image": {
+            "grid": {"pixels": 9, "width": 0.9},
+            "channels": [
+                {"name": "charged_pt", "of": "charged"},
+                {"name": "count", "weight": "count"},
+            ],
+            "align": [
+                {"step": "centre", "on": "pt_centroid"},
+                {"step": "normalise", "by": "pt_sum"},
+            ],
+        },
+        "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        "events_per_partition": 100,
+    },
+    "train": {
+        "network": {"options": {"blocks": [{"filters": 4, "padding": 1}], "dense": [8]}},
+        "epochs": 2,
+        "batch_size": 32,
+        "augment": [{"policy": "shift"}, {"policy": "noise"}],
+        "device": "cpu",
+    },
+    "evaluate": {"replicas": 20, "working_points": [0.5]},
+}
+
+
+def toy_jets(n_jets: int, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Narrow jets of few constituents (label 1) and wide ones of many (0), two an event.
+
+    Of two samples of one seed, the smaller is the beginning of the larger.
+    """
+    draws = np.random.default_rng(seed).random((n_jets, _MOST + 1, 4))
+    label = (draws[:, 0, 0] < 0.5).astype(np.int8)
+    n = np.where(label, 5, 9) + (5 * draws[:, 0, 1]).astype(int)
+    is_there = np.arange(_MOST) < n[:, None]
+    owner = np.nonzero(is_there)[0]
+    u = draws[:, 1:][is_there]
+    radius = np.where(label[owner], 0.15, 0.3) * u[:, 0]
+    axis = 4 * draws[:, 0, 2:] - 2
+    pt = -20 * np.log(1 - u[:, 1])
+    return {
+        "constituents/pt": pt.astype(np.float32),
+        "constituents/eta": axis[owner, 0] + radius * np.cos(2 * np.pi * u[:, 2]),
+        "constituents/phi": axis[owner, 1] + radius * np.sin(2 * np.pi * u[:, 2]),
+        "constituents/charge": np.floor(3 * u[:, 3]).astype(np.int8) - 1,
+        "jets/offsets": np.concatenate([[0], np.cumsum(n)]),
+        "jets/label": label,
+        "jets/pt": np.bincount(owner, weights=pt, minlength=n_jets),
+        "jets/event_id": np.arange(n_jets) // 2,
+    }
+
+
+class StudyFolder:
+    """A folder with a study file and a file of jets."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study = path / "study.yaml"
+        path.mkdir(exist_ok=True)
+        # JSON is YAML, too.
+        self.study.write_text(json.dumps(STUDY))
+
+    def write(self, jets: dict[str, np.ndarray], name: str = "jets.h5") -> Path:
+        with h5py.File(self.path / name, "w") as file:
+            file.attrs["classes"] = '["gluon", "quark"]'
+            for dataset, values in jets.items():
+                file[dataset] = values
+        return self.path / name
+
+
+@pytest.fixture(scope="session", name="toy_jets")
+def toy_jets_fixture():
+    return toy_jets
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A study with 300 jets."""
+    folder = StudyFolder(tmp_path / "study")
+    folder.write(toy_jets(300))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_folder(tmp_path_factory):
+    """A maker of studies with so many jets, for fixtures of a wider scope."""
+
+    def make(n_jets: int = 300) -> StudyFolder:
+        folder = StudyFolder(tmp_path_factory.mktemp("toy") / "study")
+        folder.write(toy_jets(n_jets))
+        return folder
+
+    return make
