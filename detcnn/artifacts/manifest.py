@@ -49,6 +49,9 @@ class Manifest:
         See `detcnn.artifacts.kinds`.
     stage : str
         The stage that wrote the artifact.
+    identity : str
+        Digest of all that determined the result: format, configuration, inputs. An artifact whose
+        identity is that of a new run need not be made again.
     config : mapping
         The stage's resolved configuration, without file locations.
     inputs : tuple of Input
@@ -64,6 +67,7 @@ class Manifest:
     kind: str
     format_version: int
     stage: str
+    identity: str
     config: Mapping[str, Any]
     inputs: tuple[Input, ...]
     contents: Mapping[str, Any]

@@ -87,6 +87,20 @@ def open_artifact(path: Path, *, expected: Kind | None = None) -> Artifact:
     return Artifact(path=path, manifest=manifest)
 
 
+def find_current(path: Path, *, kind: Kind, identity: str) -> Artifact | None:
+    """Return the artifact at `path` if it is what a run of this identity would make.
+
+    Raises
+    ------
+    DataError
+        If an artifact is there that is damaged or of another kind.
+    """
+    if not is_artifact(path):
+        return None
+    artifact = open_artifact(path, expected=kind)
+    return artifact if artifact.manifest.identity == identity else None
+
+
 def iter_damaged(artifact: Artifact) -> Iterator[str]:
     """Yield the path of every file whose content differs from the manifest's checksum."""
     for file in artifact.manifest.payload:

@@ -44,6 +44,8 @@ class ArtifactBuilder:
         Where it will be published.
     kind : Kind
         What it will be.
+    identity : str
+        Digest of all that determines the result.
     overwrite : bool
         Whether an artifact at `target` may be replaced.
     """
@@ -51,6 +53,7 @@ class ArtifactBuilder:
     folder: Path
     target: Path
     kind: Kind
+    identity: str
     overwrite: bool
 
     def publish(
@@ -90,6 +93,7 @@ class ArtifactBuilder:
             kind=self.kind.name,
             format_version=self.kind.version,
             stage=stage,
+            identity=self.identity,
             config=config,
             inputs=tuple(inputs),
             contents=contents,
@@ -111,7 +115,8 @@ def build_artifact(
     """Open the part folder of an artifact for writing, alone.
 
     Leaving the block by a `DataError` or a `ConfigError` removes the part folder, because the same
-    command would fail again; any other way of leaving keeps it, so that the work can go on.
+    command would fail again, unless an earlier run had left it; any other way of leaving keeps it,
+    so that the work can go on.
 
     Parameters
     ----------
@@ -138,14 +143,16 @@ def build_artifact(
     # A link, say to a larger disk, stays; what it points to is written.
     target = target.resolve() if target.is_symlink() else target
     folder = target.with_name(f"{target.name}.part-{identity[:12]}")
+    was_there = folder.exists()
     with _locked(folder, target):
         # A run killed between manifest and rename left one behind; it is written anew.
         (folder / MANIFEST).unlink(missing_ok=True)
         try:
-            yield ArtifactBuilder(folder=folder, target=target, kind=kind, overwrite=overwrite)
+            yield ArtifactBuilder(folder, target, kind, identity, overwrite)
         except (DataError, ConfigError):
-            # What cannot be removed must not hide what went wrong.
-            shutil.rmtree(folder, ignore_errors=True)
+            if not was_there:
+                # What cannot be removed must not hide what went wrong.
+                shutil.rmtree(folder, ignore_errors=True)
             raise
 
 

@@ -16,7 +16,9 @@ from detcnn.cli.options import (
     Overwrite,
     Quiet,
     StudyFile,
+    Update,
     Verbose,
+    Work,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ def _evaluate(
             show_default=False,
         ),
     ] = None,
+    work: Work = None,
     output: Output = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
+    update: Update = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -68,7 +72,7 @@ def _evaluate(
     # Before torch is imported, which happens if there are scores to make.
     prepare_threads()
 
-    opened = open_study(study, overrides)
+    opened = open_study(study, overrides, work=work)
     with show_progress(quiet=quiet) as progress:
         result = run(
             opened.study.evaluate,
@@ -79,6 +83,7 @@ def _evaluate(
             title=opened.study.name,
             description=opened.study.description,
             overwrite=overwrite,
+            update=update,
             progress=progress,
         )
     headline = result.evaluation.headline

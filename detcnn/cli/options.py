@@ -18,12 +18,22 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+Work = Annotated[
+    Path | None,
+    typer.Option(
+        "--work",
+        "-w",
+        metavar="FOLDER",
+        help="Folder of the artifacts, in place of the study's output.",
+        show_default=False,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
-        help="Where the result goes; by default a folder of the study's output.",
+        help="Where the result goes; by default its folder among the artifacts.",
         show_default=False,
     ),
 ]
@@ -37,6 +47,13 @@ Model = Annotated[
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the result if it is there already.")
+]
+Update = Annotated[
+    bool,
+    typer.Option(
+        "--update",
+        help="Leave the result as it is if this run would make the same, and replace it if not.",
+    ),
 ]
 Workers = Annotated[
     int | None,

@@ -15,7 +15,9 @@ from detcnn.cli.options import (
     Overwrite,
     Quiet,
     StudyFile,
+    Update,
     Verbose,
+    Work,
 )
 
 
@@ -35,9 +37,11 @@ def _predict(
             show_default=False,
         ),
     ] = None,
+    work: Work = None,
     output: Output = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
+    update: Update = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -63,7 +67,7 @@ def _predict(
     from detcnn.stages.predict import run
     from detcnn.storage.schema import SPLITS
 
-    opened = open_study(study, overrides)
+    opened = open_study(study, overrides, work=work)
     chosen = split or opened.study.evaluate.split
     if chosen not in SPLITS:
         raise ConfigError(f"--split {chosen}: expected one of {', '.join(SPLITS)}")
@@ -74,6 +78,7 @@ def _predict(
             split=chosen,
             output=output or opened.output / "scores",
             overwrite=overwrite,
+            update=update,
             progress=progress,
         )
     contents = result.artifact.manifest.contents

@@ -14,7 +14,9 @@ from detcnn.cli.options import (
     Overwrite,
     Quiet,
     StudyFile,
+    Update,
     Verbose,
+    Work,
     Workers,
 )
 
@@ -35,10 +37,12 @@ def _preprocess(
             show_default=False,
         ),
     ] = None,
+    work: Work = None,
     output: Output = None,
     overrides: Overrides = None,
     workers: Workers = None,
     overwrite: Overwrite = False,
+    update: Update = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -60,7 +64,7 @@ def _preprocess(
     from detcnn.processors import available_cpus
     from detcnn.stages.preprocess import run
 
-    opened = open_study(study, overrides, inputs)
+    opened = open_study(study, overrides, work=work, inputs=inputs)
     with show_progress(quiet=quiet) as progress:
         result = run(
             opened.study.preprocess,
@@ -68,6 +72,7 @@ def _preprocess(
             output=output or opened.output / "images",
             workers=workers or available_cpus(),
             overwrite=overwrite,
+            update=update,
             progress=progress,
         )
     contents = result.artifact.manifest.contents

@@ -19,9 +19,13 @@ class OpenedStudy:
 
 
 def open_study(
-    path: Path, overrides: Sequence[str] | None, inputs: Sequence[Path] | None = None
+    path: Path,
+    overrides: Sequence[str] | None,
+    *,
+    work: Path | None,
+    inputs: Sequence[Path] | None = None,
 ) -> OpenedStudy:
-    """Read a study, with input files in place of those it names.
+    """Read a study, with another folder and other input files in place of those it names.
 
     Raises
     ------
@@ -42,4 +46,4 @@ def open_study(
         )
         preprocess = study.preprocess.model_copy(update={"sources": replaced})
         study = study.model_copy(update={"preprocess": preprocess})
-    return OpenedStudy(study=study, folder=path.parent, output=path.parent / study.output)
+    return OpenedStudy(study, folder=path.parent, output=work or path.parent / study.output)

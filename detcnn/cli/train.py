@@ -14,7 +14,9 @@ from detcnn.cli.options import (
     Overwrite,
     Quiet,
     StudyFile,
+    Update,
     Verbose,
+    Work,
 )
 
 
@@ -26,6 +28,7 @@ def register(app: typer.Typer) -> None:
 def _train(
     study: StudyFile,
     images: Images = None,
+    work: Work = None,
     output: Output = None,
     overrides: Overrides = None,
     resume: Annotated[
@@ -35,6 +38,7 @@ def _train(
         ),
     ] = False,
     overwrite: Overwrite = False,
+    update: Update = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -60,7 +64,7 @@ def _train(
     from detcnn.cli.studies import open_study
     from detcnn.stages.train import run
 
-    opened = open_study(study, overrides)
+    opened = open_study(study, overrides, work=work)
     with show_progress(quiet=quiet) as progress:
         result = run(
             opened.study.train,
@@ -68,6 +72,7 @@ def _train(
             output=output or opened.output / "model",
             resume=resume,
             overwrite=overwrite,
+            update=update,
             progress=progress,
         )
     contents = result.artifact.manifest.contents

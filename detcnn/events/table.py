@@ -37,6 +37,8 @@ class EventTable:
         Name to array of shape (n_events,): ``label`` and ``event_id``, and what evaluation needs
         later, for example ``pt`` [GeV], ``eta``, ``rapidity``, ``phi`` [rad], ``mass`` [GeV] of the
         jet, ``weight``.
+    first_row : int
+        Row of the first event in its file, so that messages can name the others.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class EventTable:
     offsets: NDArray[np.int64]
     constituents: Mapping[str, Column]
     columns: Mapping[str, Column] = field(default_factory=dict)
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         for name, column in self.constituents.items():

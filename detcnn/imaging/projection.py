@@ -166,25 +166,30 @@ def _project_from(
     first, last = int(table.offsets[start]), int(table.offsets[stop])
     events = {name: column[start:stop] for name, column in table.columns.items()}
     constituents = {name: column[first:last] for name, column in table.constituents.items()}
-    block = EventTable(table.offsets[start : stop + 1] - first, constituents, events)
-    return kernel.project(_deposits(block, recipe, first_row=start), plan)
+    block = EventTable(
+        offsets=table.offsets[start : stop + 1] - first,
+        constituents=constituents,
+        columns=events,
+        first_row=table.first_row + start,
+    )
+    return kernel.project(_deposits(block, recipe), plan)
 
 
-def _deposits(block: EventTable, recipe: Recipe, *, first_row: int) -> kernel.Deposits:
+def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
     """Return what the kernel takes, having looked at every value that it will use."""
     x_name = recipe.longitudinal
     constituents = with_charges(block.constituents, recipe.channels)
-    _check_values("pt", constituents["pt"], block, first_row, lowest=0.0)
-    _check_values(x_name, constituents[x_name], block, first_row)
-    _check_values("phi", constituents["phi"], block, first_row)
+    _check_values("pt", constituents["pt"], block, lowest=0.0)
+    _check_values(x_name, constituents[x_name], block)
+    _check_values("phi", constituents["phi"], block)
     weight_names = distinct_weights(recipe.channels)
     weights = weight_columns(constituents, weight_names, longitudinal=x_name)
     for name, column in zip(weight_names, weights, strict=True):
-        _check_values(name, column, block, first_row)
+        _check_values(name, column, block)
     if _centres_on_jet_axis(recipe):
         axis_x, axis_y = block.columns[x_name], block.columns["phi"]
-        _check_axes(x_name, axis_x, block, first_row)
-        _check_axes("phi", axis_y, block, first_row)
+        _check_axes(x_name, axis_x, block)
+        _check_axes("phi", axis_y, block)
     else:
         axis_x = axis_y = np.zeros(block.n_events)
     # Each a copy of its own kind, whatever the input's: the kernel is compiled once.
@@ -238,13 +243,13 @@ def _check_offsets(table: EventTable) -> None:
     if falls.any():
         row = int(np.argmax(falls))
         raise DataError(
-            f"{_event(table, row, 0)}: offsets fall from {table.offsets[row]} to "
+            f"{_event(table, row)}: offsets fall from {table.offsets[row]} to "
             f"{table.offsets[row + 1]}, expected that they never do"
         )
 
 
 def _check_values(
-    name: str, values: Column, block: EventTable, first_row: int, *, lowest: float = -_LARGEST
+    name: str, values: Column, block: EventTable, *, lowest: float = -_LARGEST
 ) -> None:
     is_good = (values >= lowest) & (values <= _LARGEST)
     if is_good.all():
@@ -252,22 +257,22 @@ def _check_values(
     bad = int(np.argmin(is_good))
     row = int(np.searchsorted(block.offsets, bad, side="right")) - 1
     raise DataError(
-        f"{_event(block, row, first_row)}, constituent {bad - int(block.offsets[row])}: "
+        f"{_event(block, row)}, constituent {bad - int(block.offsets[row])}: "
         f"{name} is {values[bad]}, expected {lowest:g} to {_LARGEST:g}; mend or drop the event"
     )
 
 
-def _check_axes(name: str, values: Column, block: EventTable, first_row: int) -> None:
+def _check_axes(name: str, values: Column, block: EventTable) -> None:
     is_good = np.isfinite(values)
     if not is_good.all():
         row = int(np.argmin(is_good))
         raise DataError(
-            f"{_event(block, row, first_row)}: the jet's {name} is {values[row]}, expected a "
+            f"{_event(block, row)}: the jet's {name} is {values[row]}, expected a "
             "finite number; drop the event, or centre on something else than jet_axis"
         )
 
 
-def _event(table: EventTable, row: int, first_row: int) -> str:
+def _event(table: EventTable, row: int) -> str:
     if "event_id" in table.columns:
-        return f"event {table.columns['event_id'][row]} (row {first_row + row})"
-    return f"event in row {first_row + row}"
+        return f"event {table.columns['event_id'][row]} (row {table.first_row + row})"
+    return f"event in row {table.first_row + row}"

@@ -91,23 +91,18 @@ def list_datasets(file: h5py.File) -> dict[str, Dataset]:
     groups: deque[h5py.Group] = deque([file])
     while groups:
         group = groups.popleft()
-        address = h5py.h5o.get_info(group.id).addr
-        if address in visited:
-            continue
-        visited.add(address)
-        for key in group:
+        with _damage_named(f"{file.filename}: group {group.name!r}"):
+            address = h5py.h5o.get_info(group.id).addr
+            names = [] if address in visited else list(group)
+            visited.add(address)
+        for key in names:
             name = f"{group.name}/{key}".lstrip("/")
-            try:
+            with _damage_named(f"{file.filename}: {name!r}"):
                 entry = _follow(file, group, key, name)
                 if isinstance(entry, h5py.Group):
                     groups.append(entry)
                 elif isinstance(entry, h5py.Dataset):
                     found[name] = _describe(file, name, entry)
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
-                raise DataError(
-                    f"{file.filename}: {name!r} cannot be read, damaged or of a kind that is not "
-                    f"known: {_first_line(error)}"
-                ) from None
     return dict(sorted(found.items()))
 
 
@@ -171,13 +166,17 @@ def read_rows(file: h5py.File, name: str, start: int, stop: int) -> NDArray[Any]
     DataError
         If they cannot be read: a damaged chunk, a file cut short.
     """
-    try:
+    with _damage_named(f"{file.filename}: dataset {name!r}, rows {start} to {stop}"):
         return np.asarray(file[name][start:stop])
-    except OSError as error:
-        raise DataError(
-            f"{file.filename}: dataset {name!r}, rows {start} to {stop}: cannot be read: "
-            f"{_first_line(error)}"
-        ) from None
+
+
+@contextmanager
+def _damage_named(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        # HDF5 has one kind of error; h5py makes any of these of it.
+        raise DataError(f"{place}: cannot be read: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -46,7 +46,7 @@ class JaggedHdf5:
                 for role, name in self.layout.constituents.items()
             }
             columns = self.columns.read(file, start, stop)
-        return EventTable(offsets - first, constituents, columns)
+        return EventTable(offsets - first, constituents, columns, first_row=start)
 
 
 def find_offsets(layout: Layout, datasets: Mapping[str, Dataset]) -> str | None:

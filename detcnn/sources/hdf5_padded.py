@@ -69,7 +69,7 @@ class PaddedHdf5:
             role: in_house_units(values[is_real], self.factors[role])
             for role, values in padded.items()
         }
-        return EventTable(offsets, constituents, columns)
+        return EventTable(offsets, constituents, columns, first_row=start)
 
 
 def find_features(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
-from detcnn.artifacts.opening import Artifact, open_artifact
+from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
 from detcnn.errors import ConfigError
@@ -53,6 +53,7 @@ def run(
     title: str,
     description: str = "",
     overwrite: bool = False,
+    update: bool = False,
     progress: Progress = SILENT,
 ) -> EvaluateResult:
     """Say what a model is worth on a split of images.
@@ -72,6 +73,8 @@ def run(
         The study's name and what it is about, for the report.
     overwrite : bool
         Replace existing metrics.
+    update : bool
+        Leave what is there as it is if this run would make the same, and replace it if not.
     progress : Progress
         Hears how far it is.
 
@@ -89,10 +92,16 @@ def run(
     OutputExistsError
         If the output exists.
     """
+    overwrite = overwrite or update
     # Before the scores, which may take long.
     refuse_existing(output, overwrite=overwrite)
     predict.run(
-        model=model, images=images, split=config.split, output=scores, reuse=True, progress=progress
+        model=model,
+        images=images,
+        split=config.split,
+        output=scores,
+        update=True,
+        progress=progress,
     )
     artifacts = {
         "scores": open_artifact(scores, expected=SCORES),
@@ -104,9 +113,13 @@ def run(
         {
             "format": METRICS.version,
             "config": config.identity(),
+            "title": [title, description],
             "inputs": [entry.digest for entry in inputs],
         }
     )
+    current = find_current(output, kind=METRICS, identity=identity) if update else None
+    if current is not None:
+        return EvaluateResult(current, _evaluate(config, artifacts["scores"]))
     with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
         evaluation = _evaluate(config, artifacts["scores"])
         (builder.folder / "metrics.json").write_text(
@@ -133,7 +146,7 @@ def run(
             stage="evaluate",
             config=config.identity(),
             inputs=inputs,
-            contents={"identity": identity, "auc": plain(evaluation.headline.auc.interval)},
+            contents={"auc": plain(evaluation.headline.auc.interval)},
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
     return EvaluateResult(artifact, evaluation)
@@ -170,8 +183,14 @@ def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvalu
 
 def _edges(bins: BinsConfig, values: NDArray[Any]) -> list[float]:
     low = float(values.min()) if bins.low is None else bins.low
-    # The last bin is half-open, so the largest value needs an edge above it.
-    high = float(np.nextafter(values.max(), np.inf)) if bins.high is None else bins.high
+    if bins.high is not None:
+        high = bins.high
+    elif low == values.max():
+        # A column that is the same for all events still takes a bin.
+        high = low + max(1.0, abs(low))
+    else:
+        # The last bin is half-open, so the largest value needs an edge above it.
+        high = float(np.nextafter(values.max(), np.inf))
     if not low < high:
         raise ConfigError(
             f"evaluate.efficiency_bins: {bins.column} from {low:g} to {high:g}, expected low < high"

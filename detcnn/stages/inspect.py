@@ -95,7 +95,7 @@ def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
                 f"their checksums, the first is {damaged[0]}: copy or make the artifact again"
             )
         facts["verified"] = True
-    facts |= {key: value for key, value in manifest.contents.items() if key != "identity"}
+    facts |= manifest.contents
     for key, told in (("channels", ("unit", "meaning")), ("axes", _AXIS)):
         if key in facts:
             facts[key] = {entry["name"]: {k: entry[k] for k in told} for entry in facts[key]}

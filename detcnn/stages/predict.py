@@ -7,7 +7,7 @@ import numpy as np
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
-from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
+from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
 from detcnn.errors import DataError
 from detcnn.progress import SILENT, Progress
@@ -41,8 +41,8 @@ def run(
     images: Path,
     split: str,
     output: Path,
-    reuse: bool = False,
     overwrite: bool = False,
+    update: bool = False,
     progress: Progress = SILENT,
 ) -> PredictResult:
     """Write the scores of every image of a split, with what is known of its event.
@@ -55,10 +55,10 @@ def run(
         ``"train"``, ``"validation"`` or ``"test"``.
     output : Path
         Where the scores go.
-    reuse : bool
-        Leave scores as they are that were made from the same model and images, and replace others.
     overwrite : bool
         Replace existing scores.
+    update : bool
+        Leave what is there as it is if this run would make the same, and replace it if not.
     progress : Progress
         Hears how far it is.
 
@@ -89,12 +89,11 @@ def run(
     identity = value_digest(
         {"format": SCORES.version, "inputs": [i.digest for i in inputs], "split": split}
     )
-    if reuse and is_artifact(output):
-        there = open_artifact(output, expected=SCORES)
-        if there.manifest.contents["identity"] == identity:
-            return PredictResult(there, was_there=True)
+    current = find_current(output, kind=SCORES, identity=identity) if update else None
+    if current is not None:
+        return PredictResult(current, was_there=True)
     with build_artifact(
-        output, kind=SCORES, identity=identity, overwrite=overwrite or reuse
+        output, kind=SCORES, identity=identity, overwrite=overwrite or update
     ) as builder:
         # Torch takes seconds to import; evaluating scores that are there does without.
         from detcnn.training.export import read_model
@@ -132,7 +131,6 @@ def run(
             config={"split": split},
             inputs=inputs,
             contents={
-                "identity": identity,
                 "split": split,
                 "classes": list(store.schema.classes),
                 "n_events": chosen.n_events,

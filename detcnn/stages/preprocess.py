@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from detcnn.artifacts.digests import file_digest, value_digest
 from detcnn.artifacts.kinds import IMAGES
 from detcnn.artifacts.manifest import Input
-from detcnn.artifacts.opening import Artifact
+from detcnn.artifacts.opening import Artifact, find_current
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.preprocess import PreprocessConfig, SourceConfig
 from detcnn.errors import ConfigError, DataError
@@ -90,6 +90,7 @@ def run(
     output: Path,
     workers: int = 1,
     overwrite: bool = False,
+    update: bool = False,
     progress: Progress = SILENT,
 ) -> PreprocessResult:
     """Turn input files into an image store.
@@ -106,6 +107,8 @@ def run(
         Number of processes; the result does not depend on it.
     overwrite : bool
         Replace an existing artifact.
+    update : bool
+        Leave what is there as it is if this run would make the same, and replace it if not.
     progress : Progress
         Hears how far it is.
 
@@ -122,6 +125,7 @@ def run(
     OutputExistsError
         If the output exists or is being written.
     """
+    overwrite = overwrite or update
     refuse_existing(output, overwrite=overwrite)
     paths = [base / source.path for source in config.sources]
     sources = tuple(
@@ -139,6 +143,9 @@ def run(
             "inputs": [entry.digest for entry in inputs],
         }
     )
+    current = find_current(output, kind=IMAGES, identity=identity) if update else None
+    if current is not None:
+        return PreprocessResult(current, plan.n_partitions, plan.n_partitions)
     with build_artifact(output, kind=IMAGES, identity=identity, overwrite=overwrite) as builder:
         pieces_folder = builder.folder / _PIECES
         pieces_folder.mkdir(exist_ok=True)

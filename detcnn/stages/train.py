@@ -21,7 +21,7 @@ import torch
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL
-from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
+from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
 from detcnn.config.train import (
     AdamConfig,
@@ -39,7 +39,7 @@ from detcnn.config.train import (
     StandardiseConfig,
     TrainConfig,
 )
-from detcnn.errors import CheckpointedError, OutputExistsError
+from detcnn.errors import CheckpointedError, DataError, OutputExistsError
 from detcnn.events.grid import Grid
 from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Policy, Rotate, Shift
 from detcnn.models.catalogue import build_network, describe_network
@@ -94,6 +94,7 @@ def run(
     output: Path,
     resume: bool = False,
     overwrite: bool = False,
+    update: bool = False,
     progress: Progress = SILENT,
 ) -> TrainResult:
     """Train a network on the training split, watching the validation split.
@@ -113,6 +114,8 @@ def run(
         and images is left as it is.
     overwrite : bool
         Replace an existing model; without `resume`, drop an old checkpoint, too.
+    update : bool
+        Leave what is there as it is if this run would make the same, and replace it if not.
     progress : Progress
         Hears how far it is.
 
@@ -139,9 +142,9 @@ def run(
             "images": source.manifest.digest,
         }
     )
-    if resume and not overwrite and is_artifact(output):
-        finished = open_artifact(output, expected=MODEL)
-        if finished.manifest.contents["identity"] == identity:
+    if update or (resume and not overwrite):
+        finished = find_current(output, kind=MODEL, identity=identity)
+        if finished is not None:
             return TrainResult(finished, was_complete=True)
     store = open_store(source.path / STORE)
     task = Classification(len(store.schema.classes))
@@ -167,7 +170,9 @@ def run(
         gradient_clip=config.gradient_clip,
         precision=config.precision,
     )
-    with build_artifact(output, kind=MODEL, identity=identity, overwrite=overwrite) as builder:
+    with build_artifact(
+        output, kind=MODEL, identity=identity, overwrite=overwrite or update
+    ) as builder:
         checkpoints = builder.folder / _CHECKPOINTS
         state = start_training(model, options=options, device=device)
         if overwrite and not resume:
@@ -220,7 +225,6 @@ def run(
             config=config.identity(),
             inputs=[source.as_input("images")],
             contents={
-                "identity": identity,
                 "network": architecture.network,
                 "n_parameters": n_parameters,
                 "classes": list(store.schema.classes),
@@ -319,6 +323,10 @@ def _stop_requests() -> Iterator[list[int]]:
 
 def _split(store: ImageStore, name: str, config: TrainConfig) -> Split:
     split = store.splits[name]
+    if split.n_events == 0:
+        raise DataError(
+            f"{store.path}: the {name} split is empty: give preprocess.split.{name} a share"
+        )
     if config.weights == "training":
         weight = split.training_weight
     elif config.weights == "event":

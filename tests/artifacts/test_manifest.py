@@ -22,6 +22,7 @@ def manifest():
         kind="metrics",
         format_version=METRICS.version,
         stage="evaluate",
+        identity="ef" * 32,
         config={"level": 0.683, "bins": [1, 2]},
         inputs=(Input("scores", "scores", "ab" * 32),),
         contents={"auc": 0.9},
@@ -60,6 +61,7 @@ def test_digest_leaves_out_time_and_place(manifest):
     ("name", "value"),
     [
         ("stage", "train"),
+        ("identity", "00" * 32),
         ("config", {"level": 0.95, "bins": [1, 2]}),
         ("inputs", ()),
         ("contents", {"auc": 0.8}),

@@ -161,7 +161,7 @@ def test_anchors_may_be_used_and_used_again(load):
         ("--- {}", "not valid YAML"),
         ("description: \x07", "not valid YAML: unacceptable character"),
         ('description: "\\ud800"', "study: invalid JSON"),
-        ("train: " + "[" * 1500, "not valid YAML"),
+        ("train: " + "[" * 400, "not valid YAML"),
     ],
 )
 def test_faults(load, more, fault):

@@ -410,10 +410,11 @@ class TestBadInput:
         ):
             project(table_of([(1.0, 0, 0), (-2.0, 0, 0)]), self.RECIPE)
 
-    def test_rows_count_from_the_start_of_the_table(self, monkeypatch):
+    def test_rows_count_from_the_start_of_the_file(self, monkeypatch):
         monkeypatch.setattr(projection, "_EVENTS_AT_ONCE", 2)
         table = table_of(*[[(1.0, 0, 0)]] * 4, [(1.0, 0, 0), (np.nan, 0, 0)])
-        with pytest.raises(DataError, match="event in row 4, constituent 1"):
+        table = replace(table, first_row=100)
+        with pytest.raises(DataError, match="event in row 104, constituent 1"):
             project(table, self.RECIPE, n_threads=2)
 
     def test_a_pt_beyond_single_precision(self):

@@ -7,6 +7,7 @@ left beside the output, and the digest after running it again. Children are fork
 imports are paid for once.
 """
 
+import importlib
 import itertools
 import json
 import os
@@ -16,14 +17,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from detcnn.config.loading import load_study
+from detcnn.events.images import SparseImages
 from detcnn.stages import preprocess, train
+from detcnn.training.batches import dense_images
 
 _OPERATIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
 # What takes most of the time: a killed process leaves its writes behind without it, and a figure.
 os.fsync = lambda descriptor: None
 train.write_figure = lambda figure, folder, name: None
+
+
+def warm_up() -> None:
+    """Pay here, and not in every child, for what happens before the first kernel and step."""
+    importlib.import_module("torch._dynamo")  # by the first optimiser
+    one = SparseImages(np.array([0, 1]), np.zeros(1, np.uint16), np.ones(1, np.float32), (1, 2, 2))
+    dense_images(one, np.zeros(1, dtype=np.int64))
 
 
 def in_child(run: Callable[[], str], scratch: Path, *, kill_at: int | None = None) -> str | None:
@@ -55,6 +67,7 @@ def in_child(run: Callable[[], str], scratch: Path, *, kill_at: int | None = Non
 
 
 def main(stage: str, study_path: Path, n_points: int, seed: int) -> None:
+    warm_up()
     study = load_study(study_path)
     base = study_path.parent
 

@@ -390,7 +390,11 @@ def test_an_existing_output_is_refused_and_survives_a_failure(run, folder, toy_j
     assert not list(iter_damaged(artifact))
     folder.write(toy_jets(200))
     assert run(overwrite=True).artifact.manifest.contents["n_read"] == 200
-    assert sorted(path.name for path in folder.path.iterdir()) == ["images", "jets.h5", "study.yaml"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "images",
+        "jets.h5",
+        "study.yaml",
+    ]
 
 
 def test_labels_named_differently_need_label_values(stored, folder, toy_jets):

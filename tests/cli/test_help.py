@@ -1,0 +1,103 @@
+import importlib
+import shlex
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from detcnn import __version__
+from detcnn.cli.main import app
+
+MAIN = typer.main.get_command(app)
+COMMANDS = sorted(MAIN.commands)
+
+
+def examples(command):
+    text = MAIN.commands[command].help
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("detcnn ")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_examples_unbroken(detcnn, name):
+    result = detcnn(name, "--help", COLUMNS="80", TERMINAL_WIDTH="80")
+    assert result.exit_code == 0
+    assert examples(name)
+    for example in examples(name):
+        assert example in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_are_command_lines_that_the_command_takes(name):
+    for example in examples(name):
+        program, command, *arguments = shlex.split(example.split(" > ")[0])
+        assert (program, command) == ("detcnn", name)
+        MAIN.commands[name].make_context(name, arguments)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_the_common_options(name):
+    options = {option for p in MAIN.commands[name].params for option in p.opts}
+    assert options >= {"--json", "--quiet", "--debug"}
+    assert "--verbose" in options or name == "config"
+    assert all(getattr(p, "help", None) for p in MAIN.commands[name].params)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_a_module_that_registers_it(name):
+    fresh = typer.Typer()
+    importlib.import_module(f"detcnn.cli.{name}").register(fresh)
+    assert [command.name for command in fresh.registered_commands] == [name]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["inspect", "x", "--nothing"], ["inspect"], ["train", "s", "-j", "0"]],
+)
+def test_wrong_usage_exits_with_2(detcnn, arguments):
+    result = detcnn(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Usage" in result.stderr
+
+
+def test_version(detcnn):
+    assert detcnn("--version").stdout == f"detcnn {__version__}\n"
+
+
+def test_help_tells_the_exit_codes_and_imports_nothing_heavy():
+    heavy = [
+        "torch",
+        "numba",
+        "h5py",
+        "zarr",
+        "pydantic",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+        "pyarrow",
+        "numpy",
+    ]
+    program = f"""
+import sys
+from detcnn.cli.main import app
+try:
+    app(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+print([name for name in {heavy} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    *help_text, imported = done.stdout.splitlines()
+    assert imported == "[]"
+    text = " ".join(" ".join(help_text).split())
+    for code in ("0 done", "2 usage", "65 bad data", "73 the output", "74 disk", "75 check", "130"):
+        assert code in text
+
+
+def test_a_shell_gets_its_completion_script(detcnn):
+    result = detcnn("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert result.exit_code == 0
+    assert "complete -o" in result.stdout

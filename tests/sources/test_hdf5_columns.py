@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+
+from detcnn.errors import ConfigError, DataError
+from detcnn.sources import hdf5_columns
+from detcnn.sources.base import Layout
+from detcnn.sources.hdf5_columns import class_names, combine_ids
+from detcnn.sources.opening import open_source
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], {}),
+        (["gluon", "quark"], {0: "gluon", 1: "quark"}),
+        (['["gluon", "quark"]'], {0: "gluon", 1: "quark"}),
+        (["[1, null]"], {0: "1", 1: "None"}),
+        (['{"0": "gluon", "-1": "quark", "x": "y", "²": "z"}'], {0: "gluon", -1: "quark"}),
+        (["gluon, quark"], {}),
+        (["3"], {}),
+        (["[" * 100_000], {}),
+    ],
+)
+def test_class_names(words, expected):
+    assert class_names(words) == expected
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ['["QCD", "top"]', '{"1": "top", "0": "QCD"}', ["QCD", "top"], np.array([b"QCD", b"top"])],
+)
+def test_label_names_from_the_file(write, jagged, attribute):
+    assert open_source(write(jagged, __classes=attribute)).label_names == {0: "QCD", 1: "top"}
+
+
+def test_labels_without_names(opened, jagged):
+    jagged["jets/label"] = np.array([7, -2, 7])
+    assert opened(jagged).label_names == {-2: "-2", 7: "7"}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "bool", "u8", ">i2", "f2"])
+def test_labels_of_any_type_become_integers(opened, jagged, dtype):
+    jagged["jets/label"] = np.array([1, 0, 1]).astype(dtype)
+    source = opened(jagged)
+    assert source.label_names == {0: "0", 1: "1"}
+    label = source.read(0, 0, 3).columns["label"]
+    assert (label.dtype, label.tolist()) == (np.int64, [1, 0, 1])
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("given_class", [None, "QCD"])
+def test_a_label_that_is_none(opened, jagged, value, given_class):
+    jagged["jets/label"] = np.array([1, 0, value])
+    if given_class:
+        # What is told goes before what is found.
+        assert "label" not in opened(jagged, class_name=given_class).read(0, 0, 3).columns
+        return
+    with pytest.raises(DataError, match=r"in\.h5: dataset 'jets/label', event 2: .* whole number"):
+        opened(jagged)
+
+
+def test_labels_are_read_block_by_block(opened, jagged, monkeypatch):
+    monkeypatch.setattr(hdf5_columns, "_ROWS_AT_ONCE", 2)
+    assert opened(jagged).label_names == {0: "0", 1: "1"}
+    jagged["jets/label"] = np.array([1, 0, 0.5])
+    with pytest.raises(DataError, match="event 2"):
+        opened(jagged)
+
+
+def test_too_many_labels(opened, jagged, monkeypatch):
+    monkeypatch.setattr(hdf5_columns, "_MOST_CLASSES", 1)
+    with pytest.raises(ConfigError, match="'jets/label' has more than 1 different values"):
+        opened(jagged)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
+def test_a_weight_that_is_none(opened, jagged, value):
+    jagged["jets/weight"] = np.array([1, value, -2])
+    source = opened(jagged)
+    assert source.read(0, 2, 3).columns["weight"].tolist() == [-2]
+    with pytest.raises(DataError, match="dataset 'jets/weight', event 1: the weight is"):
+        source.read(0, 1, 3)
+
+
+def test_event_ids_keep_every_bit(opened, jagged):
+    ids = np.array([2**53 - 1, 2**24 + 1, 3])
+    for dtype in ("f8", "i8", "u8"):
+        jagged["jets/event_id"] = ids.astype(dtype)
+        found = opened(jagged).read(0, 0, 3).columns["event_id"]
+        assert (found.dtype, found.tolist()) == (np.int64, ids.tolist())
+    jagged["jets/event_id"] = np.array([2**64 - 1, 0, 1], dtype=np.uint64)
+    assert opened(jagged).read(0, 0, 3).columns["event_id"].tolist() == [-1, 0, 1]
+
+
+def test_an_event_id_that_is_none(opened, jagged):
+    jagged["jets/event_id"] = np.array([1, 2, np.nan])
+    with pytest.raises(DataError, match="'jets/event_id', event 2: nan is neither"):
+        opened(jagged).read(0, 0, 3)
+
+
+def test_ids_of_several_numbers(opened, jagged):
+    jagged |= {"run": np.array([1, 1, 2]), "event": np.array([5.0, 6, 5])}
+    source = opened(jagged, event_id=("run", "/event"))
+    ids = source.read(0, 0, 3).columns["event_id"]
+    assert (ids.dtype, len(set(ids.tolist()))) == (np.int64, 3)
+    np.testing.assert_array_equal(source.read(0, 1, 3).columns["event_id"], ids[1:])
+    jagged["event"] = np.array([5.5, 6, 5])
+    with pytest.raises(DataError, match=r"dataset 'event', event 0: 5\.5"):
+        opened(jagged, event_id=("run", "event")).read(0, 0, 3)
+
+
+def test_one_number_is_its_own_id():
+    assert combine_ids([np.array([4, -1])]).tolist() == [4, -1]
+
+
+def test_small_numbers_make_distinct_ids():
+    grid = np.meshgrid(np.arange(30), np.arange(900), np.arange(10), indexing="ij")
+    ids = combine_ids([part.ravel() for part in grid])
+    assert len(np.unique(ids)) == len(ids)
+
+
+def test_columns_under_their_own_names(opened, jagged):
+    jagged |= {"jets/fatjet_mass": np.ones(3), "jets/y": np.ones(3), "jets/name": [b"a"] * 3}
+    layout = opened(jagged).layout
+    assert layout.columns == {
+        "label": "jets/label",
+        "pt": "jets/pt",
+        "mass": "jets/fatjet_mass",
+        "rapidity": "jets/y",
+    }
+
+
+def test_configured_columns_go_first(opened, jagged):
+    jagged["jets/truth"] = np.array([0, 0, 1])
+    source = opened(jagged, columns={"label": "/jets/truth"})
+    assert source.read(0, 0, 3).columns["label"].tolist() == [0, 0, 1]
+    assert source.layout.columns == {"label": "jets/truth", "pt": "jets/pt"}
+
+
+@pytest.mark.parametrize(
+    ("layout", "error", "message"),
+    [
+        ({"columns": {"label": "truth"}}, ConfigError, "no dataset 'truth'; there are: const"),
+        ({"columns": {"x": "constituents/pt"}}, DataError, r"shape \(5,\), expected \(3,\): one"),
+        ({"event_id": ("run",)}, ConfigError, "no dataset 'run'"),
+        ({"event_id": ("constituents/pt",)}, DataError, r"expected \(3,\)"),
+        ({"units": {"pt": "deg"}}, ConfigError, r"'jets/pt': .*set units\.pt in the study"),
+        ({"units": {"ptt": "MeV"}}, ConfigError, "units are given for 'ptt', which is no column"),
+    ],
+)
+def test_faulty_layouts(opened, jagged, layout, error, message):
+    with pytest.raises(error, match=message):
+        opened(jagged, **layout)
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([b"a", b"b", b"a"]), np.zeros(3, dtype=[("x", "f4")]), ["a", "b", "c"]]
+)
+def test_labels_that_are_no_numbers(opened, jagged, values):
+    jagged["jets/label"] = values
+    with pytest.raises(ConfigError, match=r"dataset 'jets/label' is .*, expected numbers"):
+        opened(jagged, columns={"label": "jets/label"})
+
+
+def test_units_of_a_file(write, jagged):
+    path = write(jagged, jets_pt__units="MeV", constituents_phi__units="deg")
+    table = open_source(path).read(0, 0, 3)
+    np.testing.assert_allclose(table.columns["pt"], [0.03, 0.02, 0.01])
+    np.testing.assert_allclose(table.constituents["phi"], np.radians([-3, -1, 0, 1, 3]), rtol=1e-6)
+    np.testing.assert_array_equal(table.constituents["pt"], [9, 8, 7, 6, 5])
+
+
+def test_units_of_a_study_overrule_the_file(write, jagged):
+    jagged["jets/mass_trim"] = np.full(3, 8e4)
+    path = write(jagged, jets_pt__units="GeV", constituents_pt__units="lightyears")
+    table = open_source(path, Layout(units={"pt": "MeV", "mass_trim": "MeV"})).read(0, 0, 3)
+    np.testing.assert_allclose(table.constituents["pt"], [9e-3, 8e-3, 7e-3, 6e-3, 5e-3])
+    np.testing.assert_allclose(table.columns["mass_trim"], 80)
+    with pytest.raises(ConfigError, match=r"'constituents/pt': .*'lightyears'.* set units\.pt"):
+        open_source(path)

@@ -1,0 +1,165 @@
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from detcnn.config.evaluate import BinsConfig, EvaluateConfig
+from detcnn.errors import ConfigError, DataError, OutputExistsError
+from detcnn.stages import evaluate, predict
+
+CONFIG = EvaluateConfig(replicas=20, working_points=(0.5,), signal="quark")
+
+
+@pytest.fixture(scope="module")
+def made(trained, tmp_path_factory):
+    """The folder of metrics and scores, and what was returned."""
+    path = tmp_path_factory.mktemp("evaluated")
+    return path, run(trained, path, CONFIG, description="Toys & <more>.")
+
+
+def run(trained, path, config=CONFIG, **options):
+    return evaluate.run(
+        config,
+        model=trained.path / "model",
+        images=trained.path / "images",
+        scores=path / "scores",
+        output=path / "metrics",
+        title="toy",
+        **options,
+    )
+
+
+def test_the_auc_is_that_of_scikit_learn(made):
+    path, result = made
+    table = pq.read_table(path / "scores" / "scores.parquet").to_pydict()
+    expected = roc_auc_score(table["label"], table["score_1"], sample_weight=table["weight"])
+    metrics = json.loads((path / "metrics" / "metrics.json").read_bytes())
+    assert metrics["headline"]["auc"]["interval"]["value"] == pytest.approx(expected)
+    assert result.evaluation.headline.auc.interval.value == pytest.approx(expected)
+    assert result.artifact.manifest.contents["auc"]["value"] == pytest.approx(expected)
+
+
+def test_the_other_class_as_signal_has_the_same_auc(trained, made):
+    _, result = made
+    artifact = predict.run(
+        model=trained.path / "model",
+        images=trained.path / "images",
+        split="test",
+        output=made[0] / "scores",
+        update=True,
+    ).artifact
+    other = evaluate._evaluate(CONFIG.model_copy(update={"signal": "gluon"}), artifact).headline
+    assert other.signal == ("gluon",)
+    value = result.evaluation.headline.auc.interval.value
+    assert other.auc.interval.value == pytest.approx(value)
+
+
+def test_the_report_needs_nothing_else(made):
+    path, result = made
+    page = result.report.read_text(encoding="utf-8")
+    assert result.report == path / "metrics" / "report.html"
+    assert "Toys &amp; &lt;more&gt;." in page
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert "<script" not in page
+    for title in ("Result", "Images", "Training", "Provenance"):
+        assert f"{title}</h2>" in page
+    for digest in [entry.digest for entry in result.artifact.manifest.inputs]:
+        assert digest in page
+
+
+def test_figures_and_tables_are_there(made):
+    path, _ = made
+    figures = {file.name for file in (path / "metrics" / "figures").iterdir()}
+    names = {name.rsplit(".", 1)[0] for name in figures}
+    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
+    assert names >= {"rejection", "scores", "confusion", "efficiency-pt", "class-means", "history"}
+    with (path / "metrics" / "metrics.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) > 3
+
+
+def test_the_same_model_and_images_give_the_same_digest(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_report", lambda *_: None)
+    first, second = (run(trained, tmp_path / name).artifact.manifest for name in "12")
+    assert first.digest == second.digest
+    assert first.environment["scores"] != second.environment["scores"]
+
+
+def test_an_existing_output_is_refused_before_scores_are_made(trained, tmp_path):
+    (tmp_path / "metrics").mkdir()
+    with pytest.raises(OutputExistsError):
+        run(trained, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics"]
+
+
+def test_evaluating_scores_that_are_there_does_without_torch(trained, made):
+    program = f"""
+import sys
+from pathlib import Path
+from detcnn.config.evaluate import EvaluateConfig
+from detcnn.stages import evaluate
+evaluate.write_figure = evaluate.write_report = lambda *_: None
+trained, made = Path({str(trained.path)!r}), Path({str(made[0])!r})
+evaluate.run(
+    EvaluateConfig(replicas=20), model=trained / "model", images=trained / "images",
+    scores=made / "scores", output=made / "again", title="toy",
+)
+print("torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"signal": "top"}, ConfigError, "top"),
+        ({"efficiency_bins": (BinsConfig(column="mass"),)}, ConfigError, "'mass'.*pt"),
+        (
+            {"efficiency_bins": (BinsConfig(column="pt", low=1e9),)},
+            ConfigError,
+            r"pt from 1e\+09 to \d+\.\d+, expected low < high",
+        ),
+    ],
+)
+def test_an_impossible_evaluation_leaves_nothing_behind(trained, made, change, error, words):
+    path, _ = made
+    before = sorted(path.iterdir())
+    with pytest.raises(error, match=words) as caught:
+        run(trained, path, CONFIG.model_copy(update=change), overwrite=True)
+    assert "\n" not in str(caught.value)
+    assert sorted(path.iterdir()) == before
+
+
+def test_a_damaged_table_of_scores_is_an_error(trained, made, tmp_path):
+    artifact = predict.run(
+        model=trained.path / "model",
+        images=trained.path / "images",
+        split="test",
+        output=tmp_path / "scores",
+    ).artifact
+    (artifact.path / "scores.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(DataError, match=r"scores\.parquet"):
+        run(trained, tmp_path)
+
+
+@pytest.mark.parametrize("column", ["row", "n_constituents", "source"])
+def test_bins_hold_the_largest_value(trained, made, column):
+    # Whole numbers, and a column that is the same for all events.
+    artifact = predict.run(
+        model=trained.path / "model",
+        images=trained.path / "images",
+        split="test",
+        output=made[0] / "scores",
+        update=True,
+    ).artifact
+    config = CONFIG.model_copy(update={"efficiency_bins": (BinsConfig(column=column, bins=3),)})
+    (curve, *_) = evaluate._evaluate(config, artifact).efficiencies
+    assert curve.signal.edges[-1] > curve.signal.edges[0]

@@ -1,0 +1,158 @@
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from detcnn.errors import ConfigError, DataError
+from detcnn.stages import draw, inspect, predict
+
+
+def test_constituents_are_described(folder, toy_jets):
+    jets = toy_jets(300)
+    jets["constituents/pt"][7] = np.nan
+    folder.write(jets)
+    found = inspect.run(folder.path / "jets.h5")
+    lengths = np.diff(jets["jets/offsets"])
+    assert found.kind == "HDF5, constituents with offsets"
+    assert found.facts["samples"] == {"jets": {"events": 300}}
+    assert found.facts["class_labels"] == {"gluon": 0, "quark": 1}
+    assert found.facts["constituents_per_event"] == {
+        "mean": pytest.approx(lengths.mean()),
+        "min": lengths.min(),
+        "max": lengths.max(),
+    }
+    assert "event_id" not in found.facts
+    columns = {(column["of"], column["part"]): column for column in found.columns}
+    pt = columns["constituent", "pt"]
+    assert (pt["dataset"], pt["unit"], pt["not_finite"]) == ("constituents/pt", "GeV", 1)
+    assert pt["max"] == pytest.approx(np.nanmax(jets["constituents/pt"]))
+    assert columns["event", "event_id"]["max"] == 149
+    json.dumps([found.facts, found.columns], allow_nan=False)
+
+
+def test_images_are_described(folder):
+    values = np.zeros((40, 5, 6, 2), dtype=np.float32)
+    values[:, 2, 3, 1] = 2.5
+    folder.write({"A": values, "B": values[:7]}, "pictures.h5")
+    found = inspect.run(folder.path / "pictures.h5")
+    assert found.kind == "HDF5, ready images"
+    assert found.facts["samples"] == {
+        "A": {"events": 40, "class": "A"},
+        "B": {"events": 7, "class": "B"},
+    }
+    assert found.facts["image_shape"] == [2, 5, 6]
+    assert found.facts["channel_axis"] == "last"
+    assert found.facts["pixels"] == {"min": 0.0, "max": 2.5, "occupancy": pytest.approx(1 / 60)}
+    assert "hash" in found.facts["event_id"]
+
+
+def test_a_long_file_is_looked_at_from_its_beginning(folder, monkeypatch):
+    monkeypatch.setattr(inspect, "_LOOKED_AT", 100)
+    found = inspect.run(folder.path / "jets.h5")
+    assert found.facts["samples"] == {"jets": {"events": 300}}
+    assert found.facts["ranges"] == "of the first 100 events of jets"
+    columns = {column["part"]: column for column in found.columns}
+    assert columns["event_id"]["max"] == 49
+
+
+def test_artifacts_are_described(trained, tmp_path):
+    predict.run(
+        model=trained.path / "model",
+        images=trained.path / "images",
+        split="test",
+        output=tmp_path / "scores",
+    )
+    paths = {
+        "images": trained.path / "images",
+        "model": trained.path / "model",
+        "scores": tmp_path / "scores",
+    }
+    found = {kind: inspect.run(path, verify=True) for kind, path in paths.items()}
+    for kind, inspection in found.items():
+        manifest = json.loads((paths[kind] / "manifest.json").read_bytes())
+        assert inspection.kind == f"detcnn {kind}"
+        assert inspection.facts["digest"] == manifest["digest"]
+        assert inspection.facts["files"] == len(manifest["payload"])
+        assert inspection.facts["verified"] is True
+        assert inspection.provenance["config"] == manifest["config"]
+        json.dumps([inspection.facts, inspection.provenance], allow_nan=False)
+    images = found["images"].facts
+    assert images["channels"]["count"] == {"unit": "1", "meaning": "number, all constituents"}
+    assert images["axes"]["phi"] == {"n_pixels": 9, "low": -0.45, "high": 0.45, "unit": "rad"}
+    assert images["inputs"]["source 0"]["name"] == "jets.h5"
+    assert found["scores"].facts["inputs"]["model"]["digest"] == found["model"].facts["digest"]
+
+
+def test_one_flipped_bit_is_found(trained, tmp_path):
+    images = shutil.copytree(trained.path / "images", tmp_path / "images")
+    manifest = json.loads((images / "manifest.json").read_bytes())
+    largest = max(manifest["payload"], key=lambda file: file["size"])["path"]
+    content = bytearray((images / largest).read_bytes())
+    content[len(content) // 2] ^= 1
+    (images / largest).write_bytes(content)
+    assert "verified" not in inspect.run(images).facts
+    with pytest.raises(DataError, match=rf"1 of {len(manifest['payload'])} files.*{largest}"):
+        inspect.run(images, verify=True)
+
+
+def foreign_folder(path):
+    path.mkdir()
+
+
+def half_written(path):
+    path.with_name("thing.part-0123456789ab").mkdir()
+
+
+def inside_half_written(path):
+    path.mkdir()
+    (path / "manifest.json").write_text('{"kind": "ima')
+
+
+def text_file(path):
+    path.write_text("pt eta phi\n")
+
+
+def no_events(path):
+    with h5py.File(path, "w") as file:
+        file.attrs["nothing"] = 1
+
+
+def nothing(path):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (foreign_folder, DataError, "not a detcnn artifact"),
+        (half_written, DataError, "unfinished thing.part-0123456789ab"),
+        (inside_half_written, DataError, "not a manifest"),
+        (text_file, DataError, "HDF5"),
+        (no_events, ConfigError, "no datasets"),
+        (nothing, DataError, "no such file"),
+    ],
+)
+@pytest.mark.parametrize("look", ["run", "draw"])
+def test_what_is_no_input_gets_one_clear_line(tmp_path, make, error, words, look):
+    make(tmp_path / "thing")
+    if look == "draw" and make is half_written:
+        words = "no such file"
+    with pytest.raises(error, match=words) as caught:
+        if look == "run":
+            inspect.run(tmp_path / "thing")
+        else:
+            draw.run(tmp_path / "thing", folder=tmp_path / "figures")
+    assert str(tmp_path / "thing") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_another_format_is_refused(trained, tmp_path):
+    images = shutil.copytree(trained.path / "images", tmp_path / "images")
+    manifest = json.loads((images / "manifest.json").read_bytes())
+    manifest["format_version"] = 99
+    (images / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="format 99.*make it again with 'detcnn preprocess'"):
+        inspect.run(images)

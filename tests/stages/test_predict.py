@@ -1,0 +1,129 @@
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from detcnn.errors import DataError, OutputExistsError
+from detcnn.events.images import as_dense
+from detcnn.stages import predict, preprocess, train
+from detcnn.storage.reader import open_store
+from detcnn.training.export import read_model
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    def run(split="test", **options):
+        options = {
+            "model": trained.path / "model",
+            "images": trained.path / "images",
+            "output": tmp_path / "scores",
+            **options,
+        }
+        return predict.run(split=split, **options)
+
+    return run
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_scores_are_those_of_the_split_and_of_the_best_weights(run, trained, tmp_path, split):
+    run(split)
+    table = pq.read_table(tmp_path / "scores" / "scores.parquet").to_pydict()
+    stored = open_store(trained.path / "images" / "images.zarr").splits[split]
+    np.testing.assert_array_equal(table["column_row"], stored.column("row"))
+    np.testing.assert_array_equal(table["column_event_id"], stored.column("event_id"))
+    np.testing.assert_array_equal(table["label"], stored.label)
+    np.testing.assert_array_equal(table["weight"], stored.weight)
+    import torch
+
+    model = read_model(trained.path / "model", which="best").model
+    with torch.inference_mode():
+        values = torch.from_numpy(as_dense(stored.images()).values)
+        expected = torch.softmax(model(values), dim=1).numpy()
+    found = np.stack([table["score_0"], table["score_1"]], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_blocks_give_the_same_scores(run, trained, tmp_path, monkeypatch):
+    run("train")
+    monkeypatch.setattr(predict, "_IMAGES_AT_ONCE", 50)
+    run("train", output=tmp_path / "blocks")
+    whole, blocks = (
+        pq.read_table(tmp_path / name / "scores.parquet").to_pydict()
+        for name in ("scores", "blocks")
+    )
+    np.testing.assert_allclose(blocks.pop("score_1"), whole.pop("score_1"), rtol=1e-5)
+    np.testing.assert_allclose(blocks.pop("score_0"), whole.pop("score_0"), rtol=1e-5)
+    assert blocks == whole
+
+
+def test_scores_are_used_again_until_model_images_or_split_change(
+    run, trained, load, tmp_path, Listener
+):
+    first = run(update=True)
+    assert not first.was_there
+    again = run(update=True)
+    assert again.was_there
+    assert again.artifact.manifest == first.artifact.manifest
+    study = load(trained, "train.seed=5", "train.epochs=1")
+    train.run(study.train, images=trained.path / "images", output=tmp_path / "model")
+    changed = run(update=True, model=tmp_path / "model")
+    assert not changed.was_there
+    assert changed.artifact.manifest.digest != first.artifact.manifest.digest
+    assert not run("validation", update=True, model=tmp_path / "model").was_there
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "scores"]
+
+
+def test_existing_scores_are_refused(run):
+    run()
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        run()
+    assert not run(overwrite=True).was_there
+
+
+def test_using_scores_again_never_replaces_something_else(run, trained):
+    with pytest.raises(DataError, match="holds model, expected scores"):
+        run(update=True, output=trained.path / "model")
+
+
+def test_images_that_the_model_was_not_made_for_are_refused(run, folder, load, tmp_path):
+    for name, override, words in (
+        ("larger", "preprocess.image.grid.pixels=11", r"image shape \[2, 11, 11\].*\[2, 9, 9\]"),
+        ("swapped", "preprocess.classes=[quark, gluon]", r"classes.*'quark', 'gluon'"),
+    ):
+        images = folder.path / name
+        config = load(folder, override).preprocess
+        preprocess.run(config, base=folder.path, output=images)
+        with pytest.raises(DataError, match=words):
+            run(images=images)
+    assert list(tmp_path.glob("scores*")) == []
+
+
+def test_an_empty_split_is_an_error(run, folder, load, tmp_path):
+    config = load(folder, "preprocess.split={train: 0.8, validation: 0.2, test: 0}").preprocess
+    preprocess.run(config, base=folder.path, output=folder.path / "images")
+    with pytest.raises(DataError, match="the test split is empty"):
+        run(images=folder.path / "images")
+    assert list(tmp_path.glob("scores*")) == []
+
+
+def test_scores_that_are_not_numbers_are_an_error(run, trained, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    broken = shutil.copytree(trained.path / "model", tmp_path / "model")
+    weights = load_file(broken / "best.safetensors")
+    weights = {name: np.full_like(values, np.nan) for name, values in weights.items()}
+    weights["standardise.mean"][:], weights["standardise.scale"][:] = 0, 1
+    save_file(weights, broken / "best.safetensors")
+    with pytest.raises(DataError, match="test split, from image 0: .*not finite"):
+        run(model=broken)
+    assert list(tmp_path.glob("scores*")) == []
+
+
+def test_a_score_says_what_it_was_made_from(run, trained):
+    manifest = run().artifact.manifest
+    made_from = {entry.role: entry.digest for entry in manifest.inputs}
+    for role in ("model", "images"):
+        text = (trained.path / role / "manifest.json").read_text()
+        assert made_from[role] == json.loads(text)["digest"]

@@ -1,0 +1,274 @@
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from detcnn.config.preprocess import SplitConfig
+from detcnn.config.train import StandardiseConfig, TrainConfig
+from detcnn.errors import CheckpointedError, ConfigError, DataError, OutputExistsError
+from detcnn.events.grid import Axis, Grid
+from detcnn.events.images import as_dense
+from detcnn.stages import predict, preprocess, train
+from detcnn.storage.reader import open_store
+
+
+@pytest.fixture
+def run(trained, load, tmp_path):
+    def run(*overrides, output="model", **options):
+        study = load(trained, *overrides)
+        images = options.pop("images", trained.path / "images")
+        return train.run(study.train, images=images, output=tmp_path / output, **options)
+
+    return run
+
+
+def digest(folder):
+    return json.loads((folder / "manifest.json").read_bytes())["digest"]
+
+
+# Stopping and going on
+
+
+def test_killed_at_any_file_operation_it_goes_on_to_the_same_bytes(killed, folder, load):
+    study = json.loads(folder.study.read_text())
+    # A checkpoint after every step, so that kills hit all parts of an epoch.
+    study["train"]["checkpoint_minutes"] = 1e-9
+    folder.study.write_text(json.dumps(study))
+    preprocess.run(load(folder).preprocess, base=folder.path, output=folder.path / "images")
+    report = killed("train", folder.study, points=3, seed=20262)
+    for end in report["killed"]:
+        assert end["died"], end
+        assert end["digest"] == report["digest"], end
+        assert end["left"] == ["output", "result"], end
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "words"),
+    [
+        (signal.SIGTERM, CheckpointedError, "SIGTERM: checkpoint in epoch 1, after step 3"),
+        (signal.SIGUSR1, CheckpointedError, "SIGUSR1: checkpoint in epoch 1, after step 3"),
+        (signal.SIGINT, KeyboardInterrupt, "interrupted: checkpoint in epoch 1, after step 3"),
+    ],
+)
+def test_a_signal_saves_the_state_to_go_on_from(
+    run, trained, Listener, tmp_path, number, error, words
+):
+    handler = signal.getsignal(number)
+    # The first step tells how much was done before.
+    stop = Listener(at=4, act=lambda: os.kill(os.getpid(), number))
+    with pytest.raises(error, match=f"{words}: go on with --resume"):
+        run(progress=stop)
+    assert signal.getsignal(number) == handler
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(OutputExistsError, match=r"unfinished training.*--resume.*--overwrite"):
+        run()
+    listener = Listener()
+    result = run(resume=True, progress=listener)
+    assert listener.said == ["going on in epoch 1, after step 3"]
+    assert not result.was_complete
+    assert result.artifact.manifest.digest == digest(trained.path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_second_interrupt_stops_at_once(run, Listener):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(progress=Listener(at=4, act=twice))
+    assert "checkpoint" not in str(caught.value)
+
+
+def test_overwriting_an_unfinished_training_starts_again(run, trained, Listener):
+    stop = Listener(at=4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CheckpointedError):
+        run(progress=stop)
+    listener = Listener()
+    result = run(overwrite=True, progress=listener)
+    assert listener.said == []
+    assert result.artifact.manifest.digest == digest(trained.path / "model")
+
+
+def test_resuming_a_finished_training_does_nothing(run, tmp_path):
+    run()
+    before = (tmp_path / "model" / "manifest.json").stat()
+    result = run(resume=True)
+    assert result.was_complete
+    assert (tmp_path / "model" / "manifest.json").stat() == before
+    with pytest.raises(OutputExistsError):
+        run()
+
+
+def test_another_configuration_does_not_go_on_from_an_old_checkpoint(run, Listener, tmp_path):
+    stop = Listener(at=4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CheckpointedError):
+        run(progress=stop)
+    (unfinished,) = tmp_path.iterdir()
+    changed = "train.seed=2"
+    expected = run(changed, output="fresh/model")
+    listener = Listener()
+    result = run(changed, resume=True, progress=listener)
+    assert result.artifact.manifest.digest == expected.artifact.manifest.digest
+    (said,) = listener.said
+    assert str(unfinished) in said
+    assert "another configuration" in said
+    assert unfinished.exists()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        run("train.seed=3", resume=True)
+
+
+def test_how_often_it_saves_does_not_change_the_digest(run, trained):
+    result = run("train.checkpoint_minutes=1e-9")
+    assert result.artifact.manifest.digest == digest(trained.path / "model")
+
+
+# What is in a model
+
+
+def test_a_model_carries_its_preprocessing(trained):
+    store = open_store(trained.path / "images" / "images.zarr")
+    tensors = load_file(trained.path / "model" / "best.safetensors")
+    mean, std = store.statistics["mean"], store.statistics["std"]
+    np.testing.assert_allclose(tensors["standardise.mean"][0], mean, rtol=1e-6, atol=1e-9)
+    assert np.all(tensors["standardise.scale"][0] >= std.astype(np.float32))
+    images = json.loads((trained.path / "model" / "model.json").read_bytes())["images"]
+    assert images["preprocess"]["image"]["align"][0]["on"] == "pt_centroid"
+    assert images["channels"][0]["name"] == "charged_pt"
+    assert images["axes"][1]["unit"] == "rad"
+
+
+def test_a_copied_model_gives_the_same_scores(trained, tmp_path):
+    shutil.copytree(trained.path / "model", tmp_path / "elsewhere" / "copy")
+    options = {"images": trained.path / "images", "split": "test"}
+    predict.run(model=trained.path / "model", output=tmp_path / "1", **options)
+    predict.run(model=tmp_path / "elsewhere" / "copy", output=tmp_path / "2", **options)
+    first, second = (tmp_path / name / "scores.parquet" for name in "12")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_best_epoch_is_that_of_the_history(trained):
+    manifest = json.loads((trained.path / "model" / "manifest.json").read_bytes())
+    lines = (trained.path / "model" / "history.csv").read_text().splitlines()
+    rows = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    best = min(rows, key=lambda row: float(row["validation_loss"]))
+    assert manifest["contents"]["best_epoch"] == int(best["epoch"])
+    assert manifest["contents"]["n_epochs"] == len(rows) == 2
+
+
+# From the study to plain values
+
+
+def test_standardising_per_channel_takes_all_pixels_of_it_together(trained):
+    store = open_store(trained.path / "images" / "images.zarr")
+    values = as_dense(store.splits["train"].images()).values.astype(np.float64)
+    layer = train._standardise(
+        StandardiseConfig(per="channel", floor=0.0, relative_floor=0.0), store
+    )
+    mean, std = values.mean(axis=(0, 2, 3)), values.std(axis=(0, 2, 3))
+    np.testing.assert_allclose(layer.mean.numpy().ravel(), mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.scale.numpy().ravel(), std, rtol=1e-5)
+
+
+def test_without_standardising_the_network_sees_the_stored_values(trained):
+    store = open_store(trained.path / "images" / "images.zarr")
+    layer = train._standardise(None, store)
+    images = np.random.default_rng(0).random((3, 2, 9, 9), dtype=np.float32)
+    import torch
+
+    np.testing.assert_array_equal(layer(torch.from_numpy(images)), images)
+
+
+@pytest.mark.parametrize(
+    ("key", "build", "value"),
+    [
+        ("optimiser", train._optimiser, {"name": "adam", "weight_decay": 0.25}),
+        ("optimiser", train._optimiser, {"name": "adamw", "learning_rate": 0.25}),
+        ("optimiser", train._optimiser, {"name": "sgd", "momentum": 0.25, "nesterov": True}),
+        ("schedule", train._schedule, {"name": "constant"}),
+        ("schedule", train._schedule, {"name": "cosine", "final": 0.25}),
+        ("schedule", train._schedule, {"name": "step", "every": 7, "reduction": 0.25}),
+        ("schedule", train._schedule, {"name": "plateau", "patience": 7, "reduction": 0.25}),
+    ],
+)
+def test_every_option_of_the_study_arrives(key, build, value):
+    name, options = value["name"], {k: v for k, v in value.items() if k != "name"}
+    built = build(getattr(TrainConfig.model_validate({key: value}), key))
+    assert type(built).__name__.lower() == name
+    assert dataclasses.asdict(built).items() >= options.items()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"policy": "shift", "max_pixels": 3},
+        {"policy": "flip", "rows": False, "probability": 0.25},
+        {"policy": "rotate", "max_degrees": 30.0},
+        {"policy": "noise", "sigma": 0.25, "relative": False},
+        {"policy": "drop_pixels", "probability": 0.25},
+    ],
+)
+def test_every_policy_of_the_study_arrives(value):
+    grid = Grid(Axis("eta", 10, 0.0, 1.0), Axis("phi", 10, 0.0, 2.0))
+    (entry,) = TrainConfig.model_validate_json(json.dumps({"augment": [value]})).augment
+    built = train._policy(entry, grid)
+    assert type(built).__name__.lower() == value["policy"].replace("_", "")
+    expected = {k: v for k, v in value.items() if k != "policy"}
+    if value["policy"] == "rotate":
+        expected["aspect"] = 0.5
+    assert dataclasses.asdict(built).items() >= expected.items()
+
+
+def test_weights_are_those_the_study_names(trained):
+    store = open_store(trained.path / "images" / "images.zarr")
+    split = store.splits["train"]
+    expected = {
+        "training": split.training_weight,
+        "event": split.weight,
+        "none": np.ones(split.n_events),
+    }
+    for name, weight in expected.items():
+        found = train._split(store, "train", TrainConfig(weights=name)).weight
+        np.testing.assert_array_equal(found, weight)
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "words"),
+    [
+        ("train.network.name=plain_cn", ConfigError, "plain_cnn"),
+        ("train.network.options.blocks=[{filters: 4, kernel: 12}]", ConfigError, "9x9"),
+        ("train.monitor=accurracy", ConfigError, "accuracy"),
+        ("train.optimiser={name: sgd, learning_rate: 1e30}", ConfigError, "learning rate"),
+    ],
+)
+def test_an_impossible_training_leaves_nothing_behind(run, tmp_path, override, error, words):
+    with pytest.raises(error, match=words) as caught:
+        run(override)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_must_be_there_and_be_images(run, trained, tmp_path):
+    with pytest.raises(DataError, match="detcnn preprocess"):
+        run(images=tmp_path / "none")
+    with pytest.raises(DataError, match="holds model, expected images"):
+        run(images=trained.path / "model")
+
+
+def test_an_empty_validation_split_is_an_error(folder, load, run, tmp_path):
+    study = load(folder)
+    split = SplitConfig(train=0.8, validation=0.0, test=0.2)
+    images = folder.path / "images"
+    config = study.preprocess.model_copy(update={"split": split})
+    preprocess.run(config, base=folder.path, output=images)
+    with pytest.raises(DataError, match="validation"):
+        run(images=images)
+    assert not (tmp_path / "model").exists()

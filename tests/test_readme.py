@@ -1,0 +1,74 @@
+"""Every command block of the README runs, in order, in a fresh copy of what a clone has."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
+COMMANDS = [text for language, text in BLOCKS if language == "sh"]
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("pipelines", "sample_data"):
+        made = shutil.ignore_patterns("work", "*.part-*")
+        shutil.copytree(ROOT / name, folder / name, ignore=made)
+    return folder
+
+
+def run(command, folder):
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_two_commands_are_the_makefiles(clone):
+    targets = [command.strip() for command in COMMANDS if command.startswith("make ")]
+    assert targets == ["make demo", "make test"]
+    for target in targets:
+        # A dry run: the real ones install from the network, and one of them runs this test.
+        plan = run(f"{target} --dry-run", clone)
+        assert "pip install" in plan
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_tour(clone):
+    tour = [command for command in COMMANDS if not command.startswith("make ")]
+    assert any("detcnn evaluate" in command for command in tour)
+    for command in tour:
+        run(command, clone)
+    assert (clone / "tour" / "metrics" / "report.html").exists()
+    # A stranger reads the store that the tour made, without detcnn.
+    assert len(PYTHON) == 1
+    code = PYTHON[0] + "\nassert images.shape[1:] == (3, 33, 33) and images.sum() > 0\n"
+    subprocess.run([sys.executable, "-c", code], cwd=clone, check=True)
+
+
+def test_the_demo_runs_its_stages_and_is_idempotent(clone):
+    demo = "make -C pipelines/quark_gluon report SET='--set train.epochs=1'"
+    assert "detcnn train" in run(demo, clone)
+    again = run(demo, clone)
+    assert "detcnn train" not in again
+    assert "AUC" in again
+    assert "report.html" in again
