@@ -82,8 +82,9 @@ class ArtifactBuilder:
         """
         refuse_existing(self.target, overwrite=self.overwrite)
         own = (self.folder / _LOCK, self.folder / MANIFEST)
+        folders, files = _walk(self.folder)
         payload = []
-        for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p not in own):
+        for path in sorted(path for path in files if path not in own):
             _flush(path)
             name = path.relative_to(self.folder).as_posix()
             with path.open("rb") as stream:
@@ -102,8 +103,8 @@ class ArtifactBuilder:
         )
         write_manifest(manifest, self.folder)
         _flush(self.folder / MANIFEST)
-        for directory in [*(p for p in self.folder.rglob("*") if p.is_dir()), self.folder]:
-            _flush(directory)
+        for folder in folders:
+            _flush(folder)
         _move_into_place(self.folder, self.target)
         return open_artifact(self.target, expected=self.kind)
 
@@ -213,6 +214,19 @@ def _move_into_place(folder: Path, target: Path) -> None:
     (target / _LOCK).unlink()
     if old.exists():
         shutil.rmtree(old)
+
+
+def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return all folders, this one last, and all files; raise if one cannot be read."""
+
+    def give_up(error: OSError) -> None:
+        raise error
+
+    folders, files = [], []
+    for place, _, names in os.walk(folder, topdown=False, onerror=give_up):
+        folders.append(Path(place))
+        files += [Path(place, name) for name in names]
+    return folders, files
 
 
 def _flush(path: Path) -> None:

@@ -146,7 +146,10 @@ def print_table(
     if not console.is_terminal:
         # A file or a pipe has no width; folding there would only cut paths and digests.
         console.width = _WIDTH_OF_FILES
-    console.print(table)
+    with console.capture() as capture:
+        console.print(table)
+    # Without the blanks that fill the last column.
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def _text(value: Any) -> str:

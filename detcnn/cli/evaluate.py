@@ -60,7 +60,7 @@ def _evaluate(
 
         detcnn evaluate pipelines/quark_gluon/study.yaml
 
-        detcnn evaluate study.yaml -s evaluate.working_points=[0.2,0.8] --overwrite
+        detcnn evaluate study.yaml -s evaluate.level=0.95 --overwrite
 
         detcnn evaluate study.yaml --json
     """

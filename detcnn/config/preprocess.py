@@ -130,7 +130,8 @@ class ImageConfig(Section):
 
     model_config = ConfigDict(json_schema_extra=_require_nothing)
 
-    preset: str | None = Field(
+    # What it stands for is written out beside it, and that is what counts.
+    preset: Annotated[str | None, Incidental()] = Field(
         default=None,
         description=f"A published image ({', '.join(IMAGE_PRESETS)}) that the other keys change.",
     )

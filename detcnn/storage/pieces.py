@@ -115,7 +115,7 @@ class Piece:
                 }
         except _DAMAGE as error:
             raise DataError(
-                f"{self.path}: damaged piece ({error}): run again, and it is made anew"
+                f"{self.path}: damaged piece ({error}): delete it and run again"
             ) from None
 
 

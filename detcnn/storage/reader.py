@@ -1,5 +1,6 @@
 """Reading an image store."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.errors import ZarrUserWarning
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
@@ -138,8 +140,11 @@ def open_store(path: Path) -> ImageStore:
 @contextmanager
 def _damage_named(place: str) -> Iterator[None]:
     try:
-        yield
-    except _DAMAGE as error:
+        # Zarr warns of an entry that it does not recognise and goes on without it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ZarrUserWarning)
+            yield
+    except (*_DAMAGE, ZarrUserWarning) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{place}: cannot be read, the image store is damaged ({reason}): "

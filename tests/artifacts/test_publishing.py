@@ -192,11 +192,16 @@ def test_another_process_holds_the_lock(tmp_path, program):
         finish(builder)
 
 
-def test_a_lock_that_went_away_with_its_folder_is_no_lock(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_a_lock_that_went_away_with_its_folder_is_no_lock(tmp_path, monkeypatch, is_made_anew):
     target = tmp_path / "metrics"
 
     def published_meanwhile(*_):
-        target.with_name("metrics.part-abababababab").rename(target)
+        folder = target.with_name("metrics.part-abababababab")
+        folder.rename(target)
+        if is_made_anew:
+            folder.mkdir()
+            (folder / ".lock").touch()
 
     monkeypatch.setattr("detcnn.artifacts.publishing.fcntl.flock", published_meanwhile)
     with pytest.raises(OutputExistsError, match="another process"), building(target):

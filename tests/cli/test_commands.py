@@ -9,17 +9,18 @@ import signal
 
 import pytest
 
+from detcnn import processors
 from detcnn.config.loading import load_study
-from detcnn.processors import prepare_threads
 from detcnn.simulation.pythia import Tally
-from detcnn.stages import evaluate, preprocess, simulate, train
+from detcnn.stages import draw, evaluate, preprocess, simulate, train
 
 STAGES = {"preprocess": "images", "train": "model", "predict": "scores", "evaluate": "metrics"}
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    prepare_threads()
+    processors.prepare_threads()
+    monkeypatch.setattr(processors, "available_cpus", lambda: 1)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     for module in (train, evaluate):
         monkeypatch.setattr(module, "write_figure", lambda *_: None)
@@ -39,8 +40,7 @@ def finished(make_folder, detcnn):
 @pytest.fixture
 def copy(finished, tmp_path):
     """A copy of the finished study."""
-    folder = shutil.copytree(finished[0].path, tmp_path / "study")
-    return folder
+    return shutil.copytree(finished[0].path, tmp_path / "study")
 
 
 def one_line(result):
@@ -127,12 +127,14 @@ def test_inspect_describes_files_and_artifacts(finished, detcnn):
     assert detcnn("inspect", images, "-q").stdout == ""
 
 
-def test_inspect_draws(finished, detcnn, tmp_path):
-    folder, _ = finished
-    result = detcnn("inspect", folder.path / "jets.h5", "--draw", tmp_path / "figures", "--json")
-    drawn = json.loads(result.stdout)["drawn"]
-    assert drawn == [str(tmp_path / "figures" / name) for name in ("averages.png", "events.png")]
-    assert all(os.path.getsize(path) for path in drawn)
+def test_inspect_draws(finished, detcnn, monkeypatch):
+    def run(path, *, folder, preset):
+        return (folder / f"{path.stem}-{preset}.png",)
+
+    monkeypatch.setattr(draw, "run", run)
+    jets = finished[0].path / "jets.h5"
+    result = detcnn("inspect", jets, "--draw", "figures", "--preset", "komiske2017", "--json")
+    assert json.loads(result.stdout)["drawn"] == ["figures/jets-komiske2017.png"]
 
 
 def test_config_prints_a_study_that_means_the_same(finished, detcnn, tmp_path):
@@ -173,15 +175,29 @@ def test_paths_of_the_study_are_relative_to_it_and_those_given_to_here(
     folder.write(toy_jets(200), "fewer.h5")
     shutil.move(folder.path / "fewer.h5", tmp_path / "fewer.h5")
     monkeypatch.chdir(tmp_path)
-    result = detcnn("preprocess", "study/study.yaml", "-j", 1, "--json")
+    result = detcnn("preprocess", "study/study.yaml", "--json")
     summary = json.loads(result.stdout)
     assert summary["images"] == "study/work/images"
-    result = detcnn(
-        "preprocess", "study/study.yaml", "-i", "fewer.h5", "-o", "here", "-j", 1, "--json"
-    )
+    result = detcnn("preprocess", "study/study.yaml", "-i", "fewer.h5", "-o", "here", "--json")
     assert json.loads(result.stdout)["images"] == "here"
     counts = json.loads(result.stdout)["events"].values()
     assert sum(n for split in counts for n in split.values()) == 200
+
+
+def test_work_is_another_folder_for_all_artifacts(folder, detcnn, tmp_path):
+    for stage, kind in STAGES.items():
+        result = detcnn(stage, folder.study, "--work", tmp_path / "runs", "--json")
+        assert json.loads(result.stdout)[kind] == str(tmp_path / "runs" / kind)
+    assert not (folder.path / "work").exists()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_update_leaves_what_would_be_the_same(copy, detcnn, stage):
+    manifest = copy / "work" / STAGES[stage] / "manifest.json"
+    before = manifest.stat().st_mtime_ns
+    result = detcnn(stage, copy / "study.yaml", "--update", "--json")
+    assert json.loads(result.stdout)["digest"] == json.loads(manifest.read_bytes())["digest"]
+    assert manifest.stat().st_mtime_ns == before
 
 
 def test_inputs_are_one_for_each_source(folder, detcnn):
@@ -192,13 +208,13 @@ def test_inputs_are_one_for_each_source(folder, detcnn):
 
 def test_evaluate_makes_scores_again_only_if_need_be(copy, detcnn):
     study, scores = copy / "study.yaml", copy / "work" / "scores" / "manifest.json"
-    before = scores.stat()
+    before = scores.stat().st_mtime_ns
     result = detcnn("evaluate", study, "--overwrite", "-s", "evaluate.working_points=[0.2]")
     assert "at 20 % signal efficiency" in result.stdout
-    assert scores.stat() == before
+    assert scores.stat().st_mtime_ns == before
     assert detcnn("train", study, "--overwrite", "-s", "train.seed=9").exit_code == 0
     assert detcnn("evaluate", study, "--overwrite").exit_code == 0
-    assert scores.stat() != before
+    assert scores.stat().st_mtime_ns != before
 
 
 # What goes wrong
@@ -231,7 +247,7 @@ def test_train_says_when_there_is_nothing_to_resume(finished, detcnn):
         (["evaluate", "STUDY"], 65, "detcnn train"),
         (["inspect", "none.h5"], 65, "none.h5: no such file"),
         (["inspect", "JETS", "--draw", "STUDY"], 74, "study.yaml"),
-        (["preprocess", "STUDY", "-j", "1", "-o", "JETS/images"], 74, "jets.h5/images"),
+        (["preprocess", "STUDY", "-o", "JETS/images"], 74, "jets.h5/images"),
         (["simulate", "top", "-o", "top.h5"], 2, "quark-gluon"),
     ],
 )
@@ -250,20 +266,20 @@ def test_errors_are_one_line_and_an_exit_code(
 
 
 def test_a_full_disk_is_one_line_and_goes_on_later(folder, detcnn, monkeypatch):
-    expected = detcnn("preprocess", folder.study, "-j", 1, "-o", folder.path / "a", "--json")
+    expected = detcnn("preprocess", folder.study, "-o", folder.path / "a", "--json")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(p.stat().st_size for p in (folder.path / "a").rglob("*"))
     # Nothing larger may be written, as if the disk were full there: once the store, then a piece.
     for limit in (largest - 1, 9000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
-            result = detcnn("preprocess", folder.study, "-j", 1, "-q")
+            result = detcnn("preprocess", folder.study, "-q")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert result.exit_code == 74, result.stderr
         assert os.strerror(errno.EFBIG) in one_line(result)
         assert not (folder.path / "work" / "images").exists()
-    again = detcnn("preprocess", folder.study, "-j", 1, "--json")
+    again = detcnn("preprocess", folder.study, "--json")
     assert json.loads(again.stdout)["digest"] == json.loads(expected.stdout)["digest"]
 
 
@@ -297,6 +313,6 @@ def test_an_interrupted_preprocessing_exits_with_130(folder, detcnn, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(preprocess, "_write_store", interrupted)
-    result = detcnn("preprocess", folder.study, "-j", 1, "-q")
+    result = detcnn("preprocess", folder.study, "-q")
     assert result.exit_code == 130
     assert one_line(result) == "detcnn: interrupted\n"

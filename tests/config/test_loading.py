@@ -3,6 +3,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from detcnn.config.loading import dump_study, load_study, study_schema
 from detcnn.config.presets import IMAGE_PRESETS
@@ -368,10 +369,12 @@ def test_any_value_survives_printing(load, text, number, seed):
 @given(st.text() | st.text(alphabet="{}[]:,-?&*!|>'\"%@`# \n\tabc01."))
 def test_junk_is_refused_or_read(load, text):
     for content in (text, LEAST + text, f"{LEAST}train: {text}"):
+        message = ""
         try:
             assert isinstance(load(content.encode(errors="replace")), Study)
         except ConfigError as error:
-            assert len(str(error).splitlines()) == 1  # noqa: PT017
+            message = str(error)
+        assert len(message.splitlines()) <= 1
 
 
 @REUSED
@@ -428,8 +431,6 @@ def _faults(schema, node, value, where="study"):
 
 
 def _schema_faults(text):
-    from ruamel.yaml import YAML
-
     schema = study_schema()
     return list(_faults(schema, schema, YAML(typ="safe", pure=True).load(text)))
 

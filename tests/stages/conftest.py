@@ -11,10 +11,15 @@ from detcnn.config.study import Study
 from detcnn.stages import preprocess, train
 
 
+def leave_out_what_is_slow(patch: pytest.MonkeyPatch) -> None:
+    """Flush nothing to disk, because no test cuts the power, and draw no history."""
+    patch.setattr(os, "fsync", lambda descriptor: None)
+    patch.setattr(train, "write_figure", lambda *_: None)
+
+
 @pytest.fixture(autouse=True)
-def no_flushing(monkeypatch):
-    # No test cuts the power, and flushing hundreds of small files takes most of the time.
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def _quick(monkeypatch):
+    leave_out_what_is_slow(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +51,10 @@ def trained(make_folder, load):
     """A study with images and a model; to be left as it is."""
     folder = make_folder()
     study = load(folder)
-    preprocess.run(study.preprocess, base=folder.path, output=folder.path / "images")
-    train.run(study.train, images=folder.path / "images", output=folder.path / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_what_is_slow(patch)
+        preprocess.run(study.preprocess, base=folder.path, output=folder.path / "images")
+        train.run(study.train, images=folder.path / "images", output=folder.path / "model")
     return folder
 
 

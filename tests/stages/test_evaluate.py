@@ -90,6 +90,19 @@ def test_the_same_model_and_images_give_the_same_digest(trained, tmp_path, monke
     assert first.environment["scores"] != second.environment["scores"]
 
 
+def test_an_update_draws_only_what_would_be_different(trained, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_report", lambda *_: drawn.append(1))
+    first = run(trained, tmp_path, update=True)
+    again = run(trained, tmp_path, update=True)
+    assert again.artifact.manifest == first.artifact.manifest
+    assert again.evaluation.headline.auc == first.evaluation.headline.auc
+    assert len(drawn) == 1
+    run(trained, tmp_path, CONFIG.model_copy(update={"level": 0.95}), update=True)
+    assert len(drawn) == 2
+
+
 def test_an_existing_output_is_refused_before_scores_are_made(trained, tmp_path):
     (tmp_path / "metrics").mkdir()
     with pytest.raises(OutputExistsError):

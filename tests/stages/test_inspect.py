@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.stages import draw, inspect, predict
+from detcnn.stages import inspect, predict
 
 
 def test_constituents_are_described(folder, toy_jets):
@@ -134,19 +134,12 @@ def nothing(path):
         (nothing, DataError, "no such file"),
     ],
 )
-@pytest.mark.parametrize("look", ["run", "draw"])
-def test_what_is_no_input_gets_one_clear_line(tmp_path, make, error, words, look):
+def test_what_is_no_input_gets_one_clear_line(tmp_path, make, error, words):
     make(tmp_path / "thing")
-    if look == "draw" and make is half_written:
-        words = "no such file"
     with pytest.raises(error, match=words) as caught:
-        if look == "run":
-            inspect.run(tmp_path / "thing")
-        else:
-            draw.run(tmp_path / "thing", folder=tmp_path / "figures")
+        inspect.run(tmp_path / "thing")
     assert str(tmp_path / "thing") in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "figures").exists()
 
 
 def test_another_format_is_refused(trained, tmp_path):

@@ -13,6 +13,7 @@ from detcnn.config.train import StandardiseConfig, TrainConfig
 from detcnn.errors import CheckpointedError, ConfigError, DataError, OutputExistsError
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import as_dense
+from detcnn.plotting.style import write_figure
 from detcnn.stages import predict, preprocess, train
 from detcnn.storage.reader import open_store
 
@@ -97,10 +98,10 @@ def test_overwriting_an_unfinished_training_starts_again(run, trained, Listener)
 
 def test_resuming_a_finished_training_does_nothing(run, tmp_path):
     run()
-    before = (tmp_path / "model" / "manifest.json").stat()
+    before = (tmp_path / "model" / "manifest.json").stat().st_mtime_ns
     result = run(resume=True)
     assert result.was_complete
-    assert (tmp_path / "model" / "manifest.json").stat() == before
+    assert (tmp_path / "model" / "manifest.json").stat().st_mtime_ns == before
     with pytest.raises(OutputExistsError):
         run()
 
@@ -121,6 +122,18 @@ def test_another_configuration_does_not_go_on_from_an_old_checkpoint(run, Listen
     assert unfinished.exists()
     with pytest.raises(OutputExistsError, match="exists already"):
         run("train.seed=3", resume=True)
+
+
+def test_an_update_trains_only_what_would_be_different(run, tmp_path):
+    first = run(update=True)
+    again = run("train.checkpoint_minutes=3", update=True)
+    assert not first.was_complete
+    assert again.was_complete
+    assert again.artifact.manifest == first.artifact.manifest
+    other = run("train.seed=2", update=True)
+    assert not other.was_complete
+    assert other.artifact.manifest.digest != first.artifact.manifest.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_how_often_it_saves_does_not_change_the_digest(run, trained):
@@ -150,6 +163,19 @@ def test_a_copied_model_gives_the_same_scores(trained, tmp_path):
     predict.run(model=tmp_path / "elsewhere" / "copy", output=tmp_path / "2", **options)
     first, second = (tmp_path / name / "scores.parquet" for name in "12")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_history_is_drawn(run, monkeypatch):
+    monkeypatch.setattr(train, "write_figure", write_figure)
+    files = {file.path for file in run("train.epochs=1").artifact.manifest.payload}
+    assert files == {
+        "best.safetensors",
+        "last.safetensors",
+        "history.csv",
+        "history.pdf",
+        "history.png",
+        "model.json",
+    }
 
 
 def test_the_best_epoch_is_that_of_the_history(trained):

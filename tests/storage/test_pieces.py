@@ -1,3 +1,5 @@
+import resource
+
 import numpy as np
 import pytest
 
@@ -50,8 +52,6 @@ def test_an_empty_split(tmp_path, block):
 
 
 def test_many_pieces_hold_no_files_open(path):
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 128), hard))
     try:
@@ -72,8 +72,7 @@ def test_a_flipped_bit_is_found_or_harmless(path, block):
         try:
             piece = Piece(path)
             totals, found = piece.totals(), piece.block("train")
-        except DataError as error:
-            assert "damaged piece" in str(error)  # noqa: PT017
+        except DataError:
             n_found += 1
         else:
             assert totals["n_read"].tolist() == [7]
@@ -85,7 +84,7 @@ def test_a_flipped_bit_is_found_or_harmless(path, block):
 @pytest.mark.parametrize("size", [0, 1, 100, -1, -30])
 def test_a_piece_cut_short(path, size):
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(DataError, match=r"000000\.npz: damaged piece .* run again"):
+    with pytest.raises(DataError, match=r"000000\.npz: damaged piece .* delete it and run again"):
         Piece(path).totals()
 
 
