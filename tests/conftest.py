@@ -61,6 +61,7 @@ def toy_jets(n_jets: int, *, seed: int = 0) -> dict[str, np.ndarray]:
         "constituents/charge": np.floor(3 * u[:, 3]).astype(np.int8) - 1,
         "jets/offsets": np.concatenate([[0], np.cumsum(n)]),
         "jets/label": label,
+        "jets/weight": 0.5 + draws[:, 0, 1],
         "jets/pt": np.bincount(owner, weights=pt, minlength=n_jets),
         "jets/event_id": np.arange(n_jets) // 2,
     }

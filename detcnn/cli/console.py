@@ -43,7 +43,7 @@ class _BarTask:
         self._bars.advance(self._task, amount)
         if note is not None:
             # Above the bar, where it stays: a line of its own, because it leaves a bar no room.
-            self._bars.console.print(note, markup=False, soft_wrap=True)
+            self._bars.console.print(note, soft_wrap=True)
 
     def finish(self) -> None:
         task = next(task for task in self._bars.tasks if task.id == self._task)
@@ -94,17 +94,22 @@ class ConsoleProgress:
     def info(self, message: str) -> None:
         """Say something on stderr."""
         if not self._is_quiet:
-            self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(message, soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Say something on stderr even when quiet."""
-        self._console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+        self._console.print(f"warning: {message}", style="yellow", soft_wrap=True)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    # What is shown are names and paths: nothing in them is a command to Rich.
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
 def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
     """Show what a stage reports while the block runs."""
-    console = Console(stderr=True, highlight=False)
+    console = _console(stderr=True)
     if quiet or not console.is_terminal:
         yield ConsoleProgress(None, console, is_quiet=quiet)
         return
@@ -142,7 +147,7 @@ def print_table(
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
+    console = _console()
     if not console.is_terminal:
         # A file or a pipe has no width; folding there would only cut paths and digests.
         console.width = _WIDTH_OF_FILES

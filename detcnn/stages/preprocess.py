@@ -166,7 +166,8 @@ def run(
             on_result=lambda _: task.advance(n_events / plan.n_partitions),
         )
         task.finish()
-        contents = _write_store(builder.folder / STORE, config, plan, paths_of_pieces, progress)
+        pieces = [Piece(path) for path in paths_of_pieces]
+        contents = _write_store(builder.folder / STORE, config, plan, pieces, progress)
         shutil.rmtree(pieces_folder)
         artifact = builder.publish(
             stage="preprocess",
@@ -389,11 +390,11 @@ def _join_images(parts: list[Images]) -> Images:
 
 
 def _write_store(
-    folder: Path, config: PreprocessConfig, plan: _Plan, pieces: list[Path], progress: Progress
+    folder: Path, config: PreprocessConfig, plan: _Plan, pieces: list[Piece], progress: Progress
 ) -> dict[str, Any]:
     """Write the pieces to the store and return what the manifest says of it."""
     totals: dict[str, NDArray[Any]] = {}
-    for piece in map(Piece, pieces):
+    for piece in pieces:
         for name, value in piece.totals().items():
             totals[name] = totals[name] + value if name in totals else value
     n_events = {split: totals[f"n_events.{split}"] for split in SPLITS}
@@ -419,9 +420,8 @@ def _write_store(
     group = create_store(folder, schema)
     write_statistics(group, mean=sums.mean, std=sums.std, class_mean=sums.class_mean)
     task = progress.task("writing the store", total=len(pieces) * len(SPLITS), unit="pieces")
-    first = Piece(pieces[0])
     for split in SPLITS:
-        columns = {name: first.column(split, f"columns/{name}").dtype for name in plan.columns}
+        columns = {name: pieces[0].column(split, f"columns/{name}").dtype for name in plan.columns}
         writer = SplitWriter(
             group,
             split,
@@ -430,7 +430,7 @@ def _write_store(
             n_filled=n_filled[split],
             columns=columns,
         )
-        for piece in map(Piece, pieces):
+        for piece in pieces:
             block = piece.block(split)
             planed_weight = _planed_weight(config, piece, split, planed)
             writer.append(
@@ -477,7 +477,7 @@ def _check_classes(plan: _Plan, n_events: Mapping[str, NDArray[Any]]) -> None:
             )
 
 
-def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Path]) -> Planing | None:
+def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Piece]) -> Planing | None:
     if config.planing is None:
         return None
     edges = np.linspace(config.planing.low, config.planing.high, config.planing.bins + 1)
@@ -490,7 +490,7 @@ def _plane(config: PreprocessConfig, plan: _Plan, pieces: list[Path]) -> Planing
                 edges=edges,
                 n_classes=len(plan.classes.names),
             )
-            for piece in map(Piece, pieces)
+            for piece in pieces
         ),
         start=np.zeros((len(plan.classes.names), config.planing.bins)),
     )
@@ -508,13 +508,13 @@ def _planed_weight(
 
 
 def _class_weights(
-    config: PreprocessConfig, plan: _Plan, pieces: list[Path], planed: Planing | None
+    config: PreprocessConfig, plan: _Plan, pieces: list[Piece], planed: Planing | None
 ) -> NDArray[np.float64]:
     """Return what each class's training weights are multiplied by: balance, and a mean of 1."""
     n_classes = len(plan.classes.names)
     totals = np.zeros(n_classes)
     n_training = 0
-    for piece in map(Piece, pieces):
+    for piece in pieces:
         label = piece.column("train", "label")
         weight = _planed_weight(config, piece, "train", planed)
         totals += np.bincount(label, weights=weight, minlength=n_classes)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import typer
@@ -87,12 +88,20 @@ def test_success_says_nothing_of_its_own():
     assert (result.exit_code, result.stdout, result.stderr) == (0, "done\n", "")
 
 
-def test_a_reader_that_has_gone_is_no_failure():
+@pytest.mark.parametrize("is_more_than_a_buffer", [False, True])
+def test_a_reader_that_has_gone_is_no_failure(folder, is_more_than_a_buffer):
     program = "from detcnn.cli.main import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "config", "--schema"],
+        [
+            sys.executable,
+            "-c",
+            program,
+            "config",
+            "--schema" if is_more_than_a_buffer else folder.study,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
     process.stdout.close()
     errors = process.stderr.read()
@@ -137,9 +146,8 @@ def test_quiet_hears_warnings_only(capsys):
 
 def test_on_a_terminal_notes_stay_above_the_bar(monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(
-        console, "Console", lambda **_: Console(file=screen, force_terminal=True, width=80)
-    )
+    terminal = partial(Console, file=screen, force_terminal=True, width=80)
+    monkeypatch.setattr(console, "Console", terminal)
     with console.show_progress(quiet=False) as progress:
         task = progress.task("training", total=10, unit="images")
         task.advance(4, note="epoch 1/3: " + "loss 0.1234, " * 6 + "[end]")
@@ -175,6 +183,14 @@ def test_a_pipe_gets_long_values_in_one_line(capsys):
     path = "/a/long/path" * 30
     console.print_summary({"some_path": path}, as_json=False, quiet=False)
     assert capsys.readouterr().out.rstrip() == f"some path  {path}"
+
+
+def test_brackets_and_colons_are_no_commands(capsys):
+    console.print_summary({"a": "[red]:dog:[/]"}, as_json=False, quiet=False, title="[b]:cat:")
+    assert capsys.readouterr().out == "[b]:cat:\na  [red]:dog:[/]\n"
+    with console.show_progress(quiet=False) as progress:
+        progress.info("[/] :dog:")
+    assert capsys.readouterr().err == "[/] :dog:\n"
 
 
 def test_json_wins_over_quiet(capsys):

@@ -187,6 +187,17 @@ def test_the_best_epoch_is_that_of_the_history(trained):
     assert manifest["contents"]["n_epochs"] == len(rows) == 2
 
 
+def test_the_best_weights_are_those_at_the_end_of_the_best_epoch(run, tmp_path):
+    restless = "train.optimiser={name: adam, learning_rate: 0.1}"
+    contents = run(restless, "train.epochs=4").artifact.manifest.contents
+    best = contents["best_epoch"]
+    assert best < contents["n_epochs"] == 4
+    run(restless, f"train.epochs={best}", output="short")
+    kept = load_file(tmp_path / "model" / "best.safetensors")
+    for name, values in load_file(tmp_path / "short" / "last.safetensors").items():
+        np.testing.assert_array_equal(kept[name], values)
+
+
 # From the study to plain values
 
 
