@@ -33,6 +33,12 @@ class MissingExtraError(ConfigError):
         )
 
 
+class DivergedError(DetcnnError):
+    """A training has left the finite numbers: change its configuration (exit code 2)."""
+
+    exit_code = 2
+
+
 class DataError(DetcnnError):
     """Input data are malformed, or an artifact is foreign, partial or corrupt (exit code 65)."""
 

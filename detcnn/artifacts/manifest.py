@@ -76,12 +76,14 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything but `environment`.
+        """SHA-256 over everything but `environment` and the names of the inputs.
 
         The same inputs and configuration give the same digest, wherever and whenever.
         """
         content = asdict(self)
         del content["environment"]
+        for entry in content["inputs"]:
+            del entry["name"]
         return value_digest(content)
 
 

@@ -90,14 +90,23 @@ def open_artifact(path: Path, *, expected: Kind | None = None) -> Artifact:
 def find_current(path: Path, *, kind: Kind, identity: str) -> Artifact | None:
     """Return the artifact at `path` if it is what a run of this identity would make.
 
+    None where there is none, or it is damaged or of an older format.
+
     Raises
     ------
     DataError
-        If an artifact is there that is damaged or of another kind.
+        If an artifact of another kind is there.
     """
     if not is_artifact(path):
         return None
-    artifact = open_artifact(path, expected=kind)
+    try:
+        artifact = open_artifact(path)
+    except DataError:
+        return None
+    if artifact.manifest.kind != kind.name:
+        raise DataError(
+            f"{path}: holds {artifact.manifest.kind}, expected {kind.name}: choose another output"
+        )
     return artifact if artifact.manifest.identity == identity else None
 
 

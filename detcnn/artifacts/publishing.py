@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +64,14 @@ class ArtifactBuilder:
         inputs: Iterable[Input],
         contents: Mapping[str, Any],
         circumstances: Mapping[str, Any],
+        scratch: Collection[str] = (),
     ) -> Artifact:
         """Write the manifest, flush everything, and move the artifact to its place.
 
         An artifact that stood there is moved aside first and removed last. `circumstances`, such as
         where inputs were and how long it took, are told to people and are no part of the digest.
+        The folders named by `scratch` are not published; they are removed at the very end, so that
+        a run that is killed before can still go on from them.
 
         Returns
         -------
@@ -82,7 +85,7 @@ class ArtifactBuilder:
         """
         refuse_existing(self.target, overwrite=self.overwrite)
         own = (self.folder / _LOCK, self.folder / MANIFEST)
-        folders, files = _walk(self.folder)
+        folders, files = _walk(self.folder, leave_out=scratch)
         payload = []
         for path in sorted(path for path in files if path not in own):
             _flush(path)
@@ -103,9 +106,9 @@ class ArtifactBuilder:
         )
         write_manifest(manifest, self.folder)
         _flush(self.folder / MANIFEST)
-        for folder in folders:
+        for folder in reversed(folders):
             _flush(folder)
-        _move_into_place(self.folder, self.target)
+        _move_into_place(self.folder, self.target, scratch=scratch)
         return open_artifact(self.target, expected=self.kind)
 
 
@@ -155,6 +158,16 @@ def build_artifact(
                 # What cannot be removed must not hide what went wrong.
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            # A failed write does not know its file.
+            reason = error.strerror or error
+            raise StorageError(f"{folder}: cannot be written: {reason}") from error
+        finally:
+            # Nothing to go on from.
+            if folder.is_dir() and [path.name for path in folder.iterdir()] == [_LOCK]:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
@@ -201,7 +214,7 @@ def _is_ours(lock: IO[str], path: Path) -> bool:
     return path.exists() and os.path.samestat(path.stat(), os.fstat(lock.fileno()))
 
 
-def _move_into_place(folder: Path, target: Path) -> None:
+def _move_into_place(folder: Path, target: Path, *, scratch: Collection[str]) -> None:
     old = target.with_name(f"{target.name}.old-{folder.name[-12:]}")
     if old.exists():
         # Left by a run that was killed after its new artifact was already complete.
@@ -212,18 +225,22 @@ def _move_into_place(folder: Path, target: Path) -> None:
     _flush(target.parent)
     # Not sooner: as long as the part folder has its name, the lock keeps others out of it.
     (target / _LOCK).unlink()
+    for name in scratch:
+        shutil.rmtree(target / name, ignore_errors=True)
     if old.exists():
         shutil.rmtree(old)
 
 
-def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return all folders, this one last, and all files; raise if one cannot be read."""
+def _walk(folder: Path, *, leave_out: Collection[str]) -> tuple[list[Path], list[Path]]:
+    """Return all folders, this one first, and all files; raise if one cannot be read."""
 
     def give_up(error: OSError) -> None:
         raise error
 
     folders, files = [], []
-    for place, _, names in os.walk(folder, topdown=False, onerror=give_up):
+    for place, inner, names in os.walk(folder, onerror=give_up):
+        if Path(place) == folder:
+            inner[:] = [name for name in inner if name not in leave_out]
         folders.append(Path(place))
         files += [Path(place, name) for name in names]
     return folders, files

@@ -71,12 +71,14 @@ def _predict(
     chosen = split or opened.study.evaluate.split
     if chosen not in SPLITS:
         raise ConfigError(f"--split {chosen}: expected one of {', '.join(SPLITS)}")
+    # Scores of another split stand beside those that evaluate takes and keeps up to date.
+    default = "scores" if chosen == opened.study.evaluate.split else f"scores-{chosen}"
     with show_progress(quiet=quiet) as progress:
         result = run(
             model=model or opened.output / "model",
             images=images or opened.output / "images",
             split=chosen,
-            output=output or opened.output / "scores",
+            output=output or opened.output / default,
             overwrite=overwrite,
             update=update,
             progress=progress,

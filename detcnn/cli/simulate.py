@@ -32,7 +32,7 @@ def _simulate(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Simulate jets with Pythia 8 and FastJet (needs the extra "simulate").
+    """Simulate jets with Pythia 8 and its FastJet core (needs the extra "simulate").
 
     Ctrl-C keeps what is there; the same command goes on later, to the same bytes.
 

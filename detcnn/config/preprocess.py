@@ -133,7 +133,7 @@ class ImageConfig(Section):
     # What it stands for is written out beside it, and that is what counts.
     preset: Annotated[str | None, Incidental()] = Field(
         default=None,
-        description=f"A published image ({', '.join(IMAGE_PRESETS)}) that the other keys change.",
+        description=f"A named image ({', '.join(IMAGE_PRESETS)}) that the other keys change.",
     )
     longitudinal: Literal["eta", "rapidity"] = "eta"
     grid: GridConfig

@@ -1,7 +1,7 @@
-"""Image definitions of published papers, spelled as a study would spell them.
+"""Image definitions with a name, spelled as a study would spell them.
 
 A preset stands below what the study says: ``image: {preset: komiske2017, grid: {pixels: 65}}`` is
-the published image with more pixels.
+the same image with more pixels.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,19 @@ IMAGE_PRESETS: dict[str, dict[str, Any]] = {
         "grid": {"pixels": 33, "width": 0.8},
         "channels": [{"name": "pt", "weight": "pt", "of": "all"}],
         "align": [{"step": "centre", "on": "pt_centroid"}],
+    },
+    # The order of steps of the image network in Kasieczka et al., SciPost Phys. 7 (2019) 014: pT
+    # centroid, principal axis, the brightest quadrant in the upper right, and only then pixels.
+    "top2019": {
+        "longitudinal": "eta",
+        "grid": {"pixels": 40, "width": 1.6},
+        "channels": [{"name": "pt", "weight": "pt", "of": "all"}],
+        "align": [
+            {"step": "centre", "on": "pt_centroid"},
+            {"step": "rotate", "by": "principal_axis"},
+            {"step": "flip", "axis": "both", "towards": "hardest"},
+            {"step": "normalise", "by": "l1"},
+        ],
     },
     # One grey channel, turned and mirrored so that two-prong jets look alike.
     "aligned_pt": {

@@ -118,6 +118,29 @@ def read_words(holder: h5py.File | h5py.Dataset, attribute: str) -> list[str]:
     return [w.decode(errors="replace") if isinstance(w, bytes) else str(w) for w in np.ravel(value)]
 
 
+def read_provenance(path: Path) -> dict[str, str | int | float | bool]:
+    """Return what a file says of its own origin: its root attributes that are one plain value.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, or is no HDF5 file.
+    """
+    found: dict[str, str | int | float | bool] = {}
+    with open_hdf5(path) as file:
+        for key in file.attrs:
+            if file.attrs.get_id(key).dtype.kind in "iufbSO" and not file.attrs.get_id(key).shape:
+                value = file.attrs[key]
+                found[key] = (
+                    value.decode(errors="replace")
+                    if isinstance(value, bytes)
+                    else value.item()
+                    if isinstance(value, np.generic)
+                    else str(value)
+                )
+    return found
+
+
 def _follow(file: h5py.File, group: h5py.Group, key: str, name: str) -> Any:
     link = group.get(key, getlink=True)
     if isinstance(link, h5py.ExternalLink):

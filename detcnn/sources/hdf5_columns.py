@@ -38,7 +38,7 @@ class EventColumns:
         Raises
         ------
         DataError
-            If a weight is not finite, or a label or an event id is not a whole number.
+            If a weight or pT is not finite, or a label or an event id is not a whole number.
         """
         columns = {
             name: self._whole(file, dataset, start, stop)
@@ -46,12 +46,13 @@ class EventColumns:
             else in_house_units(read_rows(file, dataset, start, stop), self.factors[name])
             for name, dataset in self.datasets.items()
         }
-        if "weight" in columns and not np.all(np.isfinite(columns["weight"])):
-            row = int(np.argmin(np.isfinite(columns["weight"])))
-            raise DataError(
-                f"{self.path}: dataset {self.datasets['weight']!r}, event {start + row}: "
-                f"the weight is {columns['weight'][row]}, expected a finite number"
-            )
+        for name in ("weight", "pt"):
+            if name in columns and not np.all(np.isfinite(columns[name])):
+                row = int(np.argmin(np.isfinite(columns[name])))
+                raise DataError(
+                    f"{self.path}: dataset {self.datasets[name]!r}, event {start + row}: "
+                    f"the {name} is {columns[name][row]}, expected a finite number"
+                )
         if self.event_id:
             columns["event_id"] = combine_ids(
                 [self._whole(file, name, start, stop) for name in self.event_id]

@@ -18,10 +18,9 @@ from detcnn.events.table import ImageTable
 from detcnn.plotting.images import images_figure
 from detcnn.plotting.style import write_figure
 from detcnn.sources.opening import open_source
-from detcnn.stages.preprocess import STORE
 from detcnn.stages.recipes import build_recipe, image_channels, image_grid, project_events
 from detcnn.storage.reader import open_store
-from detcnn.storage.schema import ChannelInfo
+from detcnn.storage.schema import STORE, ChannelInfo
 
 _LOOKED_AT = 10_000
 _SINGLE_EVENTS = 2

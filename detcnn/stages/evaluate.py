@@ -23,8 +23,8 @@ from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
-from detcnn.stages.preprocess import STORE
 from detcnn.storage.reader import open_store
+from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_csv, read_parquet, write_csv
 
 REPORT = "report.html"

@@ -11,6 +11,7 @@ from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
 from detcnn.errors import DataError
 from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.sources.base import Source
+from detcnn.sources.hdf5 import read_provenance
 from detcnn.sources.opening import open_source
 
 _LOOKED_AT = 10_000
@@ -138,7 +139,12 @@ def _inspect_source(source: Source) -> Inspection:
         facts["event_id"] = "none in the file: a hash of each event's content is used"
     if first.n_events > _LOOKED_AT:
         facts["ranges"] = f"of the first {_LOOKED_AT:,} events of {first.name}"
-    return Inspection(kind=_KINDS[layout.kind or "jagged"], facts=facts, columns=tuple(columns))
+    return Inspection(
+        kind=_KINDS[layout.kind or "jagged"],
+        facts=facts,
+        columns=tuple(columns),
+        provenance=read_provenance(source.path),
+    )
 
 
 def _image_facts(table: ImageTable) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
 from detcnn.errors import DataError
 from detcnn.progress import SILENT, Progress
-from detcnn.stages.preprocess import STORE
 from detcnn.storage.reader import open_store
+from detcnn.storage.schema import STORE
 from detcnn.storage.tables import write_parquet
 
 TABLE = "scores.parquet"
@@ -76,15 +76,18 @@ def run(
     """
     model_artifact = open_artifact(model, expected=MODEL)
     images_artifact = open_artifact(images, expected=IMAGES)
-    for name in ("classes", "image_shape"):
-        expected, given = (
-            artifact.manifest.contents[name] for artifact in (model_artifact, images_artifact)
-        )
-        if expected != given:
+    made_for, given = model_artifact.manifest.contents, images_artifact.manifest.contents
+    for name in ("classes", "image_shape", "channels", "axes", "image"):
+        if made_for[name] != given[name]:
             raise DataError(
-                f"{images}: {name.replace('_', ' ')} {given}, but the model {model} was trained "
-                f"with {expected}: use the images that the model was made for"
+                f"{images}: {name.replace('_', ' ')} {given[name]}, but the model {model} was "
+                f"trained with {made_for[name]}: use the images that the model was made for"
             )
+    if images_artifact.manifest.digest != _digest_of_images(model_artifact):
+        progress.warn(
+            f"{images}: not the images that {model} was trained on: its training events may be "
+            f"among those of the {split} split"
+        )
     inputs = [model_artifact.as_input("model"), images_artifact.as_input("images")]
     identity = value_digest(
         {"format": SCORES.version, "inputs": [i.digest for i in inputs], "split": split}
@@ -96,6 +99,7 @@ def run(
         output, kind=SCORES, identity=identity, overwrite=overwrite or update
     ) as builder:
         # Torch takes seconds to import; evaluating scores that are there does without.
+        from detcnn.training.device import find_device
         from detcnn.training.export import read_model
         from detcnn.training.prediction import predict
         from detcnn.training.tasks import Classification
@@ -106,6 +110,7 @@ def run(
         if chosen.n_events == 0:
             raise DataError(f"{images}: the {split} split is empty")
         task = Classification(len(store.schema.classes))
+        trained.to(find_device())
         bar = progress.task("scoring", total=chosen.n_events, unit="images")
         scores = []
         for start in range(0, chosen.n_events, _IMAGES_AT_ONCE):
@@ -139,3 +144,7 @@ def run(
             circumstances={"model": str(model), "images": str(images)},
         )
     return PredictResult(artifact)
+
+
+def _digest_of_images(model: Artifact) -> str:
+    return next(entry.digest for entry in model.manifest.inputs if entry.role == "images")

@@ -32,13 +32,13 @@ from detcnn.imaging.weighting import Planing, class_weights, planing, spectrum
 from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_tasks
 from detcnn.sources.base import Layout, Source
+from detcnn.sources.hdf5 import read_provenance
 from detcnn.sources.opening import open_source
 from detcnn.stages.recipes import build_recipe, image_channels, image_grid, project_events
 from detcnn.storage.pieces import Block, Piece, write_piece
-from detcnn.storage.schema import MOST_SPARSE, SPLITS, Encoding, Schema
+from detcnn.storage.schema import MOST_SPARSE, SPLITS, STORE, Encoding, Schema
 from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
-STORE = "images.zarr"
 _PIECES = "pieces"
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -131,6 +131,9 @@ def run(
     sources = tuple(
         open_source(path, _layout(entry)) for path, entry in zip(paths, config.sources, strict=True)
     )
+    for path in paths:
+        if read_provenance(path).get("complete") is False:
+            progress.warn(f"{path}: its simulation was interrupted: it has fewer events than asked")
     plan = _make_plan(config, sources)
     inputs = [
         Input(role=f"source {i}", name=path.name, digest=file_digest(path))
@@ -168,8 +171,8 @@ def run(
         task.finish()
         pieces = [Piece(path) for path in paths_of_pieces]
         contents = _write_store(builder.folder / STORE, config, plan, pieces, progress)
-        shutil.rmtree(pieces_folder)
         artifact = builder.publish(
+            scratch=(_PIECES,),
             stage="preprocess",
             config=config.identity(),
             inputs=inputs,
@@ -445,6 +448,7 @@ def _write_store(
     task.finish()
     return {
         **schema.attributes(),
+        "image": None if config.image is None else config.image.identity(),
         "class_labels": {
             name: list(values)
             for name, values in zip(plan.classes.names, plan.classes.values, strict=True)

@@ -135,8 +135,12 @@ def run(
             n_jets = sum(pieces[0].n_jets for pieces in done)
             kept = "too few jets for a file yet"
             if done:
-                _publish(output, done, origin, folder, is_complete=False, overwrite=overwrite)
-                kept = f"{output} has {n_jets:,} of {config.jets_per_class:,} jets per class"
+                try:
+                    _publish(output, done, origin, folder, is_complete=False, overwrite=False)
+                    kept = f"{output} has {n_jets:,} of {config.jets_per_class:,} jets per class"
+                except OutputExistsError:
+                    # --overwrite is for a complete file: half of one replaces nothing.
+                    kept = f"{output} is left as it was, {n_jets:,} jets per class are kept"
             progress.warn(f"interrupted: {kept}; run the same command again to go on")
             raise
         task.finish()

@@ -47,8 +47,8 @@ from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
-from detcnn.stages.preprocess import STORE
 from detcnn.storage.reader import ImageStore, open_store
+from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches, Split
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
 from detcnn.training.device import find_device
@@ -219,16 +219,18 @@ def run(
         best = max((r for r in state.history if r.is_best), key=lambda r: r.epoch)
         figure = history_figure([r.row() for r in state.history], best_epoch=best.epoch)
         write_figure(figure, builder.folder, "history")
-        shutil.rmtree(checkpoints, ignore_errors=True)
         artifact = builder.publish(
+            scratch=(_CHECKPOINTS,),
             stage="train",
             config=config.identity(),
             inputs=[source.as_input("images")],
             contents={
                 "network": architecture.network,
                 "n_parameters": n_parameters,
-                "classes": list(store.schema.classes),
-                "image_shape": list(store.schema.shape),
+                **{
+                    name: source.manifest.contents[name]
+                    for name in ("classes", "image_shape", "channels", "axes", "image")
+                },
                 "n_epochs": len(state.history),
                 "best_epoch": best.epoch,
                 "best": best.row(),

@@ -133,7 +133,8 @@ def open_store(path: Path) -> ImageStore:
         splits = {
             name: ImageSplit(group[name], schema, group[name]["label"].shape[0]) for name in SPLITS
         }
-        statistics = {name: np.asarray(array[...]) for name, array in group["statistics"].arrays()}
+        arrays = sorted(group["statistics"].arrays())
+        statistics = {name: np.asarray(array[...]) for name, array in arrays}
     return ImageStore(path, schema, splits, statistics)
 
 

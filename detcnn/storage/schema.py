@@ -26,6 +26,9 @@ from detcnn.events.grid import Axis, Grid
 
 SPLITS = ("train", "validation", "test")
 
+STORE = "images.zarr"
+"""The store's folder in an images artifact."""
+
 Encoding = Literal["sparse", "dense"]
 
 MOST_SPARSE = 0.25

@@ -156,42 +156,6 @@ class Batches:
             )
 
 
-def balanced_class_weights(
-    label: NDArray[np.int64], weight: NDArray[Any], *, n_classes: int
-) -> NDArray[np.float64]:
-    """Return a factor for each class that gives all classes the same total weight.
-
-    Parameters
-    ----------
-    label : numpy.ndarray
-        int64, shape (n_images,): class indices of the training split.
-    weight : numpy.ndarray
-        Shape (n_images,): event weights.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (n_classes,): Σw / (n_classes · Σw of the class), so that the total weight
-        stays the same.
-
-    Raises
-    ------
-    DataError
-        If the weights of a class do not sum to more than zero.
-    """
-    totals = np.bincount(label, weights=weight, minlength=n_classes)
-    if (totals <= 0).any():
-        index = int(np.argmax(totals <= 0))
-        raise DataError(
-            f"the training weights of class {index} sum to {totals[index]:g}, "
-            "expected more than 0: check that the class has training images"
-        )
-    balanced: NDArray[np.float64] = totals.sum() / (n_classes * totals)
-    return balanced
-
-
 def _first_bad_image(images: Images) -> int | None:
     values = images.value if isinstance(images, SparseImages) else images.values
     # One sum tells in a single pass without scratch memory whether there is anything to look for.

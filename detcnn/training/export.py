@@ -5,7 +5,6 @@
 it was trained.
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from detcnn.errors import DataError
 from detcnn.models.catalogue import Architecture, build_network
 from detcnn.models.standardise import DetectorModel, Standardise
+from detcnn.storage.tables import write_csv
 from detcnn.training.history import EpochRecord
 
 DESCRIPTION = "model.json"
@@ -81,12 +81,9 @@ def write_model(
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     for which, tensors in (("best", best), ("last", last)):
         plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, folder / f"{which}.safetensors")
-    rows = [record.row() for record in history]
-    with (folder / HISTORY).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
+        # safetensors would write the file for its owner's eyes only.
+        (folder / f"{which}.safetensors").write_bytes(save(plain))
+    write_csv(folder / HISTORY, [record.row() for record in history])
 
 
 def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> TrainedModel:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from detcnn.errors import ConfigError
+from detcnn.errors import ConfigError, DivergedError
 from detcnn.models.standardise import DetectorModel
 from detcnn.seeding import derived_seed
 from detcnn.training.batches import Batch, Batches, Split
@@ -222,7 +222,7 @@ def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -
     norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
     value = loss.item()
     if not (math.isfinite(value) and math.isfinite(norm)):
-        raise ConfigError(
+        raise DivergedError(
             f"epoch {state.epoch}, step {state.step + 1}: the loss is {value:g} and its gradient "
             f"{float(norm):g}, expected finite numbers: lower the learning rate or clip the "
             "gradient"
@@ -262,7 +262,7 @@ def _validate(
         yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
         started = perf_counter()
     if not math.isfinite(loss_sum):
-        raise ConfigError(
+        raise DivergedError(
             f"epoch {state.epoch}: the validation loss is {loss_sum:g}, expected a finite number: "
             "lower the learning rate or clip the gradient"
         )

@@ -265,7 +265,7 @@ def test_a_study_goes_before_its_preset(load):
 def test_an_unknown_preset(load, preset):
     message = refusal(load, LEAST, f"preprocess.image.preset={preset}")
     assert "study.yaml: preprocess.image.preset: unknown preset" in message
-    assert "expected one of komiske2017, jet_pt, aligned_pt" in message
+    assert f"expected one of {', '.join(IMAGE_PRESETS)}" in message
 
 
 def test_an_image_without_preset_is_spelled_out(load):

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ KOMISKE = Recipe(
     steps=(Centre("pt_centroid", snap=True), Normalise("l1")),
     longitudinal="rapidity",
 )
-QUARK_GLUON = Path(__file__).parents[2].parent / "shared/data/generated_jets/quark_gluon.h5"
+QUARK_GLUON = Path(__file__).parents[2] / "sample_data" / "quark_gluon.h5"
 
 
 def table_of(*events, **columns):
@@ -209,9 +210,6 @@ def test_equals_the_slow_reference(reference, name, longitudinal):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_real_jets_equal_the_slow_reference(reference, name):
-    if not QUARK_GLUON.exists():
-        pytest.skip("generated jets are not here")
-    h5py = pytest.importorskip("h5py")
     with h5py.File(QUARK_GLUON) as file:
         offsets = file["jets/offsets"][:11]
         constituents = {

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
-from detcnn.errors import ConfigError, DataError, OutputExistsError
+from detcnn.errors import ConfigError, OutputExistsError
 from detcnn.stages import evaluate, predict
 
 CONFIG = EvaluateConfig(replicas=20, working_points=(0.5,), signal="quark")
@@ -151,16 +151,17 @@ def test_an_impossible_evaluation_leaves_nothing_behind(trained, made, change, e
     assert sorted(path.iterdir()) == before
 
 
-def test_a_damaged_table_of_scores_is_an_error(trained, made, tmp_path):
+def test_a_damaged_table_of_scores_is_made_again(trained, made, tmp_path):
     artifact = predict.run(
         model=trained.path / "model",
         images=trained.path / "images",
         split="test",
         output=tmp_path / "scores",
     ).artifact
+    whole = (artifact.path / "scores.parquet").read_bytes()
     (artifact.path / "scores.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(DataError, match=r"scores\.parquet"):
-        run(trained, tmp_path)
+    run(trained, tmp_path)
+    assert (artifact.path / "scores.parquet").read_bytes() == whole
 
 
 @pytest.mark.parametrize("column", ["row", "n_constituents", "source"])

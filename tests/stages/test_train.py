@@ -10,7 +10,13 @@ from safetensors.numpy import load_file
 
 from detcnn.config.preprocess import SplitConfig
 from detcnn.config.train import StandardiseConfig, TrainConfig
-from detcnn.errors import CheckpointedError, ConfigError, DataError, OutputExistsError
+from detcnn.errors import (
+    CheckpointedError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    OutputExistsError,
+)
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import as_dense
 from detcnn.plotting.style import write_figure
@@ -283,7 +289,7 @@ def test_weights_are_those_the_study_names(trained):
         ("train.network.name=plain_cn", ConfigError, "plain_cnn"),
         ("train.network.options.blocks=[{filters: 4, kernel: 12}]", ConfigError, "9x9"),
         ("train.monitor=accurracy", ConfigError, "accuracy"),
-        ("train.optimiser={name: sgd, learning_rate: 1e30}", ConfigError, "learning rate"),
+        ("train.optimiser={name: sgd, learning_rate: 1e30}", DivergedError, "learning rate"),
     ],
 )
 def test_an_impossible_training_leaves_nothing_behind(run, tmp_path, override, error, words):

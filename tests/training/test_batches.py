@@ -5,7 +5,7 @@ import torch
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages
 from detcnn.imaging.augmentation import DropPixels, Flip, Shift
-from detcnn.training.batches import Batches, Split, balanced_class_weights, dense_images
+from detcnn.training.batches import Batches, Split, dense_images
 
 
 def split_of(images, weight=None):
@@ -69,15 +69,6 @@ def test_augmentation_leaves_the_split_alone(values):
     augmented = torch.cat([batch.images for batch in batches.iter_batches(1)])
     assert np.array_equal(values, before)
     assert not np.array_equal(np.sort(augmented.sum((1, 2, 3))), np.sort(values.sum((1, 2, 3))))
-
-
-def test_class_weights_by_hand():
-    label, weight = np.array([0, 0, 0, 1, 2]), np.array([1.0, 1.0, 2.0, 1.0, 4.0])
-    factors = balanced_class_weights(label, weight, n_classes=3)
-    # Total 9, so 3 for each class.
-    assert factors.tolist() == [3 / 4, 3.0, 3 / 4]
-    with pytest.raises(DataError, match="class 3 sum to 0"):
-        balanced_class_weights(label, weight, n_classes=4)
 
 
 def test_negative_weights_are_kept(images):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from detcnn.errors import ConfigError
+from detcnn.errors import ConfigError, DivergedError
 from detcnn.events.images import DenseImages
 from detcnn.training.batches import Batches, Split
 from detcnn.training.history import EpochRecord, StepRecord, ValidationRecord
@@ -215,7 +215,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(
         next(records)
     state.model.network.head.weight.data.fill_(1e38)
     before = weights_of(state)
-    with pytest.raises(ConfigError, match=r"epoch 1, step 4: .* lower the learning rate"):
+    with pytest.raises(DivergedError, match=r"epoch 1, step 4: .* lower the learning rate"):
         next(records)
     assert same(before, weights_of(state))
     assert state.step == 3
@@ -228,7 +228,7 @@ def test_a_validation_loss_that_is_no_number_is_refused(new_state, train, valida
     for _ in range(5):
         next(records)
     state.model.network.head.weight.data.fill_(1e38)
-    with pytest.raises(ConfigError, match="epoch 1: the validation loss is"):
+    with pytest.raises(DivergedError, match="epoch 1: the validation loss is"):
         list(records)
     assert state.history == []
 
