@@ -255,3 +255,31 @@ def _state(target: Path) -> str:
     artifact = open_artifact(target)
     assert list(iter_damaged(artifact)) == []
     return (target / "report.html").read_text()
+
+
+def publish_beside_scratch(target):
+    with building(target) as builder:
+        pieces = builder.folder / "pieces"
+        was_there = pieces.exists()
+        pieces.mkdir(exist_ok=True)
+        (pieces / "0").write_text("x")
+        (builder.folder / "a").write_text("y")
+        artifact = builder.publish(
+            stage="s", config={}, inputs=[], contents={}, circumstances={}, scratch=["pieces"]
+        )
+    return artifact, was_there
+
+
+def test_scratch_is_kept_until_all_is_published(tmp_path, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, os.strerror(28))
+
+    target = tmp_path / "metrics"
+    with monkeypatch.context() as broken:
+        broken.setattr("detcnn.artifacts.publishing.write_manifest", no_room)
+        with pytest.raises(StorageError, match="cannot be written: No space left"):
+            publish_beside_scratch(target)
+    artifact, was_there = publish_beside_scratch(target)
+    assert was_there
+    assert names(target) == ["a", "manifest.json"]
+    assert [file.path for file in artifact.manifest.payload] == ["a"]

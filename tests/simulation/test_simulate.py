@@ -1,6 +1,7 @@
 import fcntl
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -264,3 +265,17 @@ def test_hdf5_alone_can_read_the_file(unbroken: Path):
         assert offsets[0] == 0
         assert offsets[-1] == len(file["constituents/pt"])
         assert len(offsets) == 1 + len(file["jets/label"]) == 51
+
+
+def test_overwriting_that_is_interrupted_leaves_the_complete_file(tmp_path, quick, unbroken):
+    path = tmp_path / "jets.h5"
+    shutil.copy(unbroken, path)
+    listener = Listener(interrupt_after=2)
+    other = CONFIG.model_copy(update={"seed": 5})
+    with pytest.raises(KeyboardInterrupt):
+        run(other, output=path, workers=1, overwrite=True, progress=listener)
+    assert digest(path) == digest(unbroken)
+    assert "is left as it was" in listener.messages[0]
+    run(other, output=path, workers=1, overwrite=True)
+    assert read_attributes(path)["complete"]
+    assert digest(path) != digest(unbroken)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from detcnn.errors import DataError
-from detcnn.sources.hdf5 import list_datasets, open_hdf5, read_rows, read_words
+from detcnn.sources.hdf5 import list_datasets, open_hdf5, read_provenance, read_rows, read_words
 from detcnn.sources.opening import open_source
 
 
@@ -187,3 +187,18 @@ def test_a_truncated_file(write, jagged):
         path.write_bytes(content[:size])
         with pytest.raises(DataError, match=r"in\.h5: cannot be read as HDF5, truncated"):
             open_source(path)
+
+
+def test_what_a_file_says_of_its_origin(tmp_path):
+    path = tmp_path / "jets.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"generator": "Pythia", "seed": 7, "complete": False, "x": 0.5})
+        file.attrs["bytes"] = np.bytes_("b")
+        file.attrs["list"] = [1, 2]
+    assert read_provenance(path) == {
+        "generator": "Pythia",
+        "seed": 7,
+        "complete": False,
+        "x": 0.5,
+        "bytes": "b",
+    }

@@ -127,3 +127,23 @@ def test_a_score_says_what_it_was_made_from(run, trained):
     for role in ("model", "images"):
         text = (trained.path / role / "manifest.json").read_text()
         assert made_from[role] == json.loads(text)["digest"]
+
+
+def test_images_of_another_definition_are_refused(run, trained, load, tmp_path):
+    # Of the same shape and classes, but not what the model was trained on.
+    for override in ("preprocess.image.grid.width=1.8", "preprocess.image.align=[]"):
+        study = load(trained, override)
+        images = preprocess.run(
+            study.preprocess, base=trained.path, output=tmp_path / "images", overwrite=True
+        )
+        with pytest.raises(DataError, match="use the images that the model was made for"):
+            run(images=images.artifact.path)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_images_divided_in_another_way_are_warned_of(run, trained, load, tmp_path, Listener):
+    study = load(trained, "preprocess.split.salt=1")
+    preprocess.run(study.preprocess, base=trained.path, output=tmp_path / "images")
+    listener = Listener()
+    run(images=tmp_path / "images", progress=listener)
+    assert any("its training events may be among those" in text for text in listener.said)
