@@ -33,6 +33,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	@$(MAKE) --no-print-directory -C $(STUDY) DETCNN=$(abspath $(BIN))/detcnn report
+	@echo "open $(STUDY)/work/small/metrics/report.html"
 
 # One thread for each test process: several pools of threads on few cores only wait for each other.
 test: export OMP_NUM_THREADS = 1
