@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 def _simulate(
     study: Annotated[
-        str, typer.Argument(metavar="NAME", help="Which jets: quark-gluon.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="NAME", help="Which jets: quark-gluon, top-qcd or w-qcd.", show_default=False
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The HDF5 file to write.", show_default=False)

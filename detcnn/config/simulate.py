@@ -11,7 +11,7 @@ from detcnn.errors import ConfigError
 class SimulateConfig(Section):
     """Which jets, and how many."""
 
-    study: Literal["quark-gluon"] = "quark-gluon"
+    study: Literal["quark-gluon", "top-qcd", "w-qcd"] = "quark-gluon"
     jets_per_class: PositiveInt = Field(default=10_000, description="Jets of each class.")
     seed: Seed = 1
     jets_per_piece: PositiveInt = Field(

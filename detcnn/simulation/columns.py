@@ -39,8 +39,14 @@ JET_COLUMNS: Mapping[str, ColumnType] = {
     "label": ColumnType("|i1", "1", "index into the classes of the file"),
     "event_id": ColumnType("<i8", "1", "unique: label << 48 | piece << 24 | number in the piece"),
     "pthat": ColumnType("<f4", "GeV", "transverse momentum of the hard process"),
-    "parton_id": ColumnType("<i2", "1", "PDG id of the parton that left the hard process"),
+    "parton_id": ColumnType("<i2", "1", "PDG id of the particle that the jet comes from"),
 }
+
+GROOMED_COLUMNS: Mapping[str, ColumnType] = {
+    "ungroomed_pt": ColumnType("<f4", "GeV", "transverse momentum before trimming"),
+    "ungroomed_mass": ColumnType("<f4", "GeV", "invariant mass before trimming"),
+}
+"""What a jet that was trimmed has besides `JET_COLUMNS`."""
 
 CONSTITUENT_COLUMNS: Mapping[str, ColumnType] = {
     "pt": ColumnType("<f4", "GeV", "transverse momentum"),

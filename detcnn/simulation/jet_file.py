@@ -21,11 +21,17 @@ from numpy.typing import ArrayLike
 
 from detcnn.errors import DataError, StorageError
 from detcnn.events.table import EventTable
-from detcnn.simulation.columns import CONSTITUENT_COLUMNS, JET_COLUMNS, ColumnType
+from detcnn.simulation.columns import (
+    CONSTITUENT_COLUMNS,
+    GROOMED_COLUMNS,
+    JET_COLUMNS,
+    ColumnType,
+)
 
 FORMAT = "detcnn jets"
 FORMAT_VERSION = 1
 
+_COLUMNS = {**JET_COLUMNS, **GROOMED_COLUMNS}
 _OFFSETS = ColumnType("<i8", "1", "jet i has the constituents offsets[i] to offsets[i + 1]")
 _JETS_PER_CHUNK = 1 << 13
 _CONSTITUENTS_PER_CHUNK = 1 << 16
@@ -41,7 +47,8 @@ def write_jets(path: Path, blocks: Iterable[EventTable], attributes: Mapping[str
     path : Path
         The file; what is there already is replaced.
     blocks : iterable of EventTable
-        Jets with all columns of `detcnn.simulation.columns`, written one block after the other.
+        Jets with the columns of `detcnn.simulation.columns`, in all blocks those of the first,
+        written one block after the other.
     attributes : mapping
         Root attributes; lists and mappings are stored as JSON.
 
@@ -82,7 +89,7 @@ def read_jets(path: Path) -> EventTable:
             return EventTable(
                 offsets=file["jets/offsets"][:],
                 constituents={name: file["constituents"][name][:] for name in CONSTITUENT_COLUMNS},
-                columns={name: file["jets"][name][:] for name in JET_COLUMNS},
+                columns={name: file["jets"][name][:] for name in file["jets"] if name != "offsets"},
             )
     except (OSError, KeyError) as error:
         raise DataError(f"{path}: is no file of jets, or damaged: {error}") from None
@@ -132,15 +139,15 @@ def _fill(file: h5py.File, blocks: Iterable[EventTable], sink: _Sink) -> None:
     jets, constituents = file.create_group("jets"), file.create_group("constituents")
     _create(jets, "offsets", _OFFSETS, _JETS_PER_CHUNK)
     _append(jets["offsets"], [0])
-    for name, kind in JET_COLUMNS.items():
-        _create(jets, name, kind, _JETS_PER_CHUNK)
     for name, kind in CONSTITUENT_COLUMNS.items():
         _create(constituents, name, kind, _CONSTITUENTS_PER_CHUNK)
     n_before = 0
     for block in blocks:
+        for name in block.columns if n_before == 0 else ():
+            _create(jets, name, _COLUMNS[name], _JETS_PER_CHUNK)
         _append(jets["offsets"], n_before + block.offsets[1:])
         n_before += block.n_constituents
-        for name in JET_COLUMNS:
+        for name in block.columns:
             _append(jets[name], block.columns[name])
         for name in CONSTITUENT_COLUMNS:
             _append(constituents[name], block.constituents[name])

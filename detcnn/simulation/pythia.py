@@ -1,5 +1,6 @@
 """Jets from Pythia 8, clustered by the FastJet core that it carries."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,20 @@ import numpy as np
 from detcnn.errors import DataError, MissingExtraError
 from detcnn.events.table import EventTable
 from detcnn.seeding import derived_seed
-from detcnn.simulation.columns import CONSTITUENT_COLUMNS, JET_COLUMNS, as_columns
-from detcnn.simulation.definitions import Definition, Veto
+from detcnn.simulation.columns import (
+    CONSTITUENT_COLUMNS,
+    GROOMED_COLUMNS,
+    JET_COLUMNS,
+    as_columns,
+)
+from detcnn.simulation.definitions import (
+    Definition,
+    HardVeto,
+    Process,
+    Trimming,
+    Truth,
+    Veto,
+)
 
 try:
     import pythia8mc
@@ -24,7 +37,8 @@ except ImportError:
 CLUSTERING = "anti-kT, E-scheme, real masses, without neutrinos: FastJet core in Pythia's SlowJet"
 """How jets are found, in words."""
 
-_ANTI_KT, _ALL_RAPIDITIES, _VISIBLE, _REAL_MASSES = -1, 25.0, 2, 2
+_ANTI_KT, _KT, _ALL_RAPIDITIES, _VISIBLE, _REAL_MASSES = -1, 1, 25.0, 2, 2
+_TOP_QUARK, _W_BOSON = 6, 24
 _AFTER_RESONANCE_DECAY = 5
 _SEEDS = 900_000_001
 _MANY_FAILURES = 100
@@ -109,10 +123,10 @@ def generate_jets(
     process = definition.processes[label]
     purpose = f"simulate/{definition.name}/{process.name}"
     random_seed = derived_seed(seed, purpose, piece, below=_SEEDS)
-    hook = _VetoHook(definition.veto, definition.radius)
+    hook = _build_hook(process.veto, definition.radius)
     pythia = _start_pythia((*definition.settings, *process.settings), random_seed, hook)
     finder = _jet_finder(definition.radius, pt_min=definition.pt[0] / 2)
-    rows = _Rows()
+    rows = _Rows(is_groomed=definition.trimming is not None)
     failed = audit_jets = audit_lost = 0
     while rows.n_jets < n_jets:
         if not pythia.next():
@@ -123,10 +137,10 @@ def generate_jets(
                     f"events for {rows.n_jets} jets: check the settings of the process"
                 )
             continue
-        finder.analyze(pythia.event)
-        if _is_wanted(finder, definition):
+        jet = _wanted_jet(pythia, finder, definition, process)
+        if jet is not None:
             event_id = label << 48 | piece << 24 | rows.n_jets
-            rows.add(finder, pythia, label=label, event_id=event_id)
+            rows.add(jet, pythia, label=label, event_id=event_id)
             audit_jets += hook.is_audited
             audit_lost += hook.is_audited and hook.is_condemned
     tally = Tally(
@@ -141,17 +155,34 @@ def generate_jets(
     return GeneratedJets(rows.table(), tally)
 
 
-class _VetoHook(pythia8mc.UserHooks):  # type: ignore[misc]  # pythia8mc has no types
-    """Gives up events on the state of the shower at one scale; see `Veto`."""
+class _Hook(pythia8mc.UserHooks):  # type: ignore[misc]  # pythia8mc has no types
+    """Gives up condemned events, but for those that are audited."""
+
+    def __init__(self, audit_every: int) -> None:
+        super().__init__()
+        self._audit_every = audit_every
+        self.n_events = self.n_vetoed = self.n_audited = 0
+        self.is_audited = self.is_condemned = False
+
+    def _gives_up(self, *, is_condemned: bool) -> bool:
+        self.n_events += 1
+        self.is_audited = self.n_events % self._audit_every == 0
+        self.is_condemned = is_condemned
+        self.n_audited += self.is_audited
+        vetoed = is_condemned and not self.is_audited
+        self.n_vetoed += vetoed
+        return vetoed
+
+
+class _VetoHook(_Hook):
+    """Judges the state of the shower at one scale; see `Veto`."""
 
     def __init__(self, veto: Veto, radius: float) -> None:
-        super().__init__()
+        super().__init__(veto.audit_every)
         self._veto = veto
         # The Z, still undecayed here, counts as invisible.
         self._narrow = _jet_finder(radius / 2, pt_min=veto.wide_from / 4)
         self._wide = _jet_finder(radius * 1.5, pt_min=veto.wide_from / 4)
-        self.n_events = self.n_vetoed = self.n_audited = 0
-        self.is_audited = self.is_condemned = False
 
     def canVetoPT(self) -> bool:  # noqa: N802 (Pythia's name)
         return True
@@ -162,13 +193,7 @@ class _VetoHook(pythia8mc.UserHooks):  # type: ignore[misc]  # pythia8mc has no 
     def doVetoPT(self, position: int, event: Any) -> bool:  # noqa: N802 (Pythia's name)
         if position == _AFTER_RESONANCE_DECAY:
             return False
-        self.n_events += 1
-        self.is_audited = self.n_events % self._veto.audit_every == 0
-        self.is_condemned = not self._may_give_a_jet(event)
-        self.n_audited += self.is_audited
-        vetoed = self.is_condemned and not self.is_audited
-        self.n_vetoed += vetoed
-        return vetoed
+        return self._gives_up(is_condemned=not self._may_give_a_jet(event))
 
     def _may_give_a_jet(self, event: Any) -> bool:
         self._wide.analyze(event)
@@ -182,19 +207,110 @@ class _VetoHook(pythia8mc.UserHooks):  # type: ignore[misc]  # pythia8mc has no 
         return bool(self._narrow.sizeJet() == 0 or self._narrow.pT(0) < self._veto.narrow_below)
 
 
-def _is_wanted(finder: Any, definition: Definition) -> bool:
-    if finder.sizeJet() == 0:
-        return False
+class _HardVetoHook(_Hook):
+    """Judges the hard process; see `HardVeto`."""
+
+    def __init__(self, veto: HardVeto) -> None:
+        super().__init__(veto.audit_every)
+        self._veto = veto
+
+    def canVetoProcessLevel(self) -> bool:  # noqa: N802 (Pythia's name)
+        return True
+
+    def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802 (Pythia's name)
+        low, high = self._veto.pt
+        resonances = (p for p in _particles(process) if p.idAbs() == self._veto.particle)
+        may_give_a_jet = any(
+            low <= p.pT() < high and abs(p.eta()) < self._veto.max_eta for p in resonances
+        )
+        return self._gives_up(is_condemned=not may_give_a_jet)
+
+
+def _build_hook(veto: Veto | HardVeto, radius: float) -> _Hook:
+    return _HardVetoHook(veto) if isinstance(veto, HardVeto) else _VetoHook(veto, radius)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jet:
+    """A jet of one event."""
+
+    momentum: Any  # Pythia's Vec4
+    particles: list[Any]
+    origin: int  # PDG id
+    ungroomed: Any
+
+
+def _wanted_jet(pythia: Any, finder: Any, definition: Definition, process: Process) -> _Jet | None:
+    finder.analyze(pythia.event)
     low, high = definition.pt
+    if finder.sizeJet() == 0 or finder.pT(0) < low:
+        return None
+    ungroomed = momentum = finder.p(0)
+    particles = [pythia.event[i] for i in finder.constituents(0)]
+    if definition.trimming is not None:
+        particles = _trimmed(particles, definition.trimming, pt=finder.pT(0))
+        momentum = sum((p.p() for p in particles), pythia8mc.Vec4())
     # As stored: 549.99999 would be written as 550.
-    pt, rapidity = np.float32(finder.pT(0)), np.float32(finder.y(0))
-    return bool(low <= pt < high and abs(rapidity) < definition.max_rapidity)
+    pt, eta, rapidity = map(np.float32, (momentum.pT(), momentum.eta(), momentum.rap()))
+    is_inside = low <= pt < high and all(
+        limit is None or abs(value) < limit
+        for value, limit in ((rapidity, definition.max_rapidity), (eta, definition.max_eta))
+    )
+    if not is_inside:
+        return None
+    origin = _origin(pythia, momentum, process.truth)
+    return None if origin is None else _Jet(momentum, particles, origin, ungroomed)
+
+
+def _trimmed(particles: list[Any], trimming: Trimming, *, pt: float) -> list[Any]:
+    event = pythia8mc.Event()
+    for particle in particles:
+        event.append(particle)
+    subjets = _jet_finder(trimming.radius, pt_min=trimming.fraction * pt, power=_KT)
+    subjets.analyze(event)
+    return [particles[i] for n in range(subjets.sizeJet()) for i in subjets.constituents(n)]
+
+
+def _origin(pythia: Any, axis: Any, truth: Truth | None) -> int | None:
+    """Return the PDG id of what the jet is, or None if it is not what is wanted."""
+    if truth is None:
+        # Of those that leave the hard process, colour alone makes jets.
+        partons = (p for p in (pythia.process[i] for i in (5, 6)) if p.colType() != 0)
+        return int(min(partons, key=lambda p: _distance(p.p(), axis)).id())
+    event = pythia.event
+    for i, particle in enumerate(_particles(event)):
+        if particle.idAbs() == truth.particle and particle.iBotCopyId() == i:
+            inside = [i, *_decay_quarks(event, i)]
+            if all(_distance(event[j].p(), axis) < truth.radius for j in inside):
+                return int(particle.id())
+    return None
+
+
+def _decay_quarks(event: Any, index: int) -> list[int]:
+    """Return where the quarks are that a particle, and the W among its products, decays to."""
+    quarks = []
+    for daughter in event[index].daughterList():
+        if event[daughter].idAbs() == _W_BOSON:
+            quarks += _decay_quarks(event, event[daughter].iBotCopyId())
+        elif event[daughter].idAbs() <= _TOP_QUARK:
+            quarks.append(daughter)
+    return quarks
+
+
+def _particles(event: Any) -> Iterator[Any]:
+    return (event[i] for i in range(event.size()))
+
+
+def _distance(a: Any, b: Any) -> float:
+    phi = math.remainder(a.phi() - b.phi(), math.tau)
+    return math.hypot(a.eta() - b.eta(), phi)
 
 
 @dataclass(slots=True)
 class _Rows:
     """The jets so far, row by row."""
 
+    is_groomed: bool
     jets: list[tuple[float, ...]] = field(default_factory=list)
     constituents: list[tuple[float, ...]] = field(default_factory=list)
     offsets: list[int] = field(default_factory=lambda: [0])
@@ -203,14 +319,13 @@ class _Rows:
     def n_jets(self) -> int:
         return len(self.jets)
 
-    def add(self, finder: Any, pythia: Any, *, label: int, event_id: int) -> None:
-        direction = finder.p(0)
-        momentum = (finder.pT(0), direction.eta(), finder.y(0), direction.phi(), finder.m(0))
+    def add(self, jet: _Jet, pythia: Any, *, label: int, event_id: int) -> None:
+        p = jet.momentum
+        momentum = (p.pT(), p.eta(), p.rap(), p.phi(), p.mCalc())
         pthat = pythia.infoPython().pTHat()
-        parton = _outgoing_parton(pythia.process)
-        self.jets.append((*momentum, label, event_id, pthat, parton))
-        particles = [pythia.event[i] for i in finder.constituents(0)]
-        rows = [(p.pT(), p.eta(), p.y(), p.phi(), p.id(), round(p.charge())) for p in particles]
+        before = (jet.ungroomed.pT(), jet.ungroomed.mCalc()) if self.is_groomed else ()
+        self.jets.append((*momentum, label, event_id, pthat, jet.origin, *before))
+        rows = [(p.pT(), p.eta(), p.y(), p.phi(), p.id(), round(p.charge())) for p in jet.particles]
         self.constituents += sorted(rows, reverse=True)
         self.offsets.append(len(self.constituents))
 
@@ -218,20 +333,17 @@ class _Rows:
         return EventTable(
             offsets=np.array(self.offsets, dtype=np.int64),
             constituents=as_columns(self.constituents, CONSTITUENT_COLUMNS),
-            columns=as_columns(self.jets, JET_COLUMNS),
+            columns=as_columns(
+                self.jets, {**JET_COLUMNS, **(GROOMED_COLUMNS if self.is_groomed else {})}
+            ),
         )
 
 
-def _outgoing_parton(process: Any) -> int:
-    """Return the PDG id of the coloured particle that leaves the hard process."""
-    return next(int(process[i].id()) for i in (5, 6) if process[i].colType() != 0)
+def _jet_finder(radius: float, *, pt_min: float, power: int = _ANTI_KT) -> Any:
+    return pythia8mc.SlowJet(power, radius, pt_min, _ALL_RAPIDITIES, _VISIBLE, _REAL_MASSES)
 
 
-def _jet_finder(radius: float, *, pt_min: float) -> Any:
-    return pythia8mc.SlowJet(_ANTI_KT, radius, pt_min, _ALL_RAPIDITIES, _VISIBLE, _REAL_MASSES)
-
-
-def _start_pythia(settings: tuple[str, ...], seed: int, hook: _VetoHook) -> Any:
+def _start_pythia(settings: tuple[str, ...], seed: int, hook: _Hook) -> Any:
     with _silent_stdout():
         pythia = pythia8mc.Pythia("", False)
         for setting in (*settings, "Random:setSeed = on", f"Random:seed = {seed}"):

@@ -1,16 +1,21 @@
 import importlib
+import math
 import sys
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("pythia8mc")
 
+import pythia8mc
+
 from detcnn.errors import DataError, MissingExtraError
+from detcnn.kernels.clustering import subjets
 from detcnn.simulation import pythia
-from detcnn.simulation.definitions import QUARK_GLUON
+from detcnn.simulation.definitions import QUARK_GLUON, TOP_QCD, W_QCD, Trimming, Truth
 from detcnn.simulation.pythia import Tally, generate_jets
 
 GLUON, QUARK = 0, 1
@@ -23,6 +28,17 @@ QUICK = replace(
     QUARK_GLUON,
     settings=(*QUARK_GLUON.settings, "PhaseSpace:pTHatMin = 500.", "PhaseSpace:pTHatMax = 560."),
 )
+
+
+def with_veto(definition, **changes):
+    """Return the definition with the veto of every process changed."""
+    return replace(
+        definition,
+        processes=tuple(
+            replace(process, veto=replace(process.veto, **changes))
+            for process in definition.processes
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +136,7 @@ def test_azimuths_are_in_half_open_range(jets):
 def test_tally_counts_every_event(generated, label):
     tally = generated[label].tally
     assert tally.jets == 15
-    assert tally.audited == tally.events // QUARK_GLUON.veto.audit_every
+    assert tally.audited == tally.events // QUARK_GLUON.processes[label].veto.audit_every
     assert tally.jets <= tally.events - tally.vetoed - tally.failed < tally.events / 4
 
 
@@ -130,23 +146,24 @@ def test_tallies_add_up():
 
 def test_an_audit_counts_what_the_veto_would_cost():
     # No jet has 10 TeV: everything is condemned, and everything is audited.
-    veto = replace(QUICK.veto, wide_from=10_000.0, audit_every=1)
-    tally = generate_jets(replace(QUICK, veto=veto), QUARK, seed=1, piece=0, n_jets=3).tally
+    doomed = with_veto(QUICK, wide_from=10_000.0, audit_every=1)
+    tally = generate_jets(doomed, QUARK, seed=1, piece=0, n_jets=3).tally
     assert (tally.audit_lost, tally.audit_jets, tally.vetoed) == (3, 3, 0)
     assert tally.audited == tally.events
 
 
 @pytest.mark.parametrize("label", [GLUON, QUARK])
 def test_the_veto_drops_no_wanted_jet(label):
-    veto = replace(QUICK.veto, audit_every=1)
-    tally = generate_jets(replace(QUICK, veto=veto), label, seed=2, piece=0, n_jets=15).tally
+    audited = with_veto(QUICK, audit_every=1)
+    tally = generate_jets(audited, label, seed=2, piece=0, n_jets=15).tally
     assert tally.audit_jets == 15
     assert tally.audit_lost == 0
 
 
 def test_hardest_jet_is_that_of_fastjet():
     fastjet = pytest.importorskip("fastjet")
-    hook = pythia._VetoHook(replace(QUICK.veto, audit_every=1), QUICK.radius)
+    veto = with_veto(QUICK, audit_every=1).processes[QUARK].veto
+    hook = pythia._build_hook(veto, QUICK.radius)
     settings = (*QUICK.settings, *QUICK.processes[QUARK].settings)
     generator = pythia._start_pythia(settings, 17, hook)
     finder = pythia._jet_finder(QUICK.radius, pt_min=250.0)
@@ -193,3 +210,89 @@ def test_a_missing_generator_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "detcnn.simulation.pythia")
     with pytest.raises(MissingExtraError, match=r"pip install 'detcnn\[simulate\]'"):
         importlib.import_module("detcnn.simulation.pythia")
+
+
+def test_unmatched_and_split_tops_are_dropped():
+    axis = pythia8mc.Vec4(600.0, 0.0, 0.0, 624.0)
+    top = Truth(particle=6, radius=0.8)
+    assert pythia._origin(decayed_top(spread=0.5), axis, top) == 6
+    assert pythia._origin(decayed_top(spread=0.9), axis, top) is None
+    assert pythia._origin(decayed_top(spread=0.5), axis, Truth(particle=24, radius=0.8)) == 24
+    assert pythia._origin(decayed_top(spread=0.5), pythia8mc.Vec4(-600, 0, 0, 624), top) is None
+
+
+def decayed_top(*, spread):
+    """Return an event of t → b W, W → u d̄; the down quark is `spread` away from the rest."""
+
+    def along(phi, pt, mass):
+        momentum = (pt * math.cos(phi), pt * math.sin(phi), 0.0, math.hypot(pt, mass))
+        return pythia8mc.Vec4(*momentum)
+
+    event = pythia8mc.Event()
+    for identity, mother, daughters, momentum in (
+        (90, 0, (0, 0), along(0.0, 1.0, 1.0)),
+        (6, 0, (2, 2), along(0.0, 600.0, 173.0)),
+        (6, 1, (3, 4), along(0.0, 600.0, 173.0)),
+        (5, 2, (0, 0), along(0.0, 200.0, 5.0)),
+        (24, 2, (5, 5), along(0.0, 400.0, 80.0)),
+        (24, 4, (6, 7), along(0.0, 400.0, 80.0)),
+        (2, 5, (0, 0), along(0.0, 300.0, 0.0)),
+        (-1, 5, (0, 0), along(spread, 100.0, 0.0)),
+    ):
+        event.append(identity, 23, mother, mother, *daughters, 0, 0, momentum, momentum.mCalc())
+    return SimpleNamespace(event=event, process=event)
+
+
+def test_trimming_is_that_of_the_clustering_kernel():
+    settings = (*W_QCD.settings, *W_QCD.processes[0].settings)
+    hook = pythia._build_hook(W_QCD.processes[0].veto, W_QCD.radius)
+    generator = pythia._start_pythia(settings, 5, hook)
+    finder = pythia._jet_finder(W_QCD.radius, pt_min=100.0)
+    n_removed = []
+    while len(n_removed) < 5:
+        generator.next()
+        finder.analyze(generator.event)
+        if finder.sizeJet() == 0 or finder.multiplicity(0) < 10:
+            continue
+        particles = [generator.event[i] for i in finder.constituents(0)]
+        pt, y, phi, mass = np.array([(p.pT(), p.y(), p.phi(), p.m()) for p in particles]).T
+        px, py = pt * np.cos(phi), pt * np.sin(phi)
+        subjet = subjets(pt, y, phi, mass=mass, radius=0.3)
+        subjet_pt = np.hypot(np.bincount(subjet, px), np.bincount(subjet, py))
+        is_kept = subjet_pt[subjet] >= 0.05 * np.hypot(px.sum(), py.sum())
+        kept = pythia._trimmed(particles, Trimming(radius=0.3, fraction=0.05), pt=finder.pT(0))
+        assert sorted(p.pT() for p in kept) == pytest.approx(sorted(pt[is_kept]))
+        n_removed.append(np.count_nonzero(~is_kept))
+    assert min(n_removed) < max(n_removed)
+
+
+@pytest.fixture(scope="module")
+def tops():
+    return generate_jets(TOP_QCD, 1, seed=1, piece=0, n_jets=12).jets
+
+
+@pytest.fixture(scope="module")
+def w_jets():
+    return generate_jets(W_QCD, 1, seed=1, piece=0, n_jets=12).jets
+
+
+def test_tops_are_in_their_window_and_have_their_mass(tops):
+    assert np.all((tops.columns["pt"] >= 550) & (tops.columns["pt"] < 650))
+    assert np.all(np.abs(tops.columns["eta"]) < 2)
+    assert set(tops.columns["parton_id"]) <= {6, -6}
+    assert np.median(tops.columns["mass"]) == pytest.approx(173, abs=15)
+
+
+def test_w_jets_are_trimmed(w_jets):
+    columns = w_jets.columns
+    assert np.all((columns["pt"] >= 250) & (columns["pt"] < 300))
+    assert set(columns["parton_id"]) <= {24, -24}
+    assert np.median(columns["mass"]) == pytest.approx(81, abs=8)
+    assert np.all(columns["pt"] <= columns["ungroomed_pt"])
+    assert np.all(columns["mass"] <= columns["ungroomed_mass"] + 1e-3)
+    assert np.any(columns["mass"] < columns["ungroomed_mass"] - 1)
+
+
+def test_the_veto_of_a_resonance_drops_no_wanted_jet():
+    tally = generate_jets(with_veto(W_QCD, audit_every=1), 1, seed=3, piece=0, n_jets=15).tally
+    assert (tally.audit_jets, tally.audit_lost) == (15, 0)
