@@ -28,6 +28,15 @@ def _simulate(
         int, typer.Option("--jets-per-class", "-n", min=1, help="Jets of each class.")
     ] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 1,
+    cell: Annotated[
+        float | None,
+        typer.Option(
+            "--calorimeter",
+            metavar="CELL",
+            help="Put a calorimeter with cells of this size, as 0.1, between particles and jets.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Workers = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -44,13 +53,15 @@ def _simulate(
         detcnn simulate quark-gluon --output jets.h5
 
         detcnn simulate quark-gluon -o jets.h5 -n 50000 --seed 7 --workers 8
+
+        detcnn simulate top-qcd -o towers.h5 --calorimeter 0.1
     """
     from dataclasses import asdict
 
     from detcnn.config.simulate import build_simulation
     from detcnn.stages.simulate import run
 
-    config = build_simulation(study=study, jets_per_class=jets_per_class, seed=seed)
+    config = build_simulation(study=study, jets_per_class=jets_per_class, seed=seed, cell=cell)
     with show_progress(quiet=quiet) as progress:
         result = run(config, output=output, workers=workers, overwrite=overwrite, progress=progress)
     tallies = dict(zip(result.classes, map(asdict, result.tallies), strict=True))

@@ -2,10 +2,18 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from detcnn.config.section import Section, Seed
 from detcnn.errors import ConfigError
+
+
+class CalorimeterConfig(Section):
+    """A calorimeter between the particles and the jets."""
+
+    cell: PositiveFloat = Field(
+        default=0.1, ge=0.005, le=1.0, description="Side of a cell in eta and phi."
+    )
 
 
 class SimulateConfig(Section):
@@ -14,6 +22,9 @@ class SimulateConfig(Section):
     study: Literal["quark-gluon", "top-qcd", "w-qcd"] = "quark-gluon"
     jets_per_class: PositiveInt = Field(default=10_000, description="Jets of each class.")
     seed: Seed = 1
+    calorimeter: CalorimeterConfig | None = Field(
+        default=None, description="null: jets of particles; else of calorimeter towers."
+    )
     jets_per_piece: PositiveInt = Field(
         default=1000,
         le=1 << 24,
@@ -21,7 +32,9 @@ class SimulateConfig(Section):
     )
 
 
-def build_simulation(*, study: str, jets_per_class: int, seed: int) -> SimulateConfig:
+def build_simulation(
+    *, study: str, jets_per_class: int, seed: int, cell: float | None = None
+) -> SimulateConfig:
     """Return the section for values from a command line.
 
     Raises
@@ -31,7 +44,12 @@ def build_simulation(*, study: str, jets_per_class: int, seed: int) -> SimulateC
     """
     try:
         return SimulateConfig.model_validate(
-            {"study": study, "jets_per_class": jets_per_class, "seed": seed}
+            {
+                "study": study,
+                "jets_per_class": jets_per_class,
+                "seed": seed,
+                "calorimeter": None if cell is None else {"cell": cell},
+            }
         )
     except ValidationError as error:
         fault = error.errors()[0]

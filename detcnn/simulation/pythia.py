@@ -13,7 +13,8 @@ import numpy as np
 
 from detcnn.errors import DataError, MissingExtraError
 from detcnn.events.table import EventTable
-from detcnn.seeding import derived_seed
+from detcnn.seeding import derived_seed, generator
+from detcnn.simulation.calorimeter import Calorimeter, deposits
 from detcnn.simulation.columns import (
     CONSTITUENT_COLUMNS,
     GROOMED_COLUMNS,
@@ -39,6 +40,7 @@ CLUSTERING = "anti-kT, E-scheme, real masses, without neutrinos: FastJet core in
 
 _ANTI_KT, _KT, _ALL_RAPIDITIES, _VISIBLE, _REAL_MASSES = -1, 1, 25.0, 2, 2
 _TOP_QUARK, _W_BOSON = 6, 24
+_FINAL = 91
 _AFTER_RESONANCE_DECAY = 5
 _SEEDS = 900_000_001
 _MANY_FAILURES = 100
@@ -90,7 +92,13 @@ def generator_versions() -> dict[str, str]:
 
 
 def generate_jets(
-    definition: Definition, label: int, *, seed: int, piece: int, n_jets: int
+    definition: Definition,
+    label: int,
+    *,
+    seed: int,
+    piece: int,
+    n_jets: int,
+    calorimeter: Calorimeter | None = None,
 ) -> GeneratedJets:
     """Generate one piece of a sample.
 
@@ -108,6 +116,8 @@ def generate_jets(
         Which piece, below 2²⁴.
     n_jets : int
         Number of jets, at most 2²⁴.
+    calorimeter : Calorimeter, optional
+        What stands between the particles and the jets; the constituents are towers then.
 
     Returns
     -------
@@ -126,6 +136,7 @@ def generate_jets(
     hook = _build_hook(process.veto, definition.radius)
     pythia = _start_pythia((*definition.settings, *process.settings), random_seed, hook)
     finder = _jet_finder(definition.radius, pt_min=definition.pt[0] / 2)
+    smearing = generator(seed, f"{purpose}/calorimeter", piece)
     rows = _Rows(is_groomed=definition.trimming is not None)
     failed = audit_jets = audit_lost = 0
     while rows.n_jets < n_jets:
@@ -137,7 +148,10 @@ def generate_jets(
                     f"events for {rows.n_jets} jets: check the settings of the process"
                 )
             continue
-        jet = _wanted_jet(pythia, finder, definition, process)
+        seen = pythia.event
+        if calorimeter is not None:
+            seen = _measured(pythia, calorimeter, smearing)
+        jet = _wanted_jet(pythia, seen, finder, definition, process)
         if jet is not None:
             event_id = label << 48 | piece << 24 | rows.n_jets
             rows.add(jet, pythia, label=label, event_id=event_id)
@@ -240,13 +254,34 @@ class _Jet:
     ungroomed: Any
 
 
-def _wanted_jet(pythia: Any, finder: Any, definition: Definition, process: Process) -> _Jet | None:
-    finder.analyze(pythia.event)
+def _measured(pythia: Any, calorimeter: Calorimeter, rng: np.random.Generator) -> Any:
+    """Return the event that the calorimeter sees."""
+    visible = [p for p in _particles(pythia.event) if p.isFinal() and p.isVisible()]
+    energy, eta, phi, pdgid = np.array([(p.e(), p.eta(), p.phi(), p.id()) for p in visible]).T
+    found = deposits(energy, eta, phi, pdgid.astype(np.int64), calorimeter=calorimeter, rng=rng)
+    event = pythia8mc.Event()
+    event.init("towers", pythia.particleData)
+    for i in found.muons:
+        event.append(visible[i])
+    towers = zip(found.energy, found.eta, found.phi, found.pdgid, strict=True)
+    for energy_of, eta_of, phi_of, identity in towers:
+        pt = energy_of / math.cosh(eta_of)
+        momentum = pythia8mc.Vec4(
+            pt * math.cos(phi_of), pt * math.sin(phi_of), pt * math.sinh(eta_of), energy_of
+        )
+        event.append(int(identity), _FINAL, 0, 0, momentum, 0.0)
+    return event
+
+
+def _wanted_jet(
+    pythia: Any, seen: Any, finder: Any, definition: Definition, process: Process
+) -> _Jet | None:
+    finder.analyze(seen)
     low, high = definition.pt
     if finder.sizeJet() == 0 or finder.pT(0) < low:
         return None
     ungroomed = momentum = finder.p(0)
-    particles = [pythia.event[i] for i in finder.constituents(0)]
+    particles = [seen[i] for i in finder.constituents(0)]
     if definition.trimming is not None:
         particles = _trimmed(particles, definition.trimming, pt=finder.pT(0))
         momentum = sum((p.p() for p in particles), pythia8mc.Vec4())

@@ -24,6 +24,7 @@ from detcnn.processors import available_cpus
 from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_tasks
 from detcnn.seeding import generator
+from detcnn.simulation.calorimeter import Calorimeter
 from detcnn.simulation.definitions import DEFINITIONS, Definition
 from detcnn.simulation.jet_file import (
     FORMAT,
@@ -152,6 +153,7 @@ def run(
 def _origin(config: SimulateConfig, definition: Definition) -> dict[str, Any]:
     """Return the attributes that say where the jets come from."""
     described = asdict(definition)
+    calorimeter = _calorimeter(config)
     name, processes = described.pop("name"), described.pop("processes")
     origin = {
         "format": FORMAT,
@@ -162,6 +164,7 @@ def _origin(config: SimulateConfig, definition: Definition) -> dict[str, Any]:
         "study": name,
         "seed": config.seed,
         "definition": described,
+        "calorimeter": asdict(calorimeter) if calorimeter else "none",
         "clustering": CLUSTERING,
         "classes": list(definition.classes),
         "settings": {
@@ -189,6 +192,10 @@ def _plan(config: SimulateConfig, definition: Definition, folder: Path) -> list[
     ]
 
 
+def _calorimeter(config: SimulateConfig) -> Calorimeter | None:
+    return None if config.calorimeter is None else Calorimeter(cell=config.calorimeter.cell)
+
+
 def _make_piece(piece: _Piece) -> int:
     generated = generate_jets(
         DEFINITIONS[piece.config.study],
@@ -196,6 +203,7 @@ def _make_piece(piece: _Piece) -> int:
         seed=piece.config.seed,
         piece=piece.number,
         n_jets=piece.n_jets,
+        calorimeter=_calorimeter(piece.config),
     )
     write_jets(piece.path, [generated.jets], {"tally": asdict(generated.tally)})
     return piece.n_jets

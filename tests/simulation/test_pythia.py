@@ -15,6 +15,7 @@ import pythia8mc
 from detcnn.errors import DataError, MissingExtraError
 from detcnn.kernels.clustering import subjets
 from detcnn.simulation import pythia
+from detcnn.simulation.calorimeter import Calorimeter
 from detcnn.simulation.definitions import QUARK_GLUON, TOP_QCD, W_QCD, Trimming, Truth
 from detcnn.simulation.pythia import Tally, generate_jets
 
@@ -296,3 +297,19 @@ def test_w_jets_are_trimmed(w_jets):
 def test_the_veto_of_a_resonance_drops_no_wanted_jet():
     tally = generate_jets(with_veto(W_QCD, audit_every=1), 1, seed=3, piece=0, n_jets=15).tally
     assert (tally.audit_jets, tally.audit_lost) == (15, 0)
+
+
+def test_a_calorimeter_makes_jets_of_towers():
+    jets = generate_jets(
+        QUICK, QUARK, seed=1, piece=0, n_jets=8, calorimeter=Calorimeter(cell=0.1)
+    ).jets
+    assert set(np.abs(jets.constituents["pdgid"])) <= {13, 22, 130}
+    towers = np.abs(jets.constituents["pdgid"]) != 13
+    # In the middle of cells that start at -4.9.
+    assert jets.constituents["eta"][towers] * 10 % 1 == pytest.approx(0.5, abs=1e-3)
+    np.testing.assert_allclose(
+        jets.constituents["eta"][towers], jets.constituents["y"][towers], atol=1e-5
+    )
+    assert np.all((jets.columns["pt"] >= 500) & (jets.columns["pt"] < 550))
+    again = generate_jets(QUICK, QUARK, seed=1, piece=0, n_jets=2, calorimeter=Calorimeter())
+    np.testing.assert_array_equal(again.jets.columns["pt"], jets.columns["pt"][:2])
