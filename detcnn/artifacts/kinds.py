@@ -34,10 +34,18 @@ IMAGES = Kind("images", version=1, made_by="detcnn preprocess")
 MODEL = Kind("model", version=1, made_by="detcnn train")
 # 1  model.json, best.safetensors, last.safetensors, history.csv, figures.
 
-SCORES = Kind("scores", version=1, made_by="detcnn predict")
+SCORES = Kind("scores", version=2, made_by="detcnn predict")
 # 1  scores.parquet: label, weight, score_<class index>, and the columns of the image store.
+# 2  occlusion.parquet, unless it was not asked for: label (true class), row, column, n_images,
+#    mean_ and error_<class index>; contents.occlusion says how it was made, or is null.
 
 METRICS = Kind("metrics", version=1, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
 
-KINDS = {kind.name: kind for kind in (IMAGES, MODEL, SCORES, METRICS)}
+VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
+# 1  validation.json, figures as PNG and PDF, report.html.
+
+COMPARISON = Kind("comparison", version=1, made_by="detcnn compare")
+# 1  comparison.json, comparison.csv, figures as PNG and PDF, report.html.
+
+KINDS = {kind.name: kind for kind in (IMAGES, MODEL, SCORES, METRICS, VALIDATION, COMPARISON)}

@@ -22,6 +22,7 @@ from detcnn.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from detcnn.evaluation.baselines import Baselines
     from detcnn.evaluation.classification import Discrimination
 
 
@@ -86,7 +87,7 @@ def _evaluate(
             update=update,
             progress=progress,
         )
-    headline = result.evaluation.headline
+    headline, baselines = result.evaluation.headline, result.baselines
     if as_json:
         summary = {
             "metrics": str(result.artifact.path),
@@ -94,13 +95,19 @@ def _evaluate(
             "digest": result.artifact.manifest.digest,
             "auc": plain(headline.auc.interval),
             "working_points": plain(headline.working_points),
+            "best_baseline": baselines
+            and {
+                "name": baselines.best.label,
+                "auc": plain(baselines.best.discrimination.auc.interval),
+            },
+            "auc_over_best_baseline": plain(baselines and baselines.gain),
         }
         print_summary(summary, as_json=True, quiet=quiet)
     elif not quiet:
         n_events = sum(count.n_events for count in result.evaluation.counts)
         level = f"{100 * result.evaluation.level:g} % intervals"
         print_table(
-            _rows(headline, verbose=verbose),
+            [*_rows(headline, verbose=verbose), *_baseline_rows(baselines, verbose=verbose)],
             title=f"{headline.title}: {n_events:,} events, {level}",
         )
         print(f"report: {result.report}")
@@ -115,4 +122,18 @@ def _rows(headline: "Discrimination", *, verbose: bool) -> list[tuple[str, str]]
             improvement = point.significance_improvement.text()
             rows.append((f"significance improvement {where}", improvement))
             rows.append((f"threshold {where}", f"{point.threshold:.4g}"))
+    return rows
+
+
+def _baseline_rows(baselines: "Baselines | None", *, verbose: bool) -> list[tuple[str, str]]:
+    if baselines is None:
+        return []
+    best, *others = baselines.baselines
+    gain = baselines.gain
+    rows = [
+        (f"AUC of the best baseline, {best.label}", best.discrimination.auc.interval.text()),
+        ("AUC of the network minus that", f"{gain.auc.text()}, p = {gain.p_value:.2g}"),
+    ]
+    if verbose:
+        rows += [(f"AUC of {b.label}", b.discrimination.auc.interval.text()) for b in others]
     return rows

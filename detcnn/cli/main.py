@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 from detcnn import __version__
-from detcnn.cli import config, evaluate, inspect, predict, preprocess, simulate, train
+from detcnn.cli import (
+    audit,
+    compare,
+    config,
+    evaluate,
+    inspect,
+    predict,
+    preprocess,
+    simulate,
+    train,
+    validate,
+)
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 usage or configuration, 65 bad data, 73 the output exists or "
@@ -41,7 +52,18 @@ def _detcnn(
     pass
 
 
-for module in (simulate, inspect, config, preprocess, train, predict, evaluate):
+for module in (
+    simulate,
+    validate,
+    inspect,
+    audit,
+    config,
+    preprocess,
+    train,
+    predict,
+    evaluate,
+    compare,
+):
     module.register(app)
 
 

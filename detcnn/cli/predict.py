@@ -68,17 +68,20 @@ def _predict(
     from detcnn.storage.schema import SPLITS
 
     opened = open_study(study, overrides, work=work)
-    chosen = split or opened.study.evaluate.split
+    config = opened.study.evaluate
+    chosen = split or config.split
     if chosen not in SPLITS:
         raise ConfigError(f"--split {chosen}: expected one of {', '.join(SPLITS)}")
     # Scores of another split stand beside those that evaluate takes and keeps up to date.
-    default = "scores" if chosen == opened.study.evaluate.split else f"scores-{chosen}"
+    default = "scores" if chosen == config.split else f"scores-{chosen}"
     with show_progress(quiet=quiet) as progress:
         result = run(
             model=model or opened.output / "model",
             images=images or opened.output / "images",
             split=chosen,
             output=output or opened.output / default,
+            # For the report, which is about this split.
+            occlusion=config.occlusion if chosen == config.split else None,
             overwrite=overwrite,
             update=update,
             progress=progress,

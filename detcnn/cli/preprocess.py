@@ -1,6 +1,5 @@
 """``detcnn preprocess``: input files to images."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,11 +28,13 @@ def register(app: typer.Typer) -> None:
 def _preprocess(
     study: StudyFile,
     inputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--input",
             "-i",
-            help="Input file in place of the study's; once for each source.",
+            metavar="FILE",
+            help="Input in place of the study's: a file, a pattern in quotes, or @list.txt; "
+            "once for each source, or any number of files for a study of one source.",
             show_default=False,
         ),
     ] = None,
@@ -57,6 +58,8 @@ def _preprocess(
         detcnn preprocess pipelines/quark_gluon/study.yaml
 
         detcnn preprocess study.yaml --input jets.h5 --output work/images
+
+        detcnn preprocess study.yaml --input 'jets_*.h5'
 
         detcnn preprocess study.yaml -s preprocess.image.grid.pixels=65 -j 8
     """

@@ -23,9 +23,21 @@ def open_study(
     overrides: Sequence[str] | None,
     *,
     work: Path | None,
-    inputs: Sequence[Path] | None = None,
+    inputs: Sequence[str] | None = None,
 ) -> OpenedStudy:
     """Read a study, with another folder and other input files in place of those it names.
+
+    Parameters
+    ----------
+    path : Path
+        The study file.
+    overrides : sequence of str, optional
+        As given to ``--set``.
+    work : Path, optional
+        Folder of the artifacts.
+    inputs : sequence of str, optional
+        A path, pattern or ``@list.txt`` for each source, from where the process runs; all of them
+        are for the source of a study that has but one.
 
     Raises
     ------
@@ -35,15 +47,23 @@ def open_study(
     study = load_study(path, overrides or ())
     if inputs:
         sources = study.preprocess.sources
-        if len(inputs) != len(sources):
+        absolute = tuple(_absolute(entry) for entry in inputs)
+        given = (absolute,) if len(sources) == 1 else absolute
+        if len(given) != len(sources):
             raise ConfigError(
                 f"--input: {len(inputs)} files for the {len(sources)} sources of {path}: "
                 "give one for each, in their order"
             )
         replaced = tuple(
-            source.model_copy(update={"path": given.absolute()})
-            for source, given in zip(sources, inputs, strict=True)
+            source.model_copy(update={"path": entry})
+            for source, entry in zip(sources, given, strict=True)
         )
         preprocess = study.preprocess.model_copy(update={"sources": replaced})
         study = study.model_copy(update={"preprocess": preprocess})
     return OpenedStudy(study, folder=path.parent, output=work or path.parent / study.output)
+
+
+def _absolute(entry: str) -> str:
+    is_list = entry.startswith("@")
+    path = Path(entry.removeprefix("@")).absolute()
+    return f"@{path}" if is_list else str(path)

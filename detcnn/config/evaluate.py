@@ -24,6 +24,30 @@ class BinsConfig(Section):
         return self
 
 
+class OcclusionConfig(Section):
+    """Maps of how the score changes when a patch of the image is emptied."""
+
+    events: PositiveInt = Field(
+        default=400, description="Events of the split to do it with, as many of each class."
+    )
+    patch: PositiveInt | None = Field(
+        default=None,
+        description="Side of the patch in pixels; an eleventh of the image if left out.",
+    )
+    stride: PositiveInt | None = Field(
+        default=None, description="Pixels from one patch to the next; its side if left out."
+    )
+    seed: Seed = 1
+
+    @model_validator(mode="after")
+    def _check_stride(self) -> "OcclusionConfig":
+        if self.stride is not None and (self.patch is None or self.stride > self.patch):
+            raise ValueError(
+                f"stride {self.stride} without a patch at least as large would leave pixels out"
+            )
+        return self
+
+
 class EvaluateConfig(Section):
     """From a model and a split to tables, figures and a report."""
 
@@ -41,4 +65,13 @@ class EvaluateConfig(Section):
     seed: Seed = 1
     efficiency_bins: tuple[BinsConfig, ...] = Field(
         default=(), description="Columns against which efficiency is drawn; pt if it is there."
+    )
+    baselines: Literal["auto", "none"] | tuple[str, ...] = Field(
+        default="auto",
+        description="Columns to compare the network with, alone and in a boosted tree; auto takes "
+        "the observables that preprocessing worked out.",
+    )
+    occlusion: OcclusionConfig | None = Field(
+        default=OcclusionConfig(),
+        description="Occlusion maps, made along with the scores; none if null.",
     )

@@ -1,11 +1,12 @@
 """The ``preprocess`` section: events to images."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -16,43 +17,82 @@ from detcnn.config.presets import IMAGE_PRESETS
 from detcnn.config.section import Fraction, Incidental, Section
 
 
-class SourceConfig(Section):
-    """One input file and, where detection would not find it, which dataset plays which part."""
+class ClusteringConfig(Section):
+    """How the particles of collisions become jets."""
 
-    path: Annotated[Path, Incidental()] = Field(
-        description="Input file, relative to the study file."
+    radius: PositiveFloat = Field(description="Jet radius in rapidity and phi.")
+    algorithm: Literal["antikt", "cambridge", "kt"] = "antikt"
+    min_pt: NonNegativeFloat = Field(default=0.0, description="Softer jets are left out [GeV].")
+    max_eta: PositiveFloat | None = Field(
+        default=None, description="Jets beyond this absolute pseudorapidity are left out."
     )
-    layout: Literal["jagged", "padded", "images"] | None = Field(
+    n_hardest: PositiveInt | None = Field(
+        default=None, description="At most so many jets of a collision are kept, in falling pT."
+    )
+
+
+class SourceConfig(Section):
+    """Input files and, where detection would not find it, which column plays which part."""
+
+    path: Annotated[str | Annotated[tuple[str, ...], Field(min_length=1)], Incidental()] = Field(
+        description="Input file, relative to the study file; a pattern such as 'jets_*.h5', "
+        "'@list.txt' for a file with a path in each line, or a list of these: files of one layout, "
+        "read one after the other.",
+    )
+    layout: Literal["jagged", "lists", "padded", "images"] | None = Field(
         default=None, description="How events are laid out; detected if left out."
     )
     class_name: str | None = Field(
         default=None,
         alias="class",
         min_length=1,
-        description="The class of all events of this file.",
+        description="The class of all events of these files.",
     )
     constituents: dict[str, str] = Field(
         default_factory=dict,
-        description="Role (pt, eta, rapidity, phi, energy, mass, charge, pdgid) to dataset; "
-        "'X[..., 2]' is the third feature of a padded dataset.",
+        description="Role (pt, eta, rapidity, phi, energy, mass, px, py, pz, pt_rel, eta_rel, "
+        "phi_rel, charge, pdgid, mask) to column; 'X[..., 2]' is the third feature of a column, "
+        "'X[..., 0:800:4]' every fourth of 800, 'PT_*' the columns PT_0, PT_1 and so on, and "
+        "{class} in a name stands for the class that a group or dataset is called after.",
     )
-    offsets: str | None = Field(default=None, description="Dataset of the n + 1 offsets.")
+    offsets: str | None = Field(default=None, description="Column of the n + 1 offsets.")
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Event column to dataset; label, weight and event_id have a meaning.",
+        description="Event column to column; label, weight and event_id have a meaning.",
     )
     event_id: tuple[str, ...] = Field(
-        default=(), description="Datasets that name an event together: run, block, event."
+        default=(), description="Columns that name an event together: run, block, event."
+    )
+    one_hot: tuple[str, ...] = Field(
+        default=(), description="Columns of which exactly one is 1 in every event: its class."
     )
     images: dict[str, str] = Field(
         default_factory=dict,
-        description="Dataset to class name, for ready images; '' where a label column tells.",
+        description="Column to class name, for ready images; '' where a label column tells.",
     )
     channels_last: bool | None = Field(
         default=None, description="Whether images are (event, row, column, channel)."
     )
     units: dict[str, Literal["GeV", "MeV", "TeV", "rad", "deg"]] = Field(
         default_factory=dict, description="Column to unit, where the file states none or lies."
+    )
+    tree: str | None = Field(
+        default=None, min_length=1, description="ROOT tree, or HDF5 group or table, to read."
+    )
+    collection: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The jets inside of events that become rows, such as FatJet.",
+    )
+    radius: PositiveFloat | None = Field(
+        default=None,
+        description="Take what is nearer to a jet's axis, not what the file links to the jet.",
+    )
+    allow_links: bool = Field(
+        default=False, description="Whether to read other files that an HDF5 file refers to."
+    )
+    clustering: ClusteringConfig | None = Field(
+        default=None, description="How the particles of collisions become jets."
     )
 
 
@@ -125,6 +165,55 @@ StepConfig = Annotated[
 ]
 
 
+class RotateImageConfig(Section):
+    """Turn the image by a cubic spline, so that a direction lies along its columns' axis (phi)."""
+
+    step: Literal["rotate"]
+    by: Literal["principal_axis", "second_subjet"] = "principal_axis"
+    subjet_radius: PositiveFloat = 0.3
+
+
+class FlipImageConfig(Section):
+    """Mirror the image so that the larger sum, or the third subjet, is at high rows or columns."""
+
+    step: Literal["flip"]
+    axis: Literal["rows", "columns", "both"] = "both"
+    towards: Literal["sum", "third_subjet"] = "sum"
+    subjet_radius: PositiveFloat = 0.3
+
+
+class NormaliseImageConfig(Section):
+    """Divide the image's channels together by their sum, root of squares, or largest pixel.
+
+    Counts and charges of constituents are left alone.
+    """
+
+    step: Literal["normalise"]
+    by: Literal["l1", "l2", "max"] = "l1"
+
+
+class ScaleConfig(Section):
+    """Compress every pixel: log(1 + I) or the square root, keeping the sign."""
+
+    step: Literal["scale"]
+    by: Literal["log1p", "sqrt"] = "log1p"
+
+
+class CropConfig(Section):
+    """Cut out the middle of the image."""
+
+    step: Literal["crop"]
+    pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        description="Rows and columns that remain."
+    )
+
+
+ImageStepConfig = Annotated[
+    RotateImageConfig | FlipImageConfig | NormaliseImageConfig | ScaleConfig | CropConfig,
+    Field(discriminator="step"),
+]
+
+
 class ImageConfig(Section):
     """How constituents become an image."""
 
@@ -139,6 +228,9 @@ class ImageConfig(Section):
     grid: GridConfig
     channels: tuple[ChannelConfig, ...] = Field(min_length=1)
     align: tuple[StepConfig, ...] = ()
+    image_steps: tuple[ImageStepConfig, ...] = Field(
+        default=(), description="What is done to the image once it has pixels."
+    )
 
 
 class SplitConfig(Section):
@@ -165,6 +257,20 @@ class PlaningConfig(Section):
         return self
 
 
+def _check_window(window: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    low, high = window
+    if low is None and high is None:
+        raise ValueError("neither end is given: expected [low, high], either may be null")
+    if low is not None and high is not None and not low < high:
+        raise ValueError(f"low {low:g} is not below high {high:g}")
+    return window
+
+
+Observable = Literal[
+    "jet_multiplicity", "jet_mass", "jet_width", "jet_ptd", "jet_tau21", "jet_tau32"
+]
+
+
 class PreprocessConfig(Section):
     """From input files to an image store."""
 
@@ -175,6 +281,22 @@ class PreprocessConfig(Section):
     )
     image: ImageConfig | None = Field(
         default=None, description="How constituents become an image; none for ready images."
+    )
+    image_steps: tuple[ImageStepConfig, ...] = Field(
+        default=(),
+        description="What is done to ready images; those of constituents have image.image_steps.",
+    )
+    select: dict[
+        str, Annotated[tuple[float | None, float | None], AfterValidator(_check_window)]
+    ] = Field(
+        default_factory=dict,
+        description="Event column to [low, high]: events below low, or not below high, are "
+        "dropped; either may be null.",
+    )
+    observables: tuple[Observable, ...] | None = Field(
+        default=None,
+        description="Observables of the constituents to keep as columns; all if left out and the "
+        "input has constituents.",
     )
     split: SplitConfig = SplitConfig()
     balance_classes: bool = Field(

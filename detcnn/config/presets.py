@@ -9,6 +9,17 @@ from typing import Any
 
 from detcnn.errors import ConfigError
 
+_DE_OLIVEIRA_2016: dict[str, Any] = {
+    "longitudinal": "eta",
+    "grid": {"pixels": 25, "width": 2.5},
+    "channels": [{"name": "pt", "weight": "pt", "of": "all"}],
+    "align": [{"step": "centre", "on": "leading_subjet", "subjet_radius": 0.3}],
+    "image_steps": [
+        {"step": "rotate", "by": "second_subjet", "subjet_radius": 0.3},
+        {"step": "flip", "axis": "rows", "towards": "third_subjet", "subjet_radius": 0.3},
+    ],
+}
+
 IMAGE_PRESETS: dict[str, dict[str, Any]] = {
     # Komiske, Metodiev and Schwartz, JHEP 01 (2017) 110, arXiv:1612.01551: three colours, centred
     # on the pT centroid to the nearest pixel, both pT channels normalised together, counts left as
@@ -24,6 +35,44 @@ IMAGE_PRESETS: dict[str, dict[str, Any]] = {
         "align": [
             {"step": "centre", "on": "pt_centroid", "snap": True},
             {"step": "normalise", "by": "l1"},
+        ],
+    },
+    # De Oliveira, Kagan, Mackey, Nachman and Schwartzman, JHEP 07 (2016) 069, arXiv:1511.05190, in
+    # the order of steps of the public re-implementation of Barnard et al., PRD 95 (2017) 014018:
+    # the hardest subjet in the centre, 0.1 cells, and then the image, not the constituents, turned
+    # by a cubic spline and mirrored. Trimming belongs to the jets, not to their image. 25 by 25
+    # cells and subjets of R = 0.3 are quoted from memory. There is no normalisation, because the
+    # authors warn that it distorts what the image knows of the mass: see the next preset.
+    "deoliveira2016": _DE_OLIVEIRA_2016,
+    # The same with squares that add up to 1.
+    "deoliveira2016_l2": {
+        **_DE_OLIVEIRA_2016,
+        "image_steps": [*_DE_OLIVEIRA_2016["image_steps"], {"step": "normalise", "by": "l2"}],
+    },
+    # Macaluso and Shih, arXiv:1803.00107, in the order of steps of the
+    # authors' public prototype: the pT centroid in the centre, the principal axis upright, pT as a
+    # share of the jet's, 37 by 37 pixels over 3.2 by 3.2, and then the halves of larger sum to the
+    # right and to the top. The prototype has one grey channel; the four colours are quoted from
+    # memory, and it is the two of pT that the flips go by. A jet of R = 0.8 takes 1.6 by 1.6. They
+    # divide by the spread of the background plus 0.02 and subtract nothing; the nearest thing in
+    # training, standardise: {floor: 0.02, relative_floor: 0}, takes both classes and their mean.
+    "macaluso2018": {
+        "longitudinal": "eta",
+        "grid": {"pixels": 37, "width": 3.2},
+        "channels": [
+            {"name": "neutral_pt", "weight": "pt", "of": "neutral"},
+            {"name": "track_pt", "weight": "pt", "of": "charged"},
+            {"name": "track_count", "weight": "count", "of": "charged"},
+            {"name": "muon_count", "weight": "count", "of": "muon"},
+        ],
+        "align": [
+            {"step": "centre", "on": "pt_centroid"},
+            {"step": "rotate", "by": "principal_axis"},
+            {"step": "normalise", "by": "pt_sum"},
+        ],
+        "image_steps": [
+            {"step": "flip", "axis": "rows", "towards": "sum"},
+            {"step": "flip", "axis": "columns", "towards": "sum"},
         ],
     },
     # All there is to see, unturned: what a first look at a file of jets wants.

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from detcnn.config.audit import AuditConfig
 from detcnn.config.evaluate import EvaluateConfig
 from detcnn.config.preprocess import PreprocessConfig
 from detcnn.config.section import Incidental, Section
@@ -22,3 +23,4 @@ class Study(Section):
     preprocess: PreprocessConfig
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    audit: AuditConfig = AuditConfig()

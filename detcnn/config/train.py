@@ -42,7 +42,19 @@ class SgdConfig(Section):
     weight_decay: NonNegativeFloat = 0.0
 
 
-OptimiserConfig = Annotated[AdamConfig | AdamWConfig | SgdConfig, Field(discriminator="name")]
+class AdaDeltaConfig(Section):
+    """AdaDelta; a learning rate of 1 is the algorithm as published."""
+
+    name: Literal["adadelta"]
+    learning_rate: PositiveFloat = 1.0
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    epsilon: PositiveFloat = 1e-6
+    weight_decay: NonNegativeFloat = 0.0
+
+
+OptimiserConfig = Annotated[
+    AdamConfig | AdamWConfig | SgdConfig | AdaDeltaConfig, Field(discriminator="name")
+]
 
 _Reduction = Annotated[
     float, Field(gt=0, lt=1, description="What the learning rate is multiplied by.")

@@ -184,10 +184,13 @@ def evaluate_classification(
     sides = _sides(events.classes, signal)
 
     def discrimination(signal: Sequence[int], background: Sequence[int]) -> Discrimination:
-        return _discrimination(
-            events,
-            signal,
-            background,
+        taken = np.isin(events.labels, [*signal, *background])
+        return discriminate(
+            discriminant(events.scores[taken], signal=signal, background=background),
+            np.isin(events.labels[taken], signal),
+            events.weights[taken],
+            signal=[events.classes[i] for i in signal],
+            background=[events.classes[i] for i in background],
             targets=targets,
             level=level,
             n_replicas=n_replicas,
@@ -262,24 +265,42 @@ def _count(events: ScoredEvents, class_index: int) -> ClassCount:
     )
 
 
-def _discrimination(
-    events: ScoredEvents,
-    signal: Sequence[int],
-    background: Sequence[int],
+def discriminate(
+    value: NDArray[np.float64],
+    is_signal: NDArray[np.bool_],
+    weights: NDArray[np.float64],
     *,
+    signal: Sequence[str],
+    background: Sequence[str],
     targets: Sequence[float],
     level: float,
     n_replicas: int,
     seed: int,
 ) -> Discrimination:
-    taken = np.isin(events.labels, [*signal, *background])
-    value = discriminant(events.scores[taken], signal=signal, background=background)
-    is_signal = np.isin(events.labels[taken], signal)
-    weights = events.weights[taken]
+    """Return how well a discriminant tells signal from background.
+
+    Parameters
+    ----------
+    value : numpy.ndarray
+        float64, shape (n_events,), larger for signal.
+    is_signal, weights : numpy.ndarray
+        Shape (n_events,): bool, and float64.
+    signal, background : sequence of str
+        Names of the classes on either side.
+    targets, level, n_replicas, seed
+        As in `evaluate_classification`.
+
+    Raises
+    ------
+    ConfigError
+        If a target or the level is out of range.
+    DataError
+        If a number is NaN or infinite, or a side has no events or no positive sum of weights.
+    """
     roc = roc_curve(value, is_signal, weights=weights)
     return Discrimination(
-        signal=tuple(events.classes[i] for i in signal),
-        background=tuple(events.classes[i] for i in background),
+        signal=tuple(signal),
+        background=tuple(background),
         auc=bootstrap_auc(
             roc, value, is_signal, weights=weights, n_replicas=n_replicas, level=level, seed=seed
         ),

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.classification import ClassificationEvaluation, Discrimination
 from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.learned import Learned
 
 TableRow = dict[str, str | float | bool | None]
+
+_NETWORK = "network"
 
 
 def plain(result: Any) -> Any:
@@ -46,7 +50,8 @@ def table_rows(evaluation: ClassificationEvaluation) -> list[TableRow]:
     Returns
     -------
     list of dict
-        With the keys ``quantity``, ``signal``, ``background`` (class names, joined by ``+``),
+        With the keys ``quantity``, ``discriminant`` (what was cut on: ``network`` or the name of a
+        baseline), ``signal``, ``background`` (class names, joined by ``+``),
         ``target`` (signal efficiency asked for), ``threshold``, ``value``, ``low``, ``high``,
         ``level``, ``is_lower_limit`` and ``method``. None stands for what a row does not have and
         for what is not finite.
@@ -60,9 +65,46 @@ def table_rows(evaluation: ClassificationEvaluation) -> list[TableRow]:
     return rows
 
 
-def _discrimination_rows(discrimination: Discrimination) -> Iterator[TableRow]:
+def baseline_rows(baselines: Baselines) -> list[TableRow]:
+    """Return the numbers of each baseline, and what the network has over the best of them.
+
+    Returns
+    -------
+    list of dict
+        As `table_rows`, with the additional quantity ``auc_over_best_baseline``.
+    """
+    rows = [_row("auc_over_best_baseline", baselines.gain.auc)]
+    for baseline in baselines.baselines:
+        rows.extend(_discrimination_rows(baseline.discrimination, by=baseline.label))
+    return rows
+
+
+def learned_rows(learned: Learned) -> list[TableRow]:
+    """Return how far each cut bends the spectrum of the mass of the background.
+
+    Returns
+    -------
+    list of dict
+        As `table_rows`, with ``sculpting_from_all`` and ``sculpting_from_failing`` as quantities;
+        none without a mass.
+    """
+    return [
+        _row(
+            f"sculpting_{which}",
+            getattr(cut, which).interval,
+            target=cut.target,
+            threshold=plain(cut.threshold),
+        )
+        for cut in (learned.sculpting.cuts if learned.sculpting else ())
+        for which in ("from_all", "from_failing")
+    ]
+
+
+def _discrimination_rows(
+    discrimination: Discrimination, *, by: str = _NETWORK
+) -> Iterator[TableRow]:
     signal, background = "+".join(discrimination.signal), "+".join(discrimination.background)
-    yield _row("auc", discrimination.auc.interval, signal=signal, background=background)
+    yield _row("auc", discrimination.auc.interval, by=by, signal=signal, background=background)
     for point in discrimination.working_points:
         for quantity in (
             "signal_efficiency",
@@ -73,6 +115,7 @@ def _discrimination_rows(discrimination: Discrimination) -> Iterator[TableRow]:
             yield _row(
                 quantity,
                 getattr(point, quantity),
+                by=by,
                 signal=signal,
                 background=background,
                 target=point.target,
@@ -84,6 +127,7 @@ def _row(
     quantity: str,
     interval: Interval,
     *,
+    by: str = _NETWORK,
     signal: str | None = None,
     background: str | None = None,
     target: float | None = None,
@@ -92,6 +136,7 @@ def _row(
     numbers: TableRow = plain(interval)
     return {
         "quantity": quantity,
+        "discriminant": by,
         "signal": signal,
         "background": background,
         "target": target,

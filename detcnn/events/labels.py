@@ -66,8 +66,8 @@ def resolve_classes(
     Raises
     ------
     ConfigError
-        If a requested class is not in the input or has no label, a label belongs to two classes,
-        or fewer than two classes remain.
+        If a requested class is not in the input, or none of its labels is, a label belongs to two
+        classes, or fewer than two classes remain.
     """
     known = dict.fromkeys([*label_names.values(), *sample_classes])
     if isinstance(requested, Mapping):
@@ -108,12 +108,13 @@ def _check_values(values: Mapping[str, tuple[int, ...]], label_names: Mapping[in
     for name, numbers in values.items():
         if not numbers:
             raise ConfigError(f"class {name!r}: expected at least one label, found none")
+        # Of several, such as the flavours of quarks and antiquarks, a small sample may lack some.
+        if not any(number in label_names for number in numbers):
+            raise ConfigError(
+                f"class {name!r}: no event has the label {' or '.join(map(str, numbers))}; "
+                f"labels in the input: {', '.join(map(str, sorted(label_names))) or 'none'}"
+            )
         for number in numbers:
-            if number not in label_names:
-                raise ConfigError(
-                    f"class {name!r}: no event has the label {number}; labels in the input: "
-                    f"{', '.join(map(str, sorted(label_names))) or 'none'}"
-                )
             if owner.setdefault(number, name) != name:
                 raise ConfigError(
                     f"class {name!r}: label {number} belongs to class {owner[number]!r} already"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
-from detcnn.events.images import SparseImages, pixel_dtype
+from detcnn.events.images import DenseImages, Images, SparseImages, concatenate, pixel_dtype
 from detcnn.events.table import Column, EventTable
 from detcnn.imaging.alignment import Centre, Normalise, Step, encoded
 from detcnn.imaging.channels import (
@@ -22,6 +22,13 @@ from detcnn.imaging.channels import (
     membership,
     weight_columns,
     with_charges,
+)
+from detcnn.imaging.image_steps import (
+    ImageStep,
+    NormaliseImage,
+    apply_image_steps,
+    grid_after,
+    radius_of_subjets,
 )
 from detcnn.kernels import projection as kernel
 from detcnn.kernels.angles import wrapped
@@ -48,17 +55,20 @@ class Recipe:
         Without `Centre`, coordinates are the detector's, with φ in [−π, π).
     longitudinal : str
         ``"eta"`` or ``"rapidity"``: the column that the rows measure.
+    image_steps : tuple of ImageStep
+        What is done to the images afterwards, in the order given.
 
     Raises
     ------
     ConfigError
-        If the channels or the order of the steps cannot be.
+        If the channels or the order of the steps cannot be, or a crop is larger than the grid.
     """
 
     grid: Grid
     channels: tuple[Channel, ...]
     steps: tuple[Step, ...] = ()
     longitudinal: Literal["eta", "rapidity"] = "eta"
+    image_steps: tuple[ImageStep, ...] = ()
 
     def __post_init__(self) -> None:
         if self.longitudinal not in ("eta", "rapidity"):
@@ -70,16 +80,33 @@ class Recipe:
             raise ConfigError(f"{count} channels are named {name!r}: give each its own name")
         if any(isinstance(step, Normalise) for step in self.steps[:-1]):
             raise ConfigError("steps: normalise must be the last step, and there only once")
-        if self.normalise and not any(channel.is_normalised for channel in self.channels):
+        is_asked_for = any(isinstance(s, Normalise | NormaliseImage) for s in self._all_steps)
+        if is_asked_for and not self.is_normalised.any():
             raise ConfigError(
                 "steps: nothing to normalise, for no channel has the weight pt, energy or "
                 "charge_pt; drop the step"
             )
+        grid_after(self.grid, self.image_steps)
+        radius_of_subjets(self.image_steps)
+
+    @property
+    def _all_steps(self) -> tuple[Step | ImageStep, ...]:
+        return *self.steps, *self.image_steps
+
+    @property
+    def image_grid(self) -> Grid:
+        """The grid of the images: `grid`, less what is cropped."""
+        return grid_after(self.grid, self.image_steps)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, rows, columns) of the images."""
-        return len(self.channels), *self.grid.shape
+        return len(self.channels), *self.image_grid.shape
+
+    @property
+    def is_normalised(self) -> NDArray[np.bool_]:
+        """Bool, shape (channels,): which channels hold momenta or energies."""
+        return np.array([channel.is_normalised for channel in self.channels])
 
     @property
     def normalise(self) -> Normalise | None:
@@ -94,17 +121,24 @@ class Projection:
 
     Parameters
     ----------
-    images : SparseImages
-        One for each event, in order; pixels that are 0 are not listed.
+    images : SparseImages or DenseImages
+        One for each event, in order; dense only if an image step rotates them.
     n_outside : numpy.ndarray
         int64, shape (n_events,): constituents outside the grid, of those that a channel takes.
     pt_outside : numpy.ndarray
         float64, shape (n_events,): their pT [GeV].
     """
 
-    images: SparseImages
+    images: Images
     n_outside: NDArray[np.int64]
     pt_outside: NDArray[np.float64]
+
+    @property
+    def is_empty(self) -> NDArray[np.bool_]:
+        """Bool, shape (n_events,): which images have no pixel that is not 0."""
+        if isinstance(self.images, DenseImages):
+            return np.asarray(~self.images.values.any(axis=(1, 2, 3)))
+        return np.asarray(np.diff(self.images.offsets) == 0)
 
 
 def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Projection:
@@ -141,9 +175,9 @@ def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Project
     starts = range(0, max(table.n_events, 1), _EVENTS_AT_ONCE)
     work = partial(_project_from, table=table, recipe=recipe, plan=plan)
     if n_threads == 1:
-        return _joined(map(work, starts), recipe.shape)
+        return _joined(map(work, starts))
     with ThreadPoolExecutor(n_threads) as pool:
-        return _joined(pool.map(work, starts), recipe.shape)
+        return _joined(pool.map(work, starts))
 
 
 def _plan(recipe: Recipe) -> kernel.Plan:
@@ -154,14 +188,15 @@ def _plan(recipe: Recipe) -> kernel.Plan:
         row_edges=recipe.grid.rows.edges,
         column_edges=recipe.grid.columns.edges,
         weight_of_channel=np.array([weights.index(c.weight) for c in recipe.channels]),
-        is_scaled=np.array([channel.is_normalised for channel in recipe.channels]),
+        is_scaled=recipe.is_normalised,
         norm=kernel.Norm[normalise.by.upper()] if normalise else kernel.Norm.NONE,
+        subjet_radius=float(radius_of_subjets(recipe.image_steps) or 0),
     )
 
 
 def _project_from(
     start: int, *, table: EventTable, recipe: Recipe, plan: kernel.Plan
-) -> kernel.PixelLists:
+) -> Projection:
     stop = min(start + _EVENTS_AT_ONCE, table.n_events)
     first, last = int(table.offsets[start]), int(table.offsets[stop])
     events = {name: column[start:stop] for name, column in table.columns.items()}
@@ -172,7 +207,16 @@ def _project_from(
         columns=events,
         first_row=table.first_row + start,
     )
-    return kernel.project(_deposits(block, recipe), plan)
+    lists = kernel.project(_deposits(block, recipe), plan)
+    shape = (len(recipe.channels), *recipe.grid.shape)
+    images = apply_image_steps(
+        SparseImages(lists.offsets, lists.pixel.astype(pixel_dtype(shape)), lists.value, shape),
+        recipe.image_steps,
+        grid=recipe.grid,
+        is_normalised=recipe.is_normalised,
+        subjets=lists.subjets,
+    )
+    return Projection(images, lists.n_outside, lists.pt_outside)
 
 
 def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
@@ -205,16 +249,19 @@ def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
     )
 
 
-def _joined(blocks: Iterable[kernel.PixelLists], shape: tuple[int, int, int]) -> Projection:
-    offsets, pixel, value, n_outside, pt_outside = zip(*blocks, strict=True)
-    lengths = np.concatenate([np.diff(block) for block in offsets])
-    images = SparseImages(
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        pixel=np.concatenate(pixel, dtype=pixel_dtype(shape), casting="same_kind"),
-        value=np.concatenate(value),
-        shape=shape,
+def _joined(parts: Iterable[Projection]) -> Projection:
+    parts = list(parts)
+    images: Images
+    dense = [part.images.values for part in parts if isinstance(part.images, DenseImages)]
+    if dense:
+        images = DenseImages(np.concatenate(dense))
+    else:
+        images = concatenate([p.images for p in parts if isinstance(p.images, SparseImages)])
+    return Projection(
+        images,
+        np.concatenate([part.n_outside for part in parts]),
+        np.concatenate([part.pt_outside for part in parts]),
     )
-    return Projection(images, np.concatenate(n_outside), np.concatenate(pt_outside))
 
 
 def _centres_on_jet_axis(recipe: Recipe) -> bool:

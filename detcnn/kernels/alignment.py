@@ -56,8 +56,10 @@ _ISOTROPIC = 1e-12
 
 
 @compiled
-def align(pt: Floats, x: Floats, y: Floats, steps: NDArray[np.void]) -> None:
-    """Move one event's constituents in place.
+def align(
+    pt: Floats, x: Floats, y: Floats, steps: NDArray[np.void], subjet_radius: float
+) -> Floats:
+    """Move one event's constituents in place, and tell where its subjets come to lie.
 
     Parameters
     ----------
@@ -68,6 +70,14 @@ def align(pt: Floats, x: Floats, y: Floats, steps: NDArray[np.void]) -> None:
         moves along; `y` in [−π, π).
     steps : numpy.ndarray
         Of dtype `STEP`, taken in order.
+    subjet_radius : float
+        R of the subjets whose places are returned; 0 for none.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (3, 2): x and y of the three hardest kT subjets, by falling pT; NaN where
+        there are fewer.
 
     Notes
     -----
@@ -75,8 +85,9 @@ def align(pt: Floats, x: Floats, y: Floats, steps: NDArray[np.void]) -> None:
     Subjets are kT, with massless constituents; one clustering serves steps of equal radius.
     """
     n = len(pt)
+    places = np.full((3, 2), np.nan)
     if n == 0:
-        return
+        return places
     hardest = _hardest(pt, x, y)
     periodic = True
     radius = 0.0
@@ -116,6 +127,12 @@ def align(pt: Floats, x: Floats, y: Floats, steps: NDArray[np.void]) -> None:
             if is_low:
                 for k in range(n + 1):
                     along[k] = -along[k]
+    if subjet_radius > 0:
+        if subjet_radius != radius:
+            label = recombine(pt, x[:n], y[:n], np.zeros(n), subjet_radius, 1.0)
+        for which in range(min(3, label.max() + 1)):
+            places[which, 0], places[which, 1] = _subjet(pt, x, y, label, which)
+    return places
 
 
 @compiled

@@ -38,6 +38,8 @@ class Plan(NamedTuple):
         bool, shape (channels,): which channels make the norm together and are divided by it.
     norm : int
         One of `Norm`.
+    subjet_radius : float
+        R of the subjets that are looked for in the aligned event; 0 for none.
     """
 
     steps: NDArray[np.void]
@@ -46,6 +48,7 @@ class Plan(NamedTuple):
     weight_of_channel: Ints
     is_scaled: NDArray[np.bool_]
     norm: int
+    subjet_radius: float
 
 
 class Deposits(NamedTuple):
@@ -90,6 +93,9 @@ class PixelLists(NamedTuple):
         int64, shape (n_events,): constituents of any channel outside the grid.
     pt_outside : numpy.ndarray
         float64, shape (n_events,): their pT [GeV].
+    subjets : numpy.ndarray
+        float64, shape (n_events, 3, 2): where the hardest subjets of the aligned events lie, see
+        `detcnn.kernels.alignment.align`; NaN if none are looked for.
     """
 
     offsets: Ints
@@ -97,6 +103,7 @@ class PixelLists(NamedTuple):
     value: NDArray[np.float32]
     n_outside: Ints
     pt_outside: Floats
+    subjets: Floats
 
 
 @compiled
@@ -139,6 +146,7 @@ def project(deposits: Deposits, plan: Plan) -> PixelLists:
     value = np.empty(len(deposits.pt) * n_channels, dtype=np.float32)
     n_outside = np.zeros(n_events, dtype=np.int64)
     pt_outside = np.zeros(n_events)
+    subjets = np.empty((n_events, 3, 2))
     n_filled = 0
     for event in range(n_events):
         first, last = deposits.offsets[event], deposits.offsets[event + 1]
@@ -148,7 +156,7 @@ def project(deposits: Deposits, plan: Plan) -> PixelLists:
             x[k], y[k] = deposits.x[first + k], deposits.y[first + k]
         x[n], y[n] = deposits.axis_x[event], deposits.axis_y[event]
         pt = deposits.pt[first:last]
-        align(pt, x, y, plan.steps)
+        subjets[event] = align(pt, x, y, plan.steps, plan.subjet_radius)
 
         for k in range(n):
             channels = deposits.membership[first + k]
@@ -185,7 +193,7 @@ def project(deposits: Deposits, plan: Plan) -> PixelLists:
                         n_filled += 1
         offsets[event + 1] = n_filled
     return PixelLists(
-        offsets, pixel[:n_filled].copy(), value[:n_filled].copy(), n_outside, pt_outside
+        offsets, pixel[:n_filled].copy(), value[:n_filled].copy(), n_outside, pt_outside, subjets
     )
 
 

@@ -9,13 +9,19 @@ from typing import Any
 import torch
 
 from detcnn.errors import ConfigError
+from detcnn.models.deoliveira2016 import deoliveira2016
+from detcnn.models.deoliveira2016_maxout import deoliveira2016_maxout
 from detcnn.models.komiske2017 import komiske2017
+from detcnn.models.macaluso2018 import macaluso2018
 from detcnn.models.network import Network
 from detcnn.models.plain_cnn import plain_cnn
 from detcnn.seeding import derived_seed
 
 NETWORKS: Mapping[str, Callable[..., Network]] = {
+    "deoliveira2016": deoliveira2016,
+    "deoliveira2016_maxout": deoliveira2016_maxout,
     "komiske2017": komiske2017,
+    "macaluso2018": macaluso2018,
     "plain_cnn": plain_cnn,
 }
 """Name to builder. A builder takes the image shape, the number of outputs, and keyword options."""

@@ -110,8 +110,8 @@ def _panels(
     *,
     scale_of: Callable[[NDArray[np.float64]], _Scale],
 ) -> Figure:
-    height = 3.0 * _shape(grid)
-    figure = new_figure(3.3 * len(channels) + 0.4, (height + 0.35) * len(images) + 0.9)
+    height = 3.0 * panel_shape(grid)
+    figure = new_figure(3.3 * len(channels) + 0.4, (height + 0.35) * len(images) + 1.0)
     all_axes = figure.subplots(len(images), len(channels), squeeze=False, sharex=True, sharey=True)
     for j, (channel, unit) in enumerate(zip(channels, units, strict=True)):
         scale = scale_of(np.stack([np.asarray(image[j], np.float64) for image in images.values()]))
@@ -125,29 +125,32 @@ def _panels(
                 aspect="auto",
             )
             axes.set_title(literal(f"{title}, {channel}"))
-            axes.set_box_aspect(_shape(grid))
-            axes.tick_params(color=FAINT, which="both")
+            axes.set_box_aspect(panel_shape(grid))
+            axes.tick_params(color=FAINT)
+            axes.minorticks_off()
         bar = figure.colorbar(
             drawn, ax=all_axes[:, j], location="bottom", aspect=28, pad=0.02, format="{x:g}"
         )
         bar.set_ticks(scale.ticks)
         bar.minorticks_off()
+        bar.ax.tick_params(labelsize=8.5)
         bar.set_label(literal(channel if unit == "1" else f"{channel} [{unit}]"))
     for axes in all_axes[-1]:
-        axes.set_xlabel(_axis_label(grid.rows))
+        axes.set_xlabel(axis_label(grid.rows))
     for axes in all_axes[:, 0]:
-        axes.set_ylabel(_axis_label(grid.columns))
+        axes.set_ylabel(axis_label(grid.columns))
     return figure
 
 
-def _shape(grid: Grid) -> float:
-    """Height of a panel by its width: true to scale if the axes share a unit, else square."""
+def panel_shape(grid: Grid) -> float:
+    """Return height over width of a panel: true to scale if the axes share a unit, else square."""
     if {grid.rows.unit, grid.columns.unit} <= {"1", "rad"} or grid.rows.unit == grid.columns.unit:
         ratio = (grid.columns.high - grid.columns.low) / (grid.rows.high - grid.rows.low)
         return min(max(ratio, 0.5), 2.0)
     return 1.0
 
 
-def _axis_label(axis: Axis) -> str:
+def axis_label(axis: Axis) -> str:
+    """Return the label of an image axis with its unit."""
     name = _SYMBOLS.get(axis.name) or literal(axis.name)
     return name if axis.unit == "1" else f"{name} [{axis.unit}]"

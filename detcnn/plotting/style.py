@@ -72,10 +72,15 @@ _STYLE: dict[str, Any] = {
 _AXIS_LABELS = {
     "pt": r"$p_\mathrm{T}$ [GeV]",
     "mass": "mass [GeV]",
+    "jet_mass": "jet mass [GeV]",
+    "jet_multiplicity": "number of constituents",
+    "n_constituents": "number of constituents",
     "energy": "energy [GeV]",
     "eta": r"$\eta$",
     "rapidity": r"$y$",
     "phi": r"$\phi$ [rad]",
+    "pthat": r"$\hat{p}_\mathrm{T}$ [GeV]",
+    "multiplicity": "number of constituents",
 }
 
 
@@ -135,7 +140,8 @@ def _lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-        figure.set_layout_engine("none")
+        # With an engine, even an idle one, every format would be drawn twice.
+        figure.set_layout_engine(None)
 
 
 @dataclass(frozen=True, slots=True)

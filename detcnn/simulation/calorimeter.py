@@ -109,8 +109,9 @@ def deposits(
     row = np.floor((eta[seen] + calorimeter.max_eta) / calorimeter.cell).astype(np.int64)
     column = np.floor((phi[seen] + np.pi) / width).astype(np.int64) % n_phi
     cells, tower = np.unique(row * n_phi + column, return_inverse=True)
-    total = np.bincount(tower, measured, minlength=len(cells))
-    light = np.bincount(tower, measured * is_electromagnetic, minlength=len(cells))
+    total, light = np.zeros(len(cells)), np.zeros(len(cells))
+    np.add.at(total, tower, measured)
+    np.add.at(light, tower, measured * is_electromagnetic)
     kept = total >= calorimeter.threshold
     return Deposits(
         energy=total[kept],

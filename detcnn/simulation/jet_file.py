@@ -17,7 +17,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from detcnn.errors import DataError, StorageError
 from detcnn.events.table import EventTable
@@ -91,6 +91,22 @@ def read_jets(path: Path) -> EventTable:
                 constituents={name: file["constituents"][name][:] for name in CONSTITUENT_COLUMNS},
                 columns={name: file["jets"][name][:] for name in file["jets"] if name != "offsets"},
             )
+    except (OSError, KeyError) as error:
+        raise DataError(f"{path}: is no file of jets, or damaged: {error}") from None
+
+
+def read_columns(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the jet columns of a file, and the number of constituents as ``multiplicity``.
+
+    Raises
+    ------
+    DataError
+        If it is no file that `write_jets` wrote, or cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            columns = {name: file["jets"][name][:] for name in file["jets"] if name != "offsets"}
+            return {**columns, "multiplicity": np.diff(file["jets/offsets"][:])}
     except (OSError, KeyError) as error:
         raise DataError(f"{path}: is no file of jets, or damaged: {error}") from None
 

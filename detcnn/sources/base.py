@@ -7,26 +7,54 @@ from typing import Literal, Protocol
 
 from detcnn.events.table import EventTable, ImageTable
 
-LayoutKind = Literal["jagged", "padded", "images"]
+LayoutKind = Literal["jagged", "lists", "padded", "images"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """How the particles of a collision become jets.
+
+    Parameters
+    ----------
+    radius : float
+        Jet radius in rapidity and φ.
+    algorithm : {"antikt", "cambridge", "kt"}
+        Sequential recombination, E-scheme.
+    min_pt : float
+        Jets below this pT [GeV] are left out.
+    max_eta : float, optional
+        Jets beyond this absolute pseudorapidity are left out.
+    n_hardest : int, optional
+        At most so many jets of a collision are kept, in falling pT.
+    """
+
+    radius: float
+    algorithm: Literal["antikt", "cambridge", "kt"] = "antikt"
+    min_pt: float = 0.0
+    max_eta: float | None = None
+    n_hardest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which dataset of a file plays which part; what is left empty is detected.
+    """Which column of a file plays which part; what is left empty is detected.
+
+    A part is named by its column; ``"X[..., 2]"`` is the third feature along the last axis of
+    ``X``.
 
     Parameters
     ----------
-    kind : {"jagged", "padded", "images"}, optional
-        How events are laid out: flat constituent columns with offsets, constituents padded with
-        zeros to a fixed number, or ready images.
+    kind : {"jagged", "lists", "padded", "images"}, optional
+        How events are laid out: flat constituent columns with offsets, a list in each row,
+        constituents padded with zeros to a fixed number, or ready images.
     constituents : mapping
-        Role (``pt``, ``eta``, ``rapidity``, ``phi``, ``energy``, ``mass``, ``charge``, ``pdgid``)
-        to dataset. ``"X[..., 2]"`` is the third feature of a padded dataset (event, constituent,
-        feature).
+        Role (``pt``, ``eta``, ``rapidity``, ``phi``, ``energy``, ``mass``, ``px``, ``py``, ``pz``,
+        ``charge``, ``pdgid``, …) to column. In a padded layout ``"PT_*"`` stands for the columns
+        ``PT_0``, ``PT_1``, …, and ``"X[..., 0:800:4]"`` for every fourth of a column's features.
     offsets : str, optional
-        Dataset of the n_events + 1 offsets of a jagged layout.
+        Column of the n_events + 1 offsets of a jagged layout.
     columns : mapping
-        Event column to dataset. ``label``, ``weight`` and ``event_id`` have a meaning of their own.
+        Event column to column. ``label``, ``weight`` and ``event_id`` have a meaning of their own.
     event_id : tuple of str
         Several datasets that name an event together (run, luminosity block, event).
     images : mapping
@@ -37,6 +65,19 @@ class Layout:
         Dataset role or event column to unit: GeV, MeV, TeV, rad, deg.
     class_name : str, optional
         The class of all events of the file.
+    tree : str, optional
+        The ROOT tree, or the HDF5 group or table, that the columns are in.
+    collection : str, optional
+        The jets inside of events that become rows, such as ``"FatJet"``.
+    radius : float, optional
+        Distance from the axis of a jet within which the constituents are its own, in place of those
+        that the file links to it.
+    one_hot : tuple of str
+        Columns of which exactly one is 1 in every event, which tells its class.
+    allow_links : bool
+        Whether to read other files that this one refers to.
+    clustering : Clustering, optional
+        How the particles of collisions become jets.
     """
 
     kind: LayoutKind | None = None
@@ -48,6 +89,12 @@ class Layout:
     channels_last: bool | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     class_name: str | None = None
+    tree: str | None = None
+    collection: str | None = None
+    radius: float | None = None
+    one_hot: tuple[str, ...] = ()
+    allow_links: bool = False
+    clustering: Clustering | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +128,18 @@ class Source(Protocol):
         ...
 
     @property
+    def format_name(self) -> str:
+        """What the format of the file is called."""
+        ...
+
+    @property
     def layout(self) -> Layout:
         """The layout with every part found."""
+        ...
+
+    @property
+    def stated_units(self) -> Mapping[str, str]:
+        """Column, as the layout names it, to the unit that the study or the file states."""
         ...
 
     @property

@@ -16,8 +16,15 @@ CONSTITUENT_ROLES: dict[str, tuple[str, ...]] = {
     "phi": ("phi",),
     "energy": ("energy", "e"),
     "mass": ("mass", "m"),
+    "px": ("px",),
+    "py": ("py",),
+    "pz": ("pz",),
+    "pt_rel": ("pt_rel", "ptrel"),
+    "eta_rel": ("eta_rel", "etarel"),
+    "phi_rel": ("phi_rel", "phirel"),
     "charge": ("charge", "q"),
     "pdgid": ("pdgid", "pdg_id", "pid", "pdg"),
+    "mask": ("mask",),
 }
 """Role of a constituent column to the names it goes by, in lower case and without a prefix."""
 
@@ -35,7 +42,8 @@ _PREFIX = re.compile(r"^(part|particle|constituent|cand|pf|jet|fatjet)s?_")
 
 _MOMENTA = {"GeV": 1.0, "MeV": 1e-3, "TeV": 1e3}
 _ANGLES = {"rad": 1.0, "deg": math.pi / 180}
-_MOMENTUM_ROLES = ("pt", "energy", "mass")
+MOMENTUM_ROLES = ("pt", "energy", "mass", "px", "py", "pz", "et")
+"""Roles and event columns that are in GeV."""
 
 
 def plain_name(name: str) -> str:
@@ -74,7 +82,7 @@ def unit_factor(role: str, unit: str | None) -> float | None:
     words = (unit or "").lower().split()
     if not words:
         return None
-    expected = _MOMENTA if role in _MOMENTUM_ROLES else _ANGLES if role == "phi" else None
+    expected = _MOMENTA if role in MOMENTUM_ROLES else _ANGLES if role == "phi" else None
     known = {name.lower(): factor for name, factor in (expected or _MOMENTA | _ANGLES).items()}
     if expected and words[0] not in known:
         raise ConfigError(f"column {role!r}: unit {unit!r}, expected one of {', '.join(expected)}")
@@ -87,7 +95,7 @@ def in_house_units(column: Column, factor: float | None) -> Column:
 
     What float32 cannot hold becomes infinite.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         if factor is not None:
             return np.asarray(column * np.float64(factor), dtype=np.float32)
         return column.astype(np.float32, copy=False) if column.dtype.kind == "f" else column

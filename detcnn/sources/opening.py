@@ -1,17 +1,39 @@
-"""Opening an input file with the reader that understands it."""
+"""Opening an input file with the format and the layout that it has."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
-
 from detcnn.errors import ConfigError, DataError
-from detcnn.sources.base import Layout, Source
+from detcnn.sources.base import Layout, LayoutKind, Source
 from detcnn.sources.columns import CONSTITUENT_ROLES
-from detcnn.sources.hdf5 import list_datasets, open_hdf5
-from detcnn.sources.hdf5_images import find_images, open_images
-from detcnn.sources.hdf5_jagged import find_offsets, open_jagged
-from detcnn.sources.hdf5_padded import find_features, open_padded
+from detcnn.sources.container import Container, Format
+from detcnn.sources.hdf5 import HDF5, Hdf5, read_hdf5_provenance
+from detcnn.sources.hepmc import HEPMC, HepmcFormat
+from detcnn.sources.idx import IDX, IdxFormat
+from detcnn.sources.images import open_images
+from detcnn.sources.jagged import open_jagged
+from detcnn.sources.lists import open_lists
+from detcnn.sources.numpy_files import NPY, NPZ, NpyFormat
+from detcnn.sources.padded import open_padded
+from detcnn.sources.parquet import PARQUET
+from detcnn.sources.per_class import PerClass, find_classes
+from detcnn.sources.references import listing, problems
+from detcnn.sources.root import ROOT
+from detcnn.sources.root_jets import open_collections
+
+FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX)
+"""What is tried in turn on a file."""
+
+LAYOUTS: Mapping[LayoutKind, Callable[[Container, Format, Layout], Source | None]] = {
+    "jagged": open_jagged,
+    "lists": open_lists,
+    "padded": open_padded,
+    "images": open_images,
+}
+"""What is tried in turn on an open file; each gives None if a file does not look like it."""
+
+_HEAD = 512
 
 
 def open_source(path: Path, layout: Layout | None = None) -> Source:
@@ -35,57 +57,125 @@ def open_source(path: Path, layout: Layout | None = None) -> Source:
     ConfigError
         If its parts cannot be told apart without being named in the study, or the layout speaks
         of parts that it does not have.
+    MissingExtraError
+        If its format needs a library that is not installed.
     """
+    source = understand(path, layout)
+    if not any(sample.n_events for sample in source.samples):
+        raise DataError(f"{path}: holds no events")
+    return source
+
+
+def understand(path: Path, layout: Layout | None = None) -> Source:
+    """Open an input file that may be without events; otherwise as `open_source`."""
     layout = _without_slashes(layout or Layout())
-    if not path.is_file():
-        raise DataError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
-    if not h5py.is_hdf5(path):
-        raise DataError(f"{path}: not a format that detcnn reads (HDF5)")
+    file_format = find_format(path)
     for role in layout.constituents:
         if role not in CONSTITUENT_ROLES:
             raise ConfigError(
                 f"{path}: {role!r} is no part that constituents have: "
                 f"expected one of {', '.join(CONSTITUENT_ROLES)}"
             )
-    source = _open_hdf5(path, layout)
-    unused = layout.units.keys() - source.layout.constituents.keys() - source.layout.columns.keys()
+    if isinstance(file_format, HepmcFormat):
+        source: Source = file_format.understand(path, layout)
+    else:
+        with file_format.open(path, layout) as container:
+            source = _understand(container, file_format, layout)
+    known = {*source.layout.constituents, *source.layout.columns}
+    # pT is worked out of its components.
+    unused = layout.units.keys() - known - ({"pt"} if "px" in known else set())
     if unused:
         raise ConfigError(
             f"{path}: units are given for {min(unused)!r}, which is no column; there are: "
-            f"{', '.join(sorted({*source.layout.constituents, *source.layout.columns})) or 'none'}"
+            f"{', '.join(sorted(known)) or 'none'}"
         )
-    if not any(sample.n_events for sample in source.samples):
-        raise DataError(f"{path}: holds no events")
     return source
 
 
-def _open_hdf5(path: Path, layout: Layout) -> Source:
-    with open_hdf5(path) as file:
-        datasets = list_datasets(file)
-    offsets = find_offsets(layout, datasets)
-    if layout.kind == "jagged" or (layout.kind is None and offsets is not None):
-        if offsets is None:
+def find_format(path: Path) -> Format | HepmcFormat:
+    """Return the format of a file, found by what it begins with.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, cannot be read, or is of a format that no reader knows.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    for file_format in FORMATS:
+        if file_format.recognises(path, head):
+            return file_format
+    names = dict.fromkeys(file_format.name for file_format in FORMATS)
+    raise DataError(f"{path}: not a format that detcnn reads ({', '.join(names)})")
+
+
+def files_read(path: Path, layout: Layout) -> tuple[Path, ...]:
+    """Return a file and those that are read with it, such as one of its labels.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    layout : Layout
+        As the source that was opened states it.
+    """
+    file_format = find_format(path)
+    if isinstance(file_format, NpyFormat | IdxFormat | Hdf5):
+        return (path, *file_format.companions(path, layout))
+    return (path,)
+
+
+def read_provenance(path: Path) -> dict[str, str | int | float | bool]:
+    """Return what a file says of its own origin; nothing for formats that have no place for it.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, or cannot be read.
+    """
+    return read_hdf5_provenance(path) if isinstance(find_format(path), Hdf5) else {}
+
+
+def _understand(container: Container, file_format: Format, layout: Layout) -> Source:
+    objects = open_collections(container, file_format, layout)
+    if objects is not None:
+        return objects
+    classes = find_classes(container, layout)
+    if classes:
+        parts = tuple(
+            _understand_one(selection, file_format, told) for selection, told in classes.values()
+        )
+        shapes = {part.image_shape for part in parts}
+        if len(shapes) > 1:
             raise ConfigError(
-                f"{path}: no offsets of a jagged layout found; there are: "
-                f"{', '.join(datasets)}; name them as offsets in the study"
+                f"{container.path}: the classes {', '.join(classes)} have images of different "
+                f"shapes: {', '.join(map(str, shapes))}"
             )
-        return open_jagged(path, layout, datasets, offsets)
-    if layout.kind == "padded" or (
-        layout.kind is None and "pt" in find_features(path, layout, datasets)
-    ):
-        return open_padded(path, layout, datasets)
-    images = find_images(layout, datasets)
-    if images:
-        return open_images(path, layout, datasets, images)
+        return parts[0] if len(parts) == 1 else PerClass(parts)
+    return _understand_one(container, file_format, layout)
+
+
+def _understand_one(container: Container, file_format: Format, layout: Layout) -> Source:
+    kinds = [layout.kind] if layout.kind is not None else list(LAYOUTS)
+    for kind in kinds:
+        source = LAYOUTS[kind](container, file_format, layout)
+        if source is not None:
+            return source
+    datasets = container.datasets()
     raise ConfigError(
-        f"{path}: neither constituents with offsets, nor padded constituents, nor images found; "
-        f"there are: {', '.join(datasets) or 'no datasets'}; "
-        "say in the study which dataset plays which part"
+        f"{container.path}: neither constituents with offsets, nor lists or padded rows of them, "
+        f"nor images found; there are: {listing(datasets) if datasets else 'no datasets'}"
+        f"{problems(datasets)}; say in the study which dataset plays which part"
     )
 
 
 def _without_slashes(layout: Layout) -> Layout:
-    """Return the layout with datasets named as `list_datasets` names them."""
+    """Return the layout with columns named as containers name them."""
     return replace(
         layout,
         constituents={role: name.strip("/") for role, name in layout.constituents.items()},
@@ -93,4 +183,6 @@ def _without_slashes(layout: Layout) -> Layout:
         columns={column: name.strip("/") for column, name in layout.columns.items()},
         event_id=tuple(name.strip("/") for name in layout.event_id),
         images={name.strip("/"): class_name for name, class_name in layout.images.items()},
+        one_hot=tuple(name.strip("/") for name in layout.one_hot),
+        tree=layout.tree and layout.tree.strip("/"),
     )

@@ -14,15 +14,19 @@ from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
 from detcnn.errors import ConfigError
+from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
-from detcnn.evaluation.export import plain, table_rows
+from detcnn.evaluation.export import baseline_rows, learned_rows, plain, table_rows
+from detcnn.plotting.baselines import baselines_section
 from detcnn.plotting.classification import classification_sections
-from detcnn.plotting.images import difference_figure, images_figure
+from detcnn.plotting.images import images_figure
 from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
+from detcnn.stages.baselines import find_baselines
+from detcnn.stages.learned import describe_learned
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_csv, read_parquet, write_csv
@@ -36,6 +40,7 @@ class EvaluateResult:
 
     artifact: Artifact
     evaluation: ClassificationEvaluation
+    baselines: Baselines | None
 
     @property
     def report(self) -> Path:
@@ -100,6 +105,7 @@ def run(
         images=images,
         split=config.split,
         output=scores,
+        occlusion=config.occlusion,
         update=True,
         progress=progress,
     )
@@ -118,16 +124,33 @@ def run(
         }
     )
     current = find_current(output, kind=METRICS, identity=identity) if update else None
+    evaluation = _evaluate(config, artifacts["scores"])
+    baselines = find_baselines(
+        config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
+    )
     if current is not None:
-        return EvaluateResult(current, _evaluate(config, artifacts["scores"]))
+        return EvaluateResult(current, evaluation, baselines)
     with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
-        evaluation = _evaluate(config, artifacts["scores"])
-        (builder.folder / "metrics.json").write_text(
-            json.dumps(plain(evaluation), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        part = describe_learned(
+            config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
         )
-        write_csv(builder.folder / "metrics.csv", table_rows(evaluation))
+        numbers = plain(evaluation) | {
+            "baselines": plain(baselines),
+            "learned": plain(part.learned),
+        }
+        (builder.folder / "metrics.json").write_text(
+            json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        rows = [
+            *table_rows(evaluation),
+            *(baseline_rows(baselines) if baselines else ()),
+            *learned_rows(part.learned),
+        ]
+        write_csv(builder.folder / "metrics.csv", rows)
         sections = (
             *classification_sections(evaluation),
+            *_baselines_sections(evaluation, baselines, artifacts["images"]),
+            part.section,
             _images_section(artifacts["images"]),
             _training_section(artifacts["model"]),
             _provenance_section(config, artifacts),
@@ -149,7 +172,7 @@ def run(
             contents={"auc": plain(evaluation.headline.auc.interval)},
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
-    return EvaluateResult(artifact, evaluation)
+    return EvaluateResult(artifact, evaluation, baselines)
 
 
 def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvaluation:
@@ -199,6 +222,15 @@ def _edges(bins: BinsConfig, values: NDArray[Any]) -> list[float]:
     return edges
 
 
+def _baselines_sections(
+    evaluation: ClassificationEvaluation, baselines: Baselines | None, images: Artifact
+) -> tuple[Section, ...]:
+    if baselines is None:
+        return ()
+    masses = images.manifest.contents.get("constituent_masses") or ""
+    return (baselines_section(evaluation.headline, baselines, masses=masses),)
+
+
 def _images_section(images: Artifact) -> Section:
     store = open_store(images.path / STORE)
     schema, means = store.schema, store.statistics["class_mean"]
@@ -219,23 +251,6 @@ def _images_section(images: Artifact) -> Section:
             "logarithmic; empty pixels are blank.",
         )
     ]
-    if len(schema.classes) == 2:
-        pictures.append(
-            Picture(
-                "class-difference",
-                difference_figure(
-                    means[1],
-                    means[0],
-                    names=(schema.classes[1], schema.classes[0]),
-                    grid=schema.grid,
-                    channels=channels,
-                    units=units,
-                ),
-                "Difference of the average images",
-                "Where one class has more than the other, on average. The colour scale is "
-                "logarithmic on both sides of zero.",
-            )
-        )
     return Section(
         title="Images",
         lead=(

@@ -8,20 +8,26 @@ from typing import Any
 import numpy as np
 
 from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
+from detcnn.config.study import Study
 from detcnn.errors import DataError
 from detcnn.events.table import Column, EventTable, ImageTable
+from detcnn.quality.findings import Place
+from detcnn.quality.rapidity import rapidity_findings
+from detcnn.quality.units import unit_findings
 from detcnn.sources.base import Source
-from detcnn.sources.hdf5 import read_provenance
-from detcnn.sources.opening import open_source
+from detcnn.sources.chain import expand_paths, open_sources
+from detcnn.sources.opening import open_source, read_provenance
+from detcnn.stages.inputs import layout_of
 
 _LOOKED_AT = 10_000
 _KINDS = {
-    "jagged": "HDF5, constituents with offsets",
-    "padded": "HDF5, constituents padded with zeros",
-    "images": "HDF5, ready images",
+    "jagged": "constituents with offsets",
+    "lists": "lists of constituents",
+    "padded": "constituents padded with zeros",
+    "images": "ready images",
 }
 _AXIS = ("n_pixels", "low", "high", "unit")
-_UNITS = {"pt": "GeV", "energy": "GeV", "mass": "GeV", "phi": "rad"}
+_UNITS = {"pt": "GeV", "energy": "GeV", "mass": "GeV", "px": "GeV", "phi": "rad"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +44,33 @@ class Inspection:
         For input files, one entry a column: part, dataset, unit, smallest and largest value.
     provenance : mapping
         For artifacts, the configuration and the circumstances they were made with.
+    warnings : tuple of str
+        For input files, what the beginning looks like that it is not said to be: other units,
+        rapidity under the name of eta.
     """
 
     kind: str
     facts: Mapping[str, Any]
     columns: tuple[Mapping[str, Any], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
-def run(path: Path, *, verify: bool = False) -> Inspection:
+def run(
+    path: Path, *, verify: bool = False, study: Study | None = None, number: int = 0
+) -> Inspection:
     """Describe an input file or an artifact.
 
     Parameters
     ----------
     path : Path
-        The file or folder.
+        The file or folder, or the study file.
     verify : bool
         Also compare every file of an artifact with its checksum.
+    study : Study, optional
+        What the study file says; None for the others.
+    number : int
+        Which source of the study to describe.
 
     Returns
     -------
@@ -67,12 +83,16 @@ def run(path: Path, *, verify: bool = False) -> Inspection:
     ConfigError
         If a file's parts cannot be told apart without being named.
     """
+    if study is not None:
+        entry = study.preprocess.sources[number]
+        paths = expand_paths(entry.path, base=path.parent)
+        return _inspect_source(open_sources(paths, layout_of(entry)), paths)
     is_unfinished = not path.exists() and any(
         sibling.name.startswith(f"{path.name}.part-") for sibling in path.parent.glob("*.part-*")
     )
     if path.is_dir() or is_unfinished:
         return _inspect_artifact(open_artifact(path), verify=verify)
-    return _inspect_source(open_source(path))
+    return _inspect_source(open_source(path), (path,))
 
 
 def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
@@ -107,11 +127,12 @@ def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
     )
 
 
-def _inspect_source(source: Source) -> Inspection:
+def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
     layout = source.layout
     first = source.samples[0]
     table = source.read(0, 0, min(first.n_events, _LOOKED_AT))
-    facts: dict[str, Any] = {
+    facts: dict[str, Any] = {"files": len(paths)} if len(paths) > 1 else {}
+    facts |= {
         "samples": {
             sample.name: {"events": sample.n_events}
             | ({"class": sample.class_name} if sample.class_name else {})
@@ -121,18 +142,22 @@ def _inspect_source(source: Source) -> Inspection:
     if source.label_names:
         facts["class_labels"] = {name: value for value, name in source.label_names.items()}
     columns = []
+    warnings: tuple[str, ...] = ()
     if isinstance(table, ImageTable):
         facts |= _image_facts(table)
         if layout.channels_last is not None:
             facts["channel_axis"] = "last" if layout.channels_last else "first"
     else:
         facts |= _constituent_facts(table)
+        place = Place(str(source.path), 0, layout.constituents, layout.columns)
+        looks = [*unit_findings(table, place), *rapidity_findings(table, place)]
+        warnings = tuple(f"{place.name}: {look.message}; {look.remedy}" for look in looks)
         columns += [
-            _column("constituent", role, layout.constituents[role], values)
+            _column("constituent", role, *_origin(source, role, layout.constituents), values)
             for role, values in table.constituents.items()
         ]
     columns += [
-        _column("event", name, layout.columns.get(name, " + ".join(layout.event_id)), values)
+        _column("event", name, *_origin(source, name, layout.columns), values)
         for name, values in table.columns.items()
     ]
     if "event_id" not in table.columns:
@@ -140,10 +165,11 @@ def _inspect_source(source: Source) -> Inspection:
     if first.n_events > _LOOKED_AT:
         facts["ranges"] = f"of the first {_LOOKED_AT:,} events of {first.name}"
     return Inspection(
-        kind=_KINDS[layout.kind or "jagged"],
+        kind=f"{source.format_name}, {_KINDS[layout.kind or 'jagged']}",
         facts=facts,
         columns=tuple(columns),
-        provenance=read_provenance(source.path),
+        provenance=read_provenance(paths[0]),
+        warnings=warnings,
     )
 
 
@@ -172,13 +198,31 @@ def _constituent_facts(table: EventTable) -> dict[str, Any]:
     }
 
 
-def _column(of: str, part: str, dataset: str, values: Column) -> dict[str, Any]:
+def _origin(source: Source, part: str, named: Mapping[str, str]) -> tuple[str, str]:
+    """Return which dataset a column comes from, and how its unit is known."""
+    dataset = named.get(part)
+    if dataset is not None:
+        unit = source.stated_units.get(dataset)
+        return dataset, f"stated: {unit}" if unit else "assumed" if part in _UNITS else ""
+    if part in ("event_id", "label"):
+        layout = source.layout
+        return " + ".join(layout.event_id if part == "event_id" else layout.one_hot), ""
+    origin = next((role for role in (f"{part}_rel", "px") if role in named), None)
+    if origin is None:
+        return "", ""
+    if origin != "px":
+        return named[origin], ""
+    return f"{named[origin]}, …", _origin(source, origin, named)[1] if part == "pt" else ""
+
+
+def _column(of: str, part: str, dataset: str, known: str, values: Column) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     return {
         "of": of,
         "part": part,
         "dataset": dataset,
         "unit": _UNITS.get(part, ""),
+        "unit_is": known,
         "min": finite.min().item() if len(finite) else None,
         "max": finite.max().item() if len(finite) else None,
         "not_finite": len(values) - len(finite),

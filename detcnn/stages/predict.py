@@ -2,21 +2,33 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
+from detcnn.config.evaluate import OcclusionConfig
 from detcnn.errors import DataError
+from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
+from detcnn.events.images import as_dense
 from detcnn.progress import SILENT, Progress
-from detcnn.storage.reader import open_store
-from detcnn.storage.schema import STORE
+from detcnn.seeding import generator
+from detcnn.storage.reader import ImageStore, open_store
+from detcnn.storage.schema import MOST_SPARSE, STORE
 from detcnn.storage.tables import write_parquet
 
+if TYPE_CHECKING:
+    from detcnn.models.standardise import DetectorModel
+    from detcnn.training.tasks import Task
+
 TABLE = "scores.parquet"
+OCCLUSION = "occlusion.parquet"
 _IMAGES_AT_ONCE = 1 << 14
+_PATCHES_ACROSS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ def run(
     images: Path,
     split: str,
     output: Path,
+    occlusion: OcclusionConfig | None = None,
     overwrite: bool = False,
     update: bool = False,
     progress: Progress = SILENT,
@@ -55,6 +68,8 @@ def run(
         ``"train"``, ``"validation"`` or ``"test"``.
     output : Path
         Where the scores go.
+    occlusion : OcclusionConfig, optional
+        Also write maps of how the scores of some images change when parts of them are emptied.
     overwrite : bool
         Replace existing scores.
     update : bool
@@ -89,8 +104,9 @@ def run(
             f"among those of the {split} split"
         )
     inputs = [model_artifact.as_input("model"), images_artifact.as_input("images")]
+    config = {"split": split, "occlusion": None if occlusion is None else occlusion.identity()}
     identity = value_digest(
-        {"format": SCORES.version, "inputs": [i.digest for i in inputs], "split": split}
+        {"format": SCORES.version, "inputs": [i.digest for i in inputs], **config}
     )
     current = find_current(output, kind=SCORES, identity=identity) if update else None
     if current is not None:
@@ -112,13 +128,16 @@ def run(
         task = Classification(len(store.schema.classes))
         trained.to(find_device())
         bar = progress.task("scoring", total=chosen.n_events, unit="images")
-        scores = []
+        rows = _sampled(chosen.label, len(store.schema.classes), occlusion)
+        scores, samples = [], []
         for start in range(0, chosen.n_events, _IMAGES_AT_ONCE):
             block = chosen.images(start, min(start + _IMAGES_AT_ONCE, chosen.n_events))
             try:
                 scores.append(predict(trained, task, block))
             except DataError as error:
                 raise DataError(f"{images}: {split} split, from image {start}: {error}") from None
+            within = rows[(rows >= start) & (rows < start + block.n_images)] - start
+            samples.append(as_dense(block.take(within)).values)
             bar.advance(block.n_images)
         bar.finish()
         columns = {
@@ -131,15 +150,29 @@ def run(
             **{f"column_{name}": chosen.column(name) for name in chosen.column_names},
         }
         write_parquet(builder.folder / TABLE, columns)
+        made = None
+        if occlusion is not None:
+            made = _occlude(
+                trained,
+                task,
+                np.concatenate(samples),
+                chosen.label[rows],
+                store=store,
+                occupancy=given["occupancy"],
+                config=occlusion,
+                path=builder.folder / OCCLUSION,
+                progress=progress,
+            )
         artifact = builder.publish(
             stage="predict",
-            config={"split": split},
+            config=config,
             inputs=inputs,
             contents={
                 "split": split,
                 "classes": list(store.schema.classes),
                 "n_events": chosen.n_events,
                 "columns": list(chosen.column_names),
+                "occlusion": made,
             },
             circumstances={"model": str(model), "images": str(images)},
         )
@@ -148,3 +181,52 @@ def run(
 
 def _digest_of_images(model: Artifact) -> str:
     return next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
+
+
+def _sampled(
+    label: NDArray[np.int64], n_classes: int, config: OcclusionConfig | None
+) -> NDArray[np.int64]:
+    """Choose rows for the occlusion maps: as many of each class, in rising order."""
+    if config is None:
+        return np.empty(0, dtype=np.int64)
+    chosen = []
+    for i in range(n_classes):
+        rows = np.flatnonzero(label == i)
+        n = min(len(rows), max(1, config.events // n_classes))
+        chosen.append(generator(config.seed, "occlusion", i).choice(rows, n, replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def _occlude(
+    model: "DetectorModel",
+    task: "Task",
+    images: NDArray[np.float32],
+    label: NDArray[np.int64],
+    *,
+    store: ImageStore,
+    occupancy: float,
+    config: OcclusionConfig,
+    path: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write the occlusion maps of some images, and say how they were made."""
+    from detcnn.training.occlusion import iter_occlusion
+
+    schema = store.schema
+    patch = config.patch or max(1, round(min(schema.grid.shape) / _PATCHES_ACROSS))
+    stride = config.stride or patch
+    # Where most pixels are empty in every image zero is what an empty one holds; in a full image
+    # there is no such value, and the mean over the training images tells the least.
+    is_sparse = occupancy <= MOST_SPARSE
+    empty = np.zeros(schema.shape) if is_sparse else store.statistics["mean"]
+    sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.shape))
+    bar = progress.task("occluding", total=len(images), unit="images")
+    changes = iter_occlusion(
+        model, task, images, empty=empty.astype(np.float32), patch=patch, stride=stride
+    )
+    for change, class_index in zip(changes, label.tolist(), strict=True):
+        sums.add(change, class_index)
+        bar.advance()
+    bar.finish()
+    write_parquet(path, occlusion_table(sums.maps()))
+    return {"patch": patch, "stride": stride, "empty": "zero" if is_sparse else "training mean"}

@@ -20,23 +20,33 @@ from detcnn.artifacts.kinds import IMAGES
 from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import Artifact, find_current
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
-from detcnn.config.preprocess import PreprocessConfig, SourceConfig
+from detcnn.config.preprocess import PreprocessConfig
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.grid import Grid
 from detcnn.events.identity import content_ids, split_indices
 from detcnn.events.images import DenseImages, Images, as_sparse, concatenate
-from detcnn.events.labels import DROPPED, Classes, resolve_classes
+from detcnn.events.labels import DROPPED, Classes
+from detcnn.events.observables import OBSERVABLES, MassesFrom, jet_observables, masses_from
 from detcnn.events.table import Column, EventTable, ImageTable
-from detcnn.imaging.projection import Recipe
+from detcnn.events.windows import Window
+from detcnn.imaging.image_steps import ImageStep, apply_image_steps
+from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.imaging.weighting import Planing, class_weights, planing, spectrum
 from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_tasks
-from detcnn.sources.base import Layout, Source
-from detcnn.sources.hdf5 import read_provenance
-from detcnn.sources.opening import open_source
-from detcnn.stages.recipes import build_recipe, image_channels, image_grid, project_events
+from detcnn.sources.base import Source
+from detcnn.sources.opening import files_read, read_provenance
+from detcnn.stages.inputs import classes_of, input_files, open_sources
+from detcnn.stages.recipes import (
+    build_ready_steps,
+    build_recipe,
+    image_channels,
+    image_grid,
+    project_events,
+)
 from detcnn.storage.pieces import Block, Piece, write_piece
-from detcnn.storage.schema import MOST_SPARSE, SPLITS, STORE, Encoding, Schema
+from detcnn.storage.schema import MOST_SPARSE, SPLITS, STORE, ChannelInfo, Encoding, Schema
 from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
 _PIECES = "pieces"
@@ -69,8 +79,13 @@ class _Plan:
     sources: tuple[Source, ...]
     classes: Classes
     recipe: Recipe | None
-    shape: tuple[int, int, int]
+    image_steps: tuple[ImageStep, ...]
+    grid: Grid
+    channels: tuple[ChannelInfo, ...]
     columns: tuple[str, ...]
+    windows: tuple[Window, ...]
+    observables: tuple[str, ...]
+    masses: MassesFrom
     fractions: Mapping[str, float]
     salt: int
     n_partitions: int
@@ -127,17 +142,27 @@ def run(
     """
     overwrite = overwrite or update
     refuse_existing(output, overwrite=overwrite)
-    paths = [base / source.path for source in config.sources]
-    sources = tuple(
-        open_source(path, _layout(entry)) for path, entry in zip(paths, config.sources, strict=True)
-    )
+    sources = open_sources(config, base=base)
+    files = [
+        [file for path in of_source for file in files_read(path, source.layout)]
+        for of_source, source in zip(input_files(config, base=base), sources, strict=True)
+    ]
+    paths = [path for of_source in files for path in of_source]
     for path in paths:
         if read_provenance(path).get("complete") is False:
             progress.warn(f"{path}: its simulation was interrupted: it has fewer events than asked")
     plan = _make_plan(config, sources)
+    kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
+    if kept:
+        progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")
     inputs = [
-        Input(role=f"source {i}", name=path.name, digest=file_digest(path))
-        for i, path in enumerate(paths)
+        Input(
+            role=f"source {i}" if len(of_source) == 1 else f"source {i}, file {k}",
+            name=path.name,
+            digest=file_digest(path),
+        )
+        for i, of_source in enumerate(files)
+        for k, path in enumerate(of_source)
     ]
     identity = value_digest(
         {
@@ -182,20 +207,6 @@ def run(
     return PreprocessResult(artifact, n_resumed, plan.n_partitions)
 
 
-def _layout(source: SourceConfig) -> Layout:
-    return Layout(
-        kind=source.layout,
-        constituents=source.constituents,
-        offsets=source.offsets,
-        columns=source.columns,
-        event_id=source.event_id,
-        images=source.images,
-        channels_last=source.channels_last,
-        units=source.units,
-        class_name=source.class_name,
-    )
-
-
 def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     shapes = {source.image_shape for source in sources}
     if len(shapes) > 1:
@@ -209,55 +220,54 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         )
     if shape is not None and config.image is not None:
         raise ConfigError(
-            f"{sources[0].path}: holds ready images, which are taken as they are: "
-            "leave out preprocess.image"
+            f"{sources[0].path}: holds ready images: leave out preprocess.image; "
+            "preprocess.image_steps may change them"
+        )
+    if shape is None and config.image_steps:
+        raise ConfigError(
+            f"{sources[0].path}: holds constituents: give their image's steps as "
+            "preprocess.image.image_steps, not preprocess.image_steps"
         )
     recipe = None
     if config.image is not None:
         recipe = build_recipe(config.image)
         shape = recipe.shape
     assert shape is not None
+    steps = build_ready_steps(config.image_steps, shape)
     samples = [sample for source in sources for sample in source.samples]
     empty = [f"{source.path}" for source in sources if not sum(s.n_events for s in source.samples)]
     if empty:
         raise DataError(f"{empty[0]}: holds no events")
-    label_names: dict[int, str] = {}
-    for source in sources:
-        if not source.label_names and any(s.class_name is None for s in source.samples):
-            raise ConfigError(
-                f"{source.path}: nothing tells the class of its events: name a label dataset as "
-                "columns.label, or give the source a class"
-            )
-        for value, name in source.label_names.items():
-            # With label values in the study it does not matter what a file calls them.
-            is_named = not isinstance(config.classes, dict)
-            if label_names.setdefault(value, name) != name and is_named:
-                raise ConfigError(
-                    f"{source.path}: label {value} is called {name!r} here and "
-                    f"{label_names[value]!r} in another source: give preprocess.classes as name to "
-                    "label value"
-                )
-    classes = resolve_classes(
-        config.classes,
-        label_names=label_names,
-        sample_classes=[sample.class_name for sample in samples if sample.class_name],
-    )
+    classes = classes_of(config, sources)
     fractions = {name: float(getattr(config.split, name)) for name in SPLITS}
     # Refuses bad shares before any work starts.
     split_indices(np.zeros(1, dtype=np.int64), fractions)
     n_events = sum(sample.n_events for sample in samples)
-    columns = _common_columns(sources)
+    columns, roles = _common_columns(sources)
+    observables = _observables(config, columns)
+    columns = tuple(sorted({*columns, *observables}))
     if config.planing is not None and config.planing.column not in columns:
         raise ConfigError(
             f"preprocess.planing.column: no column {config.planing.column!r} in the input; "
             f"there are: {', '.join(columns)}"
         )
+    for name in config.select:
+        if name not in columns:
+            raise ConfigError(
+                f"preprocess.select: no column {name!r} in the input; "
+                f"there are: {', '.join(columns)}"
+            )
     return _Plan(
         sources=sources,
         classes=classes,
         recipe=recipe,
-        shape=shape,
+        image_steps=steps,
+        grid=image_grid(shape, recipe, steps),
+        channels=image_channels(shape, recipe, steps),
         columns=columns,
+        windows=tuple(Window(name, low, high) for name, (low, high) in config.select.items()),
+        observables=observables,
+        masses=masses_from(roles),
         fractions=fractions,
         salt=config.split.salt,
         # No more than the largest sample has events, so that no partition is empty.
@@ -267,14 +277,35 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     )
 
 
-def _common_columns(sources: tuple[Source, ...]) -> tuple[str, ...]:
+def _common_columns(sources: tuple[Source, ...]) -> tuple[tuple[str, ...], set[str]]:
+    """Return the columns of events, and those of constituents, that all samples have."""
     # Reading one event also finds an unreadable file before hours are spent on the others.
-    found = [
-        set(_event_columns(source, i, source.read(i, 0, min(1, sample.n_events)), 0))
-        for source in sources
-        for i, sample in enumerate(source.samples)
-    ]
-    return tuple(sorted(set.intersection(*found) | set(_OWN_COLUMNS)))
+    columns, roles = [], []
+    for source in sources:
+        for i, sample in enumerate(source.samples):
+            table = source.read(i, 0, min(1, sample.n_events))
+            columns.append(set(_event_columns(source, i, table, 0)))
+            roles.append(set(table.constituents) if isinstance(table, EventTable) else set())
+    return tuple(sorted(set.intersection(*columns) | set(_OWN_COLUMNS))), set.intersection(*roles)
+
+
+def _observables(config: PreprocessConfig, columns: tuple[str, ...]) -> tuple[str, ...]:
+    if config.observables is None:
+        absent = tuple(name for name in OBSERVABLES if name not in columns)
+        return () if config.image is None else absent
+    if config.observables and config.image is None:
+        raise ConfigError(
+            f"preprocess.observables: {', '.join(config.observables)}: ready images have no "
+            "constituents to work them out of: leave observables out"
+        )
+    for name in config.observables:
+        if name in columns:
+            raise ConfigError(
+                f"preprocess.observables: the input has its own column {name!r}, which may mean "
+                "something else: take the name off the list, or map the input's column to another "
+                "name under columns"
+            )
+    return config.observables
 
 
 def _event_columns(
@@ -303,6 +334,7 @@ def _make_piece(partition: _Partition) -> None:
     collected: dict[str, list[Block]] = {split: [] for split in SPLITS}
     totals = {name: np.zeros(1) for name in ("n_read", "n_no_class", "n_outside", "n_empty")}
     totals |= {name: np.zeros(1) for name in ("pt_outside", "pt")}
+    totals["n_cut"] = np.zeros((len(plan.windows), n_classes))
     for number, source in enumerate(plan.sources):
         for i, sample in enumerate(source.samples):
             start = sample.n_events * partition.index // plan.n_partitions
@@ -312,7 +344,9 @@ def _make_piece(partition: _Partition) -> None:
             table = source.read(i, start, stop)
             columns = _event_columns(source, i, table, start)
             columns["source"] = np.full(table.n_events, number)
-            images = _images(source, table, columns, plan, totals)
+            projection = _project(source, table, plan)
+            images = projection.images
+            columns |= _observable_columns(source, table, plan)
             if sample.class_name is not None:
                 index = plan.classes.index_of(sample.class_name)
                 label = np.full(table.n_events, index, dtype=np.int64)
@@ -321,6 +355,11 @@ def _make_piece(partition: _Partition) -> None:
             weight = table.columns.get("weight", np.ones(table.n_events, dtype=np.float32))
             totals["n_read"] += table.n_events
             totals["n_no_class"] += np.count_nonzero(label == DROPPED)
+            for k, window in enumerate(plan.windows):
+                is_cut = (label != DROPPED) & ~window.holds(columns[window.column])
+                totals["n_cut"][k] += np.bincount(label[is_cut], minlength=n_classes)
+                label = np.where(is_cut, DROPPED, label)
+            _add_up(totals, table, projection, label != DROPPED)
             split = split_indices(columns["event_id"], plan.fractions, salt=plan.salt)
             for k, name in enumerate(SPLITS):
                 rows = np.flatnonzero((split == k) & (label != DROPPED))
@@ -348,29 +387,60 @@ def _make_piece(partition: _Partition) -> None:
                 for split, block in blocks.items()
             },
             **{
-                f"n_filled.{split}": np.array([len(as_sparse(block.images).pixel)])
+                f"n_filled.{split}": np.array([_n_filled(block.images)])
                 for split, block in blocks.items()
             },
         },
     )
 
 
-def _images(
-    source: Source,
-    table: EventTable | ImageTable,
-    columns: Mapping[str, Column],
-    plan: _Plan,
+def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Projection:
+    if isinstance(table, EventTable):
+        assert plan.recipe is not None
+        return project_events(table, plan.recipe, path=source.path)
+    shape = table.images.shape
+    images = apply_image_steps(
+        table.images,
+        plan.image_steps,
+        grid=image_grid(shape, None),
+        is_normalised=np.ones(shape[0], dtype=np.bool_),
+    )
+    none = np.zeros(table.n_events)
+    return Projection(images, none.astype(np.int64), none)
+
+
+def _add_up(
     totals: dict[str, NDArray[Any]],
-) -> Images:
-    if isinstance(table, ImageTable):
-        return table.images
-    assert plan.recipe is not None
-    projection = project_events(table, plan.recipe, path=source.path)
-    totals["n_outside"] += projection.n_outside.sum()
-    totals["pt_outside"] += projection.pt_outside.sum()
-    totals["pt"] += table.constituents["pt"].sum(dtype=np.float64)
-    totals["n_empty"] += np.count_nonzero(np.diff(projection.images.offsets) == 0)
-    return projection.images
+    table: EventTable | ImageTable,
+    projection: Projection,
+    is_kept: NDArray[np.bool_],
+) -> None:
+    """Count what of the events that stay is not in their images."""
+    totals["n_outside"] += projection.n_outside[is_kept].sum()
+    totals["n_empty"] += np.count_nonzero(projection.is_empty & is_kept)
+    if isinstance(table, EventTable):
+        pt = table.constituents["pt"][np.repeat(is_kept, np.diff(table.offsets))]
+        totals["pt"] += pt.sum(dtype=np.float64)
+        totals["pt_outside"] += projection.pt_outside[is_kept].sum()
+
+
+def _n_filled(images: Images) -> int:
+    if isinstance(images, DenseImages):
+        return int(np.count_nonzero(images.values))
+    return len(images.pixel)
+
+
+def _observable_columns(
+    source: Source, table: EventTable | ImageTable, plan: _Plan
+) -> dict[str, Column]:
+    if isinstance(table, ImageTable) or plan.recipe is None or not plan.observables:
+        return {}
+    try:
+        return jet_observables(
+            table, plan.observables, longitudinal=plan.recipe.longitudinal, masses=plan.masses
+        )
+    except DataError as error:
+        raise DataError(f"{source.path}: {error}") from None
 
 
 def _join(parts: list[Block], plan: _Plan) -> Block:
@@ -402,16 +472,18 @@ def _write_store(
             totals[name] = totals[name] + value if name in totals else value
     n_events = {split: totals[f"n_events.{split}"] for split in SPLITS}
     n_filled = {split: int(totals[f"n_filled.{split}"][0]) for split in SPLITS}
+    _check_selection(plan, n_events, totals["n_cut"])
     _check_classes(plan, n_events)
-    size = int(np.prod(plan.shape)) * sum(int(counts.sum()) for counts in n_events.values())
+    n_pixels = len(plan.channels) * plan.grid.n_pixels
+    size = n_pixels * sum(int(counts.sum()) for counts in n_events.values())
     occupancy = sum(n_filled.values()) / size
     encoding: Encoding = "sparse" if occupancy <= MOST_SPARSE else "dense"
     if config.encoding != "auto":
         encoding = config.encoding
     schema = Schema(
         encoding=encoding,
-        grid=image_grid(plan.shape, plan.recipe),
-        channels=image_channels(plan.shape, plan.recipe),
+        grid=plan.grid,
+        channels=plan.channels,
         classes=plan.classes.names,
     )
     sums = PixelSums(totals["sums.n_images"], totals["sums.total"], totals["sums.squares"])
@@ -448,7 +520,7 @@ def _write_store(
     task.finish()
     return {
         **schema.attributes(),
-        "image": None if config.image is None else config.image.identity(),
+        "image": _image_identity(config),
         "class_labels": {
             name: list(values)
             for name, values in zip(plan.classes.names, plan.classes.values, strict=True)
@@ -458,14 +530,44 @@ def _write_store(
             for split, counts in n_events.items()
         },
         "n_read": int(totals["n_read"][0]),
-        "n_dropped": {"label of no class": int(totals["n_no_class"][0])},
+        "n_dropped": {
+            "label of no class": int(totals["n_no_class"][0]),
+            **{
+                window.complaint: int(n_cut.sum())
+                for window, n_cut in zip(plan.windows, totals["n_cut"], strict=True)
+            },
+        },
         "n_empty_images": int(totals["n_empty"][0]),
         "n_constituents_outside": int(totals["n_outside"][0]),
         "pt_fraction_outside": float(totals["pt_outside"][0] / max(totals["pt"][0], 1e-300)),
         "occupancy": occupancy,
         "columns": list(plan.columns),
+        "observables": list(plan.observables),
+        "constituent_masses": plan.masses if plan.observables else None,
         "class_weights": dict(zip(plan.classes.names, per_class.tolist(), strict=True)),
     }
+
+
+def _image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
+    if config.image is not None:
+        return config.image.identity()
+    steps = [step.identity() for step in config.image_steps]
+    return {"image_steps": steps} if steps else None
+
+
+def _check_selection(
+    plan: _Plan, n_events: Mapping[str, NDArray[Any]], n_cut: NDArray[Any]
+) -> None:
+    n_left = sum(n_events.values(), start=np.zeros(len(plan.classes.names)))
+    for index, name in enumerate(plan.classes.names):
+        if n_left[index] == 0 and n_cut[:, index].sum() > 0:
+            reasons = ", ".join(
+                f"{window.complaint}: {int(n)}"
+                for window, n in zip(plan.windows, n_cut[:, index], strict=True)
+            )
+            raise DataError(
+                f"preprocess.select leaves nothing of class {name!r} ({reasons}): widen it"
+            )
 
 
 def _check_classes(plan: _Plan, n_events: Mapping[str, NDArray[Any]]) -> None:

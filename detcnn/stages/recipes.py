@@ -1,12 +1,18 @@
 """From the ``image`` section of a study to the recipe that imaging follows, and its meaning."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from detcnn.config.preprocess import (
     CentreConfig,
+    CropConfig,
     FlipConfig,
+    FlipImageConfig,
     ImageConfig,
+    ImageStepConfig,
+    NormaliseImageConfig,
     RotateConfig,
+    RotateImageConfig,
     StepConfig,
 )
 from detcnn.errors import ConfigError, DataError
@@ -14,6 +20,16 @@ from detcnn.events.grid import Axis, Grid
 from detcnn.events.table import EventTable
 from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, Step
 from detcnn.imaging.channels import Channel
+from detcnn.imaging.image_steps import (
+    Crop,
+    FlipImage,
+    ImageStep,
+    NormaliseImage,
+    RotateImage,
+    ScalePixels,
+    grid_after,
+    radius_of_subjets,
+)
 from detcnn.imaging.projection import Projection, Recipe, project
 from detcnn.storage.schema import ChannelInfo
 
@@ -35,8 +51,8 @@ def build_recipe(config: ImageConfig) -> Recipe:
     ConfigError
         If the channels or the order of the steps cannot be.
     """
-    pixels, width = config.grid.pixels, config.grid.width
-    n_rows, n_columns = pixels if isinstance(pixels, tuple) else (pixels, pixels)
+    width = config.grid.width
+    n_rows, n_columns = _pair(config.grid.pixels)
     height, breadth = width if isinstance(width, tuple) else (width, width)
     return Recipe(
         grid=Grid(
@@ -46,7 +62,59 @@ def build_recipe(config: ImageConfig) -> Recipe:
         channels=tuple(Channel(c.name, c.weight, c.of) for c in config.channels),
         steps=tuple(_build_step(step) for step in config.align),
         longitudinal=config.longitudinal,
+        image_steps=build_image_steps(config.image_steps),
     )
+
+
+def build_image_steps(configs: Sequence[ImageStepConfig]) -> tuple[ImageStep, ...]:
+    """Return the steps that a list of ``image_steps`` describes.
+
+    Raises
+    ------
+    ConfigError
+        If two steps go by subjets of different radius.
+    """
+    steps = tuple(_build_image_step(config) for config in configs)
+    radius_of_subjets(steps)
+    return steps
+
+
+def build_ready_steps(
+    configs: Sequence[ImageStepConfig], shape: tuple[int, int, int]
+) -> tuple[ImageStep, ...]:
+    """Return the ``image_steps`` of ready images of a shape.
+
+    Raises
+    ------
+    ConfigError
+        If a step goes by subjets, or a crop is larger than the image.
+    """
+    steps = build_image_steps(configs)
+    if radius_of_subjets(steps) is not None:
+        raise ConfigError(
+            "preprocess.image_steps: ready images have no subjets: rotate by principal_axis, "
+            "flip towards sum"
+        )
+    grid_after(image_grid(shape, None), steps)
+    return steps
+
+
+def _build_image_step(config: ImageStepConfig) -> ImageStep:
+    match config:
+        case RotateImageConfig():
+            return RotateImage(config.by, config.subjet_radius)
+        case FlipImageConfig():
+            return FlipImage(config.axis, config.towards, config.subjet_radius)
+        case NormaliseImageConfig():
+            return NormaliseImage(config.by)
+        case CropConfig():
+            return Crop(*_pair(config.pixels))
+        case _:
+            return ScalePixels(config.by)
+
+
+def _pair(pixels: int | tuple[int, int]) -> tuple[int, int]:
+    return pixels if isinstance(pixels, tuple) else (pixels, pixels)
 
 
 def _build_step(config: StepConfig) -> Step:
@@ -75,42 +143,66 @@ def project_events(table: EventTable, recipe: Recipe, *, path: Path) -> Projecti
         raise type(error)(f"{path}: {error}") from None
 
 
-def image_grid(shape: tuple[int, int, int], recipe: Recipe | None) -> Grid:
+def image_grid(
+    shape: tuple[int, int, int], recipe: Recipe | None, steps: Sequence[ImageStep] = ()
+) -> Grid:
     """Return the grid of a recipe, or of ready images that only know their pixels.
 
     Parameters
     ----------
     shape : tuple of int
-        (channels, rows, columns) of one image.
+        (channels, rows, columns) of one image, for ready images as the input has them.
     recipe : Recipe, optional
         How the images are made; None for ready images.
+    steps : sequence of ImageStep
+        What is done to ready images.
     """
     if recipe is not None:
-        return recipe.grid
+        return recipe.image_grid
     _, rows, columns = shape
-    return Grid(
+    grid = Grid(
         Axis("row", rows, 0.0, float(rows), unit="pixel"),
         Axis("column", columns, 0.0, float(columns), unit="pixel"),
     )
+    return grid_after(grid, steps)
 
 
-def image_channels(shape: tuple[int, int, int], recipe: Recipe | None) -> tuple[ChannelInfo, ...]:
+def image_channels(
+    shape: tuple[int, int, int], recipe: Recipe | None, steps: Sequence[ImageStep] = ()
+) -> tuple[ChannelInfo, ...]:
     """Return name, unit and meaning of each channel; parameters as for `image_grid`."""
     if recipe is not None:
-        return tuple(_describe(channel, recipe.normalise) for channel in recipe.channels)
+        return tuple(_describe(channel, recipe) for channel in recipe.channels)
     return tuple(
-        ChannelInfo(f"channel_{i}", unit="1", meaning="as in the input file")
+        _after(steps, ChannelInfo(f"channel_{i}", unit="1", meaning="as in the input file"))
         for i in range(shape[0])
     )
 
 
-def _describe(channel: Channel, normalise: Normalise | None) -> ChannelInfo:
+def _describe(channel: Channel, recipe: Recipe) -> ChannelInfo:
     which = (
         f"PDG ids {', '.join(map(str, channel.selection))}"
         if isinstance(channel.selection, tuple)
         else f"{channel.selection} constituents"
     )
     meaning, unit = f"{_SUMS[channel.weight]}, {which}", _UNITS[channel.weight]
-    if normalise is not None and channel.is_normalised:
-        meaning, unit = f"{meaning}, normalised by {normalise.by}", "1"
+    if recipe.normalise is not None and channel.is_normalised:
+        meaning, unit = f"{meaning}, normalised by {recipe.normalise.by}", "1"
+    steps = [
+        step
+        for step in recipe.image_steps
+        if channel.is_normalised or not isinstance(step, NormaliseImage)
+    ]
+    return _after(steps, ChannelInfo(channel.name, unit, meaning))
+
+
+def _after(steps: Sequence[ImageStep], channel: ChannelInfo) -> ChannelInfo:
+    """Return what a channel means once its images have been through the steps."""
+    meaning, unit = channel.meaning, channel.unit
+    for step in steps:
+        match step:
+            case NormaliseImage(by):
+                meaning, unit = f"{meaning}, normalised by {by}", "1"
+            case ScalePixels(by):
+                meaning, unit = f"{meaning}, {by}", "1"
     return ChannelInfo(channel.name, unit, meaning)

@@ -24,6 +24,7 @@ from detcnn.artifacts.kinds import IMAGES, MODEL
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
 from detcnn.config.train import (
+    AdaDeltaConfig,
     AdamConfig,
     AdamWConfig,
     AugmentationConfig,
@@ -57,6 +58,7 @@ from detcnn.training.history import EpochRecord, StepRecord
 from detcnn.training.loop import FitOptions, TrainingState, fit, start_training
 from detcnn.training.optimisers import (
     SGD,
+    AdaDelta,
     Adam,
     AdamW,
     Constant,
@@ -359,6 +361,8 @@ def _optimiser(config: OptimiserConfig) -> OptimiserOptions:
             return Adam(**options)
         case AdamWConfig():
             return AdamW(**options)
+        case AdaDeltaConfig():
+            return AdaDelta(**options)
         case _:
             return SGD(**options)
 

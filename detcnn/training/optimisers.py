@@ -105,6 +105,38 @@ class SGD:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaDelta:
+    """AdaDelta (Zeiler, arXiv:1212.5701, algorithm 1), its steps times a learning rate.
+
+    Parameters
+    ----------
+    learning_rate : float
+        What each step is multiplied by, positive; 1 is the algorithm as published.
+    decay : float
+        ρ, the share of the running means of squares that a step keeps, 0 to 1 exclusive.
+    epsilon : float
+        ε, added to the squares under the roots, positive: the size of the first steps.
+    weight_decay : float
+        Factor of an L2 penalty added to the gradient, at least 0.
+    """
+
+    learning_rate: float = 1.0
+    decay: float = 0.95
+    epsilon: float = 1e-6
+    weight_decay: float = 0.0
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimiser of a model's weights."""
+        return torch.optim.Adadelta(
+            model.parameters(),
+            lr=self.learning_rate,
+            rho=self.decay,
+            eps=self.epsilon,
+            weight_decay=self.weight_decay,
+        )
+
+
 class Schedule(Protocol):
     """How the learning rate changes."""
 

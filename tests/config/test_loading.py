@@ -121,7 +121,7 @@ def test_anchors_may_be_used_and_used_again(load):
             "evaluate: {efficiency_bins: [{column: pt, bin: 2}]}",
             "unknown key 'evaluate.efficiency_bins.0.bin': did you mean 'bins'?",
         ),
-        ("1: x", "unknown key '1': expected one of description, evaluate, name, output,"),
+        ("1: x", "unknown key '1': expected one of audit, description, evaluate, name, output,"),
         ("train: {epochs: '3'}", 'train.epochs: input should be a valid integer (found "3")'),
         ("train: {epochs: 3.0}", "train.epochs: input should be a valid integer (found 3.0)"),
         ("train: {epochs: true}", "train.epochs: input should be a valid integer (found true)"),

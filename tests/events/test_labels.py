@@ -53,6 +53,7 @@ def test_resolution(requested, label_names, samples, expected):
         (("a", "b"), {1: "1", 2: "2"}, (), "'a' is not in the input; classes there: b, 2"),
         ({"a": 0, "b": 7}, NUMBERED, (), "no event has the label 7; labels in the input: 0, 1, 5"),
         ({"a": 0, "b": 1}, {}, ("x", "y"), "no event has the label 0; labels in the input: none"),
+        ({"a": 0, "b": [7, -7]}, NUMBERED, (), "no event has the label 7 or -7; labels in"),
         ({"a": [0, 1], "b": [1]}, NAMED, (), "'b': label 1 belongs to class 'a' already"),
         ({"a": [], "b": [1]}, NAMED, (), "'a': expected at least one label, found none"),
     ],
@@ -73,3 +74,12 @@ def test_index_of():
     classes = resolve_classes((), label_names={}, sample_classes=("QCD", "TT"))
     assert [classes.index_of(name) for name in ("TT", "QCD", "W")] == [1, 0, DROPPED]
     np.testing.assert_array_equal(classes.indices(np.array([0, 1])), [DROPPED, DROPPED])
+
+
+def test_a_class_may_list_labels_that_a_small_sample_lacks():
+    flavours = {-2: "-2", 0: "0", 1: "1", 21: "21"}
+    classes = resolve_classes(
+        {"quark": (1, 2, 3, -1, -2, -3), "gluon": 21}, label_names=flavours, sample_classes=()
+    )
+    labels = np.array([-2, 0, 1, 21, -3])
+    assert classes.indices(labels).tolist() == [0, DROPPED, 0, 1, 0]

@@ -14,7 +14,7 @@ GRID = Grid(Axis("eta", 5, -0.5, 0.5), Axis("phi", 5, -1, 1))
 def aligned(constituents, *steps, axis=(0.0, 0.0)):
     """Return the (eta, phi) of constituents given as (pt, eta, phi)."""
     pt, x, y = np.array([*constituents, (0.0, *axis)]).T.copy()
-    align(pt[:-1].copy(), x, y, encoded(steps, GRID))
+    align(pt[:-1].copy(), x, y, encoded(steps, GRID), 0.0)
     return np.stack([x, y], axis=1)[:-1]
 
 

@@ -2,14 +2,15 @@ import h5py
 import numpy as np
 import pytest
 
-from detcnn.errors import DataError
-from detcnn.sources.hdf5 import list_datasets, open_hdf5, read_provenance, read_rows, read_words
-from detcnn.sources.opening import open_source
+from detcnn.errors import ConfigError, DataError
+from detcnn.sources.base import Layout
+from detcnn.sources.hdf5 import HDF5
+from detcnn.sources.opening import open_source, read_provenance
 
 
-def listed(path):
-    with open_hdf5(path) as file:
-        return list_datasets(file)
+def listed(path, **layout):
+    with HDF5.open(path, Layout(**layout)) as container:
+        return dict(container.datasets())
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def test_a_unit_in_any_string_type(write, unit):
     ],
 )
 def test_words(write, value, words):
-    with open_hdf5(write({}, __names=value)) as file:
-        assert read_words(file, "names") == words
-        assert read_words(file, "absent") == []
+    with HDF5.open(write({}, __names=value), Layout()) as container:
+        assert container.words("names") == words
+        assert container.words("absent") == []
 
 
 def test_an_attribute_that_numpy_has_no_word_for(write):
@@ -60,7 +61,6 @@ def test_an_attribute_that_numpy_has_no_word_for(write):
     "values",
     [
         np.array([b"a", b"b"]),
-        np.zeros(2, dtype=[("pt", "f4"), ("eta", "f4")]),
         np.array([b"x", b"y"], dtype="V1"),
         np.ones(2, dtype=complex),
     ],
@@ -80,7 +80,9 @@ def test_references_and_exotic_types_are_listed(path):
         file["type"] = np.dtype("f4")
     datasets = listed(path)
     assert set(datasets) == {"pt", "reference", "ragged", "empty", "time"}
-    assert [name for name, d in datasets.items() if d.is_numeric and d.shape] == ["pt"]
+    assert [name for name, d in datasets.items() if d.is_numeric and d.shape] == ["pt", "ragged"]
+    assert [name for name, d in datasets.items() if d.is_ragged] == ["ragged"]
+    assert "as cell arrays of MATLAB do" in datasets["reference"].problem
 
 
 def test_hard_links_in_a_circle_end(path):
@@ -158,10 +160,10 @@ def test_a_damaged_chunk_names_file_dataset_and_rows(path):
     with path.open("r+b") as stream:
         stream.seek(place)
         stream.write(b"damage")
-    with open_hdf5(path) as file:
-        assert len(read_rows(file, "a/pt", 0, 50)) == 50
+    with HDF5.open(path, Layout()) as container:
+        assert len(container.read("a/pt", 0, 50)) == 50
         with pytest.raises(DataError, match=r"in\.h5: dataset 'a/pt', rows 40 to 60: cannot be r"):
-            read_rows(file, "a/pt", 40, 60)
+            container.read("a/pt", 40, 60)
 
 
 @pytest.mark.parametrize(
@@ -202,3 +204,15 @@ def test_what_a_file_says_of_its_origin(tmp_path):
         "x": 0.5,
         "bytes": "b",
     }
+
+
+def test_references_are_named_with_the_remedy(path, jagged):
+    with h5py.File(path, "w") as file:
+        for name, values in jagged.items():
+            if name != "constituents/pt":
+                file[name] = values
+        refs = [file["jets/pt"].ref] * 5
+        file.create_dataset("constituents/pt", data=refs, dtype=h5py.ref_dtype)
+    for layout in ({}, {"constituents": {"pt": "constituents/pt"}}):
+        with pytest.raises(ConfigError, match=r"'constituents/pt'.*as cell arrays of MATLAB do"):
+            open_source(path, Layout(**layout))

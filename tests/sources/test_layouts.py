@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import EventTable, ImageTable
-from detcnn.sources import hdf5_jagged
+from detcnn.sources import jagged as jagged_layout
 from detcnn.sources.base import Layout
 from detcnn.sources.opening import open_source
 
@@ -73,7 +73,7 @@ def test_as_many_constituents_as_events(opened, jagged):
     jagged["jets/offsets"] = np.array([0, 2, 2, 3])
     for role in ("pt", "eta", "phi", "pdgid"):
         jagged[f"constituents/{role}"] = jagged[f"constituents/{role}"][:3]
-    with pytest.raises(ConfigError, match="no dataset found for pt and phi and eta"):
+    with pytest.raises(ConfigError, match="no column found for pt and phi and eta"):
         opened(jagged)
     told = {role: f"constituents/{role}" for role in ("pt", "eta", "phi")}
     source = opened(jagged, constituents=told)
@@ -105,7 +105,7 @@ def test_bad_offsets(opened, jagged, offsets, message):
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 4])
 def test_offsets_are_checked_across_blocks(opened, jagged, monkeypatch, at_once):
-    monkeypatch.setattr(hdf5_jagged, "_OFFSETS_AT_ONCE", at_once)
+    monkeypatch.setattr(jagged_layout, "_OFFSETS_AT_ONCE", at_once)
     assert opened(jagged).read(0, 0, 3).n_constituents == 5
     jagged["jets/offsets"] = np.array([0, 2, 1, 5])
     with pytest.raises(DataError, match="fall from 2 to 1 at event 1"):
@@ -128,13 +128,13 @@ def test_jagged_parts_that_are_not_there(opened, jagged, layout, message):
 @pytest.mark.parametrize("missing", ["pt", "phi", "eta"])
 def test_jagged_without_coordinates(opened, jagged, missing):
     del jagged[f"constituents/{missing}"]
-    with pytest.raises(ConfigError, match=f"no dataset found for {missing} of the constituents"):
+    with pytest.raises(ConfigError, match=f"no column found for {missing} of the constituents"):
         opened(jagged)
 
 
 def test_strings_are_no_constituents(opened, jagged):
     jagged["constituents/pt"] = np.array([b"9"] * 5)
-    with pytest.raises(ConfigError, match="no dataset found for pt"):
+    with pytest.raises(ConfigError, match="no column found for pt"):
         opened(jagged)
     with pytest.raises(ConfigError, match=r"'constituents/pt' is .S1, expected numbers"):
         opened(jagged, constituents={"pt": "constituents/pt"})
@@ -144,7 +144,7 @@ def test_jagged_without_offsets(opened, jagged):
     del jagged["jets/offsets"]
     with pytest.raises(ConfigError, match="no offsets of a jagged layout found; there are: const"):
         opened(jagged, kind="jagged")
-    with pytest.raises(ConfigError, match="neither constituents with offsets, nor padded"):
+    with pytest.raises(ConfigError, match="neither constituents with offsets, nor lists"):
         opened(jagged)
 
 
@@ -204,14 +204,16 @@ def test_unnamed_features_are_not_taken_for_images(opened, padded):
     datasets = as_features(padded, ["pt", "eta", "phi"])
     with pytest.raises(ConfigError, match=r"'X' of shape \(3, 4, 3\) could be images or the feat"):
         opened(datasets)
-    with pytest.raises(ConfigError, match="no dataset found for pt and phi and eta"):
+    with pytest.raises(ConfigError, match="no column found for pt and phi and eta"):
         opened(datasets, kind="padded")
 
 
 @pytest.mark.parametrize(
     ("change", "layout", "error", "message"),
     [
-        ({}, {"constituents": {"pt": "part_pt[..., 0]"}}, ConfigError, "is outside of the dataset"),
+        ({}, {"constituents": {"pt": "part_pt[..., 0]"}}, ConfigError, r"shape \(3,\), expected"),
+        ({}, {"constituents": {"pt": "part_pt[..., 9]"}}, ConfigError, "is outside of the dataset"),
+        ({}, {"constituents": {"pt": "label[..., 0]"}}, ConfigError, "is outside of the dataset"),
         ({}, {"constituents": {"pt": "label"}}, ConfigError, r"shape \(3,\), expected \(events, "),
         ({}, {"constituents": {"pt": "part_pt[0]"}}, ConfigError, "no dataset 'part_pt"),
         (
@@ -220,7 +222,7 @@ def test_unnamed_features_are_not_taken_for_images(opened, padded):
             DataError,
             r"'part_eta' has shape \(3, 5\) for eta, but pt has \(3, 4\)",
         ),
-        ({"part_phi": np.full((3, 4), b"x")}, {}, ConfigError, "no dataset found for phi"),
+        ({"part_phi": np.full((3, 4), b"x")}, {}, ConfigError, "no column found for phi"),
         ({"label": np.array([0, 1, np.nan])}, {}, DataError, "'label', event 2: nan"),
     ],
 )
@@ -392,19 +394,30 @@ NAMES = st.sampled_from(
         "g/pt",
         "g/images",
         "charge",
+        "px_0",
+        "px_1",
+        "label_a",
+        "label_b",
+        "h/pt",
+        "h/images",
+        "mask",
+        "pt_rel",
     ]
 )
+TEXTS = NAMES | st.sampled_from(["X[..., 1]", "X[..., 0:4:2]", "px_*", "{class}/pt", "{class}"])
 DTYPES = st.sampled_from(["f4", "f8", "i1", "i8", "u8", "bool", "S3", "f2", "c8", "V4", ">f4"])
 SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 5, 17]), max_size=4).map(tuple)
 UNITS = st.sampled_from([None, "GeV", "MeV", "deg", "", "1", b"rad", 3])
 LAYOUTS = st.builds(
     Layout,
-    kind=st.sampled_from([None, None, "jagged", "padded", "images"]),
+    kind=st.sampled_from([None, None, "jagged", "lists", "padded", "images"]),
     constituents=st.dictionaries(
-        st.sampled_from(["pt", "eta", "phi", "charge"]), NAMES | st.just("X[..., 1]"), max_size=3
+        st.sampled_from(["pt", "eta", "phi", "charge", "px", "pt_rel", "mask"]), TEXTS, max_size=3
     ),
     offsets=st.none() | NAMES,
-    columns=st.dictionaries(st.sampled_from(["label", "weight", "pt"]), NAMES, max_size=2),
+    columns=st.dictionaries(st.sampled_from(["label", "weight", "pt"]), TEXTS, max_size=2),
+    one_hot=st.lists(TEXTS, max_size=2).map(tuple),
+    tree=st.sampled_from([None, None, None, "g", "h", "pt"]),
     event_id=st.lists(NAMES, max_size=2).map(tuple),
     images=st.dictionaries(NAMES, st.sampled_from(["", "a"]), max_size=2),
     channels_last=st.sampled_from([None, True, False]),

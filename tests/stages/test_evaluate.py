@@ -4,15 +4,25 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from detcnn.config.evaluate import BinsConfig, EvaluateConfig
+from detcnn.artifacts.opening import open_artifact
+from detcnn.config.evaluate import BinsConfig, EvaluateConfig, OcclusionConfig
 from detcnn.errors import ConfigError, OutputExistsError
+from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, predict
+from detcnn.stages import learned as stage
+from detcnn.storage.reader import open_store
 
-CONFIG = EvaluateConfig(replicas=20, working_points=(0.5,), signal="quark")
+CONFIG = EvaluateConfig(
+    replicas=20,
+    working_points=(0.5,),
+    signal="quark",
+    occlusion=OcclusionConfig(events=10, patch=3),
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +61,7 @@ def test_the_other_class_as_signal_has_the_same_auc(trained, made):
         images=trained.path / "images",
         split="test",
         output=made[0] / "scores",
+        occlusion=CONFIG.occlusion,
         update=True,
     ).artifact
     other = evaluate._evaluate(CONFIG.model_copy(update={"signal": "gluon"}), artifact).headline
@@ -66,7 +77,7 @@ def test_the_report_needs_nothing_else(made):
     assert "Toys &amp; &lt;more&gt;." in page
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
     assert "<script" not in page
-    for title in ("Result", "Images", "Training", "Provenance"):
+    for title in ("Result", "What the network learned", "Images", "Training", "Provenance"):
         assert f"{title}</h2>" in page
     for digest in [entry.digest for entry in result.artifact.manifest.inputs]:
         assert digest in page
@@ -78,8 +89,60 @@ def test_figures_and_tables_are_there(made):
     names = {name.rsplit(".", 1)[0] for name in figures}
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
     assert names >= {"rejection", "scores", "confusion", "efficiency-pt", "class-means", "history"}
+    assert names >= {"class-difference", "correlation", "occlusion"}
+    assert names >= {"score-against-jet_mass", "score-against-jet_multiplicity"}
+    assert "sculpting-jet_mass" in names
     with (path / "metrics" / "metrics.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) > 3
+
+
+def test_the_mass_is_held_against_the_score(made):
+    path, _ = made
+    table = pq.read_table(path / "scores" / "scores.parquet").to_pydict()
+    metrics = json.loads((path / "metrics" / "metrics.json").read_bytes())
+    (cut,) = metrics["learned"]["sculpting"]["cuts"]
+    passes = np.array(table["score_1"]) >= metrics["headline"]["working_points"][0]["threshold"]
+    assert cut["n_events"] == np.count_nonzero(passes & (np.array(table["label"]) == 0))
+    with (path / "metrics" / "metrics.csv").open(newline="") as stream:
+        rows = {row["quantity"]: row for row in csv.DictReader(stream)}
+    value = cut["from_failing"]["interval"]["value"]
+    assert float(rows["sculpting_from_failing"]["value"]) == pytest.approx(value)
+    columns = [profile["column"] for profile in metrics["learned"]["profiles"]]
+    assert columns == ["jet_mass", "jet_multiplicity"]
+
+
+def test_pixels_are_held_against_the_score_of_their_image(trained, made, monkeypatch):
+    path, result = made
+    monkeypatch.setattr(stage, "_IMAGES_AT_ONCE", 7)
+    drawn = []
+    monkeypatch.setattr(stage, "learned_section", lambda _, maps, **__: drawn.append(maps))
+    stage.describe_learned(
+        CONFIG,
+        result.evaluation,
+        scores=open_artifact(path / "scores"),
+        images=open_artifact(trained.path / "images"),
+    )
+    (maps,) = drawn
+    table = pq.read_table(path / "scores" / "scores.parquet").to_pydict()
+    store = open_store(trained.path / "images" / "images.zarr")
+    pixel = as_dense(store.splits["test"].images()).values[:, 1, 4, 4].astype(np.float64)
+    moments = np.cov(pixel, table["score_1"], aweights=table["weight"], ddof=0)
+    expected = moments[0, 1] / np.sqrt(moments[0, 0] * moments[1, 1])
+    assert maps.correlation.coefficient[1, 4, 4] == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(maps.signal_mean, store.statistics["class_mean"][1])
+    np.testing.assert_allclose(maps.background_mean, store.statistics["class_mean"][0])
+    assert maps.occlusion.n_images.tolist() == [5, 5]
+
+
+def test_maps_that_are_not_wanted_are_not_there(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    reports = []
+    monkeypatch.setattr(evaluate, "write_report", lambda report, _: reports.append(report))
+    run(trained, tmp_path, CONFIG.model_copy(update={"occlusion": None}))
+    (section,) = [s for s in reports[0].sections if s.title == "What the network learned"]
+    assert "No occlusion maps were asked for." in section.lead
+    assert "occlusion" not in [picture.name for picture in section.pictures]
+    assert not (tmp_path / "scores" / "occlusion.parquet").exists()
 
 
 def test_the_same_model_and_images_give_the_same_digest(trained, tmp_path, monkeypatch):
@@ -114,13 +177,14 @@ def test_evaluating_scores_that_are_there_does_without_torch(trained, made):
     program = f"""
 import sys
 from pathlib import Path
-from detcnn.config.evaluate import EvaluateConfig
+from detcnn.config.evaluate import EvaluateConfig, OcclusionConfig
 from detcnn.stages import evaluate
 evaluate.write_figure = evaluate.write_report = lambda *_: None
 trained, made = Path({str(trained.path)!r}), Path({str(made[0])!r})
 evaluate.run(
-    EvaluateConfig(replicas=20), model=trained / "model", images=trained / "images",
-    scores=made / "scores", output=made / "again", title="toy",
+    EvaluateConfig(replicas=20, occlusion=OcclusionConfig(events=10, patch=3)), title="toy",
+    model=trained / "model", images=trained / "images",
+    scores=made / "scores", output=made / "again",
 )
 print("torch" in sys.modules)
 """
@@ -151,12 +215,15 @@ def test_an_impossible_evaluation_leaves_nothing_behind(trained, made, change, e
     assert sorted(path.iterdir()) == before
 
 
-def test_a_damaged_table_of_scores_is_made_again(trained, made, tmp_path):
+def test_a_damaged_table_of_scores_is_made_again(trained, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_report", lambda *_: None)
     artifact = predict.run(
         model=trained.path / "model",
         images=trained.path / "images",
         split="test",
         output=tmp_path / "scores",
+        occlusion=CONFIG.occlusion,
     ).artifact
     whole = (artifact.path / "scores.parquet").read_bytes()
     (artifact.path / "scores.parquet").write_bytes(b"PAR1 no more")
@@ -172,6 +239,7 @@ def test_bins_hold_the_largest_value(trained, made, column):
         images=trained.path / "images",
         split="test",
         output=made[0] / "scores",
+        occlusion=CONFIG.occlusion,
         update=True,
     ).artifact
     config = CONFIG.model_copy(update={"efficiency_bins": (BinsConfig(column=column, bins=3),)})

@@ -5,6 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
+from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
 from detcnn.stages import inspect, predict
 
@@ -149,3 +150,38 @@ def test_another_format_is_refused(trained, tmp_path):
     (images / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="format 99.*make it again with 'detcnn preprocess'"):
         inspect.run(images)
+
+
+def test_how_units_are_known_is_told(folder, toy_jets):
+    path = folder.write(toy_jets(300))
+    with h5py.File(path, "a") as file:
+        file["jets/pt"].attrs["units"] = "MeV"
+    columns = {(c["of"], c["part"]): c for c in inspect.run(path).columns}
+    assert columns["event", "pt"]["unit_is"] == "stated: MeV"
+    assert columns["constituent", "pt"]["unit_is"] == "assumed"
+    assert columns["constituent", "eta"]["unit_is"] == ""
+
+
+def test_what_is_worked_out_says_of_what(folder):
+    rng = np.random.default_rng(0)
+    vectors = {f"part_{name}": 1 + rng.random((20, 3)) for name in ("px", "py", "pz")}
+    labels = {"label_a": np.arange(20) % 2, "label_b": 1 - np.arange(20) % 2}
+    found = inspect.run(folder.write({**vectors, **labels}, "vectors.h5"))
+    assert found.kind == "HDF5, constituents padded with zeros"
+    assert found.facts["class_labels"] == {"a": 0, "b": 1}
+    columns = {(c["of"], c["part"]): c for c in found.columns}
+    pt = columns["constituent", "pt"]
+    assert (pt["dataset"], pt["unit_is"]) == ("part_px, …", "assumed")
+    assert columns["constituent", "phi"]["unit_is"] == ""
+    assert columns["event", "label"]["dataset"] == "label_a + label_b"
+
+
+def test_sources_as_a_study_has_them_read(folder, toy_jets):
+    for i in range(2):
+        folder.write(toy_jets(300, seed=i), f"part_{i}.h5")
+    overrides = ["preprocess.sources.0.path=part_*.h5", "preprocess.sources.0.units.pt=MeV"]
+    study = load_study(folder.study, overrides)
+    found = inspect.run(folder.study, study=study, number=0)
+    assert (found.facts["files"], found.facts["samples"]) == (2, {"jets": {"events": 600}})
+    columns = {(c["of"], c["part"]): c for c in found.columns}
+    assert columns["constituent", "pt"]["unit_is"] == "stated: MeV"

@@ -1,14 +1,22 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from detcnn.artifacts.kinds import SCORES
+from detcnn.artifacts.manifest import write_manifest
+from detcnn.artifacts.opening import open_artifact
+from detcnn.config.evaluate import OcclusionConfig
 from detcnn.errors import DataError, OutputExistsError
+from detcnn.evaluation.occlusion import occlusion_from_table
 from detcnn.events.images import as_dense
 from detcnn.stages import predict, preprocess, train
 from detcnn.storage.reader import open_store
+from detcnn.storage.tables import read_parquet
+from detcnn.training import occlusion
 from detcnn.training.export import read_model
 
 
@@ -147,3 +155,71 @@ def test_images_divided_in_another_way_are_warned_of(run, trained, load, tmp_pat
     listener = Listener()
     run(images=tmp_path / "images", progress=listener)
     assert any("its training events may be among those" in text for text in listener.said)
+
+
+def test_occlusion_maps_are_those_of_the_model(run, trained, tmp_path):
+    """Take all images of the split and empty one patch of each by hand."""
+    result = run(occlusion=OcclusionConfig(events=10_000, patch=3))
+    made = {"patch": 3, "stride": 3, "empty": "zero"}
+    assert result.artifact.manifest.contents["occlusion"] == made
+    maps = occlusion_from_table(read_parquet(tmp_path / "scores" / "occlusion.parquet"))
+    stored = open_store(trained.path / "images" / "images.zarr").splits["test"]
+    label = stored.label
+    np.testing.assert_array_equal(maps.n_images, np.bincount(label))
+    import torch
+
+    model = read_model(trained.path / "model").model
+    values = torch.from_numpy(as_dense(stored.images()).values)
+    emptied = values.clone()
+    emptied[:, :, 3:6, 0:3] = 0
+    with torch.inference_mode():
+        change = (model(emptied).softmax(1) - model(values).softmax(1)).numpy()
+    for i, k in np.ndindex(2, 2):
+        expected = change[label == i, k].mean()
+        np.testing.assert_allclose(maps.mean[i, k, 3:6, 0:3], expected, atol=1e-6)
+        assert abs(maps.mean[i, k]).max() > 1e-5
+
+
+def test_the_sample_of_the_maps_is_a_function_of_its_seed(run, tmp_path, monkeypatch):
+    def maps(name, seed=1):
+        config = OcclusionConfig(events=13, patch=3, seed=seed)
+        run("train", output=tmp_path / name, occlusion=config)
+        return occlusion_from_table(read_parquet(tmp_path / name / "occlusion.parquet"))
+
+    first = maps("1")
+    assert first.n_images.tolist() == [6, 6]
+    monkeypatch.setattr(predict, "_IMAGES_AT_ONCE", 50)
+    np.testing.assert_allclose(maps("2").mean, first.mean, atol=1e-6)
+    assert abs(maps("3", seed=2).mean - first.mean).max() > 1e-4
+
+
+def test_maps_are_made_again_when_they_are_asked_for_in_another_way(run, tmp_path):
+    config = OcclusionConfig(events=4, patch=3)
+    assert not (run().artifact.path / "occlusion.parquet").exists()
+    assert not run(update=True, occlusion=config).was_there
+    assert run(update=True, occlusion=config).was_there
+    changed = config.model_copy(update={"stride": 2})
+    result = run(update=True, occlusion=changed)
+    assert not result.was_there
+    assert result.artifact.manifest.contents["occlusion"]["stride"] == 2
+
+
+def test_a_full_image_is_emptied_to_the_mean_of_training(run, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "MOST_SPARSE", 0.0)
+    seen = []
+    monkeypatch.setattr(
+        occlusion, "iter_occlusion", lambda *_, empty, **__: (seen.append(empty), iter(()))[1]
+    )
+    with pytest.raises(ValueError, match="zip"):
+        run(occlusion=OcclusionConfig(events=4))
+    mean = open_store(trained.path / "images" / "images.zarr").statistics["mean"]
+    np.testing.assert_allclose(seen[0], mean, rtol=1e-6)
+    assert seen[0].any()
+
+
+def test_scores_of_the_format_before_are_refused_with_the_remedy(run):
+    artifact = run().artifact
+    write_manifest(replace(artifact.manifest, format_version=1), artifact.path)
+    with pytest.raises(DataError, match="format 1, .*reads format 2: .*'detcnn predict'"):
+        open_artifact(artifact.path, expected=SCORES)
+    assert not run(update=True).was_there

@@ -13,7 +13,7 @@ from detcnn.errors import DataError, StorageError
 from detcnn.progress import SilentProgress
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
 from detcnn.training.loop import FitOptions, fit
-from detcnn.training.optimisers import SGD, Adam, AdamW, Plateau
+from detcnn.training.optimisers import SGD, AdaDelta, Adam, AdamW, Plateau
 from detcnn.training.tasks import Classification
 
 OPTIONS = FitOptions(
@@ -55,8 +55,9 @@ def advance(state, train, validation, options, n_records=None):
         FitOptions(epochs=2, optimiser=AdamW(), precision="bf16"),
         FitOptions(epochs=2, optimiser=SGD(momentum=0.0), monitor="auc"),
         FitOptions(epochs=2, optimiser=SGD(momentum=0.9, nesterov=True)),
+        FitOptions(epochs=2, optimiser=AdaDelta()),
     ],
-    ids=["adam-plateau", "adamw-bf16", "sgd", "nesterov"],
+    ids=["adam-plateau", "adamw-bf16", "sgd", "nesterov", "adadelta"],
 )
 def test_an_interrupted_run_ends_with_the_same_bits(
     new_state, train, validation, tmp_path, options

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from detcnn.training.optimisers import SGD, Adam, AdamW, Constant, Cosine, Plateau, Step
+from detcnn.training.optimisers import SGD, AdaDelta, Adam, AdamW, Constant, Cosine, Plateau, Step
 
 
 def weight_after_two_steps(options):
@@ -28,6 +28,11 @@ def weight_after_two_steps(options):
         (SGD(learning_rate=0.1, momentum=0.5), 1 - 0.3 - 0.45),
         # Nesterov looks ahead: 3 + 0.5·3, then 3 + 0.5·4.5.
         (SGD(learning_rate=0.1, momentum=0.5, nesterov=True), 1 - 0.45 - 0.525),
+        # Mean squares of the gradient 4.5 and 6.75, of the steps 0 and half the first one's.
+        (
+            AdaDelta(learning_rate=0.5, decay=0.5, epsilon=0.01),
+            1 - 0.5 * 3 * (0.1 / 4.51**0.5 + (0.5 * 0.09 / 4.51 + 0.01) ** 0.5 / 6.76**0.5),
+        ),
         # Gradients 3 + 0.5·1 and 3 + 0.5·0.65.
         (SGD(learning_rate=0.1, momentum=0.0, weight_decay=0.5), 0.65 - 0.3325),
     ],

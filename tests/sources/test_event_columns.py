@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.sources import hdf5_columns
+from detcnn.sources import event_columns
 from detcnn.sources.base import Layout
-from detcnn.sources.hdf5_columns import class_names, combine_ids
+from detcnn.sources.event_columns import class_names, combine_ids
 from detcnn.sources.opening import open_source
 
 
@@ -60,7 +60,7 @@ def test_a_label_that_is_none(opened, jagged, value, given_class):
 
 
 def test_labels_are_read_block_by_block(opened, jagged, monkeypatch):
-    monkeypatch.setattr(hdf5_columns, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(event_columns, "_ROWS_AT_ONCE", 2)
     assert opened(jagged).label_names == {0: "0", 1: "1"}
     jagged["jets/label"] = np.array([1, 0, 0.5])
     with pytest.raises(DataError, match="event 2"):
@@ -68,7 +68,7 @@ def test_labels_are_read_block_by_block(opened, jagged, monkeypatch):
 
 
 def test_too_many_labels(opened, jagged, monkeypatch):
-    monkeypatch.setattr(hdf5_columns, "_MOST_CLASSES", 1)
+    monkeypatch.setattr(event_columns, "_MOST_CLASSES", 1)
     with pytest.raises(ConfigError, match="'jets/label' has more than 1 different values"):
         opened(jagged)
 
@@ -154,7 +154,7 @@ def test_faulty_layouts(opened, jagged, layout, error, message):
 
 
 @pytest.mark.parametrize(
-    "values", [np.array([b"a", b"b", b"a"]), np.zeros(3, dtype=[("x", "f4")]), ["a", "b", "c"]]
+    "values", [np.array([b"a", b"b", b"a"]), np.zeros(3, complex), ["a", "b", "c"]]
 )
 def test_labels_that_are_no_numbers(opened, jagged, values):
     jagged["jets/label"] = values
@@ -178,3 +178,98 @@ def test_units_of_a_study_overrule_the_file(write, jagged):
     np.testing.assert_allclose(table.columns["mass_trim"], 80)
     with pytest.raises(ConfigError, match=r"'constituents/pt': .*'lightyears'.* set units\.pt"):
         open_source(path)
+
+
+# One-hot labels
+
+
+@pytest.fixture
+def one_hot(jagged):
+    """The three jets with a column for each class."""
+    del jagged["jets/label"]
+    return jagged | {
+        "jets/label_QCD": np.array([0, 1, 0], dtype=np.float32),
+        "jets/label_Hbb": np.array([1, 0, 0], dtype=bool),
+        "jets/label_Tbqq": np.array([0, 0, 1]),
+        "jets/label_Wqq": np.array([0, 0, 0]),
+    }
+
+
+def test_one_hot_labels(opened, one_hot):
+    source = opened(one_hot)
+    assert source.label_names == {0: "Hbb", 1: "QCD", 2: "Tbqq"}
+    columns = source.read(0, 0, 3).columns
+    assert columns["label"].tolist() == [0, 1, 2]
+    assert set(columns) == {"label", "pt"}
+    assert source.layout.one_hot == tuple(
+        f"jets/label_{name}" for name in ("Hbb", "QCD", "Tbqq", "Wqq")
+    )
+    assert source.read(0, 2, 3).columns["label"].tolist() == [2]
+
+
+def test_one_hot_labels_as_told(opened, one_hot):
+    one_hot["jets/is_light"] = one_hot.pop("jets/label_QCD")
+    told = ("/jets/is_light", "jets/label_Tbqq", "jets/label_Hbb")
+    source = opened(one_hot, one_hot=told)
+    assert source.label_names == {0: "is_light", 1: "Tbqq", 2: "Hbb"}
+    assert source.read(0, 0, 3).columns["label"].tolist() == [2, 0, 1]
+    again = opened(one_hot, one_hot=source.layout.one_hot)
+    assert again.label_names == source.label_names
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("QCD", [0, 1, 1]), ("Tbqq", [0, 0, 0]), ("Hbb", [1, 0, np.nan])]
+)
+def test_what_is_not_one_hot(opened, one_hot, name, values):
+    one_hot[f"jets/label_{name}"] = np.array(values, dtype=float)
+    with pytest.raises(DataError, match=r"in\.h5: event 2: expected 1 in exactly one label column"):
+        opened(one_hot)
+
+
+@pytest.mark.parametrize(
+    ("layout", "labels"),
+    [
+        ({"columns": {"label": "jets/label_Wqq"}}, {0: "0"}),
+        ({"class_name": "QCD"}, {}),
+        ({"columns": {"label": "jets/true"}}, {7: "7"}),
+    ],
+)
+def test_what_is_told_goes_before_one_hot_labels(opened, one_hot, layout, labels):
+    one_hot["jets/true"] = np.array([7, 7, 7])
+    one_hot["jets/label_QCD"] = np.array([2.0, 3, 4])
+    source = opened(one_hot, **layout)
+    assert source.label_names == labels
+    assert "label_qcd" in source.read(0, 0, 3).columns
+
+
+def test_y_beside_x_is_the_label(opened, padded):
+    stacked = np.stack([padded[f"part_{name}"] for name in ("pt", "eta", "phi")], axis=-1)
+    told = {role: f"X[..., {i}]" for i, role in enumerate(("pt", "eta", "phi"))}
+    source = opened({"X": stacked, "y": np.array([1.0, 0, 0])}, constituents=told)
+    assert source.layout.columns == {"label": "y"}
+    assert opened({**padded, "y": np.ones(3)}).layout.columns["rapidity"] == "y"
+
+
+# Units of momenta that belong together
+
+
+def test_the_unit_of_one_momentum_is_no_unit_of_another(write, jagged):
+    jagged["constituents/energy"] = jagged["constituents/pt"] * 2
+    path = write(jagged)
+    with pytest.raises(ConfigError, match=r"pt is in MeV, and nothing states the unit of energy"):
+        open_source(path, Layout(units={"pt": "MeV"}))
+    table = open_source(path, Layout(units={"pt": "MeV", "energy": "GeV"})).read(0, 0, 3)
+    np.testing.assert_allclose(table.constituents["pt"], [9e-3, 8e-3, 7e-3, 6e-3, 5e-3])
+    np.testing.assert_allclose(table.constituents["energy"], [18, 16, 14, 12, 10])
+
+
+@pytest.mark.parametrize("units", [{"pt": "MeV"}, {"px": "MeV", "py": "MeV", "pz": "MeV"}])
+def test_the_unit_of_pt_is_that_of_its_components(opened, padded, units):
+    pt, phi = padded.pop("part_pt"), padded.pop("part_phi")
+    eta = padded.pop("part_eta")
+    padded |= {"part_px": pt * np.cos(phi), "part_py": pt * np.sin(phi)}
+    padded["part_pz"] = pt * np.sinh(eta)
+    table = opened({**padded, "jet_pt": np.ones(3)}, units=units).read(0, 0, 3)
+    np.testing.assert_allclose(table.constituents["pt"], [9e-3, 8e-3, 7e-3, 6e-3, 5e-3], rtol=1e-6)
+    with pytest.raises(ConfigError, match="px is in MeV, and nothing states the unit of py"):
+        opened(padded, units={"px": "MeV"})

@@ -1,4 +1,4 @@
-"""HDF5 files of ready images: one dataset per class, or one dataset with a label column."""
+"""Ready images: one dataset per class, or one dataset with a label column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,30 +11,38 @@ from detcnn.events.images import DenseImages
 from detcnn.events.table import ImageTable
 from detcnn.sources.base import Layout, Sample
 from detcnn.sources.columns import in_house_units
-from detcnn.sources.hdf5 import Dataset, open_hdf5, read_rows
-from detcnn.sources.hdf5_columns import EventColumns, find_event_columns, require
+from detcnn.sources.container import Container, Dataset, Format
+from detcnn.sources.event_columns import EventColumns, find_event_columns
+from detcnn.sources.references import listing, require
 
 _MOST_CHANNELS = 16
 """An axis longer than this is not taken for the channels without being told."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImagesHdf5:
+class ReadyImages:
     """Ready images; see `detcnn.sources.base.Source`."""
 
     path: Path
+    format: Format
     layout: Layout
+    stated_units: Mapping[str, str]
     samples: tuple[Sample, ...]
     label_names: Mapping[int, str]
     image_shape: tuple[int, int, int]
     columns: EventColumns
 
+    @property
+    def format_name(self) -> str:
+        """What the format of the file is called."""
+        return self.format.name
+
     def read(self, sample: int, start: int, stop: int) -> ImageTable:
         """Read images `start` to `stop` of a sample as (event, channel, row, column)."""
         name = self.samples[sample].name
-        with open_hdf5(self.path) as file:
-            values = in_house_units(read_rows(file, name, start, stop), None)
-            columns = self.columns.read(file, start, stop)
+        with self.format.open(self.path, self.layout) as container:
+            values = in_house_units(container.read(name, start, stop), None)
+            columns = self.columns.read(container, start, stop)
         is_finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
         if not is_finite.all():
             event = start + int(np.argmin(is_finite))
@@ -54,14 +62,17 @@ def find_images(layout: Layout, datasets: Mapping[str, Dataset]) -> list[str]:
     return list(layout.images) or [
         dataset.name
         for dataset in datasets.values()
-        if len(dataset.shape) in (3, 4) and dataset.is_numeric
+        if len(dataset.shape) in (3, 4) and dataset.is_numeric and not dataset.is_ragged
     ]
 
 
-def open_images(
-    path: Path, layout: Layout, datasets: Mapping[str, Dataset], names: list[str]
-) -> ImagesHdf5:
+def open_images(container: Container, file_format: Format, layout: Layout) -> ReadyImages | None:
     """Understand a file of images.
+
+    Returns
+    -------
+    ReadyImages or None
+        None if there are none, and the layout does not say that there should be.
 
     Raises
     ------
@@ -69,7 +80,13 @@ def open_images(
         If the channel axis is not plain to see, the datasets differ in shape, or it is not plain
         what tells the class of an image.
     """
-    found = [require(path, datasets, name) for name in names]
+    path, datasets = container.path, container.datasets()
+    names = find_images(layout, datasets)
+    if not names:
+        if layout.kind is None:
+            return None
+        raise ConfigError(f"{path}: no images found; there are: {listing(datasets)}")
+    found = [datasets[require(path, datasets, name).name] for name in names]
     first = found[0]
     for dataset in found:
         if len(dataset.shape) not in (3, 4) or 0 in dataset.shape[1:]:
@@ -91,16 +108,15 @@ def open_images(
     label_names: dict[int, str] = {}
     if len(found) > 1:
         told = [*layout.columns, *layout.event_id]
-        if told or (None in classes and "label" in columns.datasets):
+        if told or (None in classes and ("label" in columns.references or columns.one_hot)):
             raise ConfigError(
                 f"{path}: several datasets of images ({', '.join(names)}) cannot share the columns "
                 f"{', '.join(told or ['label'])}: name one of them as images in the study"
             )
-        columns = EventColumns(path, {}, {})
+        columns = EventColumns(path)
         classes = [given or name for given, name in zip(classes, names, strict=True)]
     elif classes == [None]:
-        with open_hdf5(path) as file:
-            label_names = columns.label_names(file)
+        label_names = columns.label_names(container, first.shape[0])
         if not label_names:
             raise ConfigError(
                 f"{path}: nothing tells the class of the images in {first.name!r}: "
@@ -111,15 +127,18 @@ def open_images(
         shape = (1, rows[0], rows[1])
     else:
         shape = (rows[2], rows[0], rows[1]) if channels_last else (rows[0], rows[1], rows[2])
-    return ImagesHdf5(
+    return ReadyImages(
         path=path,
+        format=file_format,
         layout=replace(
             layout,
             kind="images",
             images={name: given or "" for name, given in zip(names, classes, strict=True)},
-            columns=columns.datasets,
+            columns=columns.texts,
+            one_hot=columns.one_hot_texts,
             channels_last=channels_last,
         ),
+        stated_units=columns.units.stated,
         samples=tuple(
             Sample(dataset.name, dataset.shape[0], class_name)
             for dataset, class_name in zip(found, classes, strict=True)

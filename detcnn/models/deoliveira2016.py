@@ -1,0 +1,78 @@
+"""The convolutional W tagger of de Oliveira et al., JHEP 07 (2016) 069 (arXiv:1511.05190)."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from detcnn.errors import ConfigError
+from detcnn.models.network import Network, he_uniform
+
+_LAYERS = ((11, 2), (3, 3), (3, 3))
+"""Side of the kernel and of the pooling window."""
+
+_SMALLEST = 18
+
+
+def deoliveira2016(shape: tuple[int, int, int], n_outputs: int) -> Network:
+    """Build the convolutional network that told W from QCD jets in images of 25×25 pixels.
+
+    Three times dropout of 20 %, 32 filters, rectifier and maximum pooling, with kernels of 11, 3
+    and 3 pixels and windows of 2, 3 and 3; local response normalisation; dropout of 20 %, a dense
+    layer of 64 with a rectifier, dropout of 10 %. He initialisation. For one channel, 25×25 pixels
+    and two classes it has 24,642 parameters.
+
+    Layers and dropout are read in the public re-implementation of Barnard et al., PRD 95 (2017)
+    014018, which puts batch normalisation where the authors have local response normalisation.
+    Zeros keep the size under each kernel, for without them 25 pixels do not reach the third. The
+    constants of the response normalisation are those of Krizhevsky et al. (NIPS 2012, section
+    3.3), for want of the authors'. The outputs are logits in place of the authors' sigmoid, and
+    their penalty on the convolutions' weights is the optimiser's weight decay, on all weights.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels, rows, columns) of an image, at least 18×18.
+    n_outputs : int
+        Number of classes.
+
+    Returns
+    -------
+    Network
+        Its features have the shape (batch, 64).
+
+    Raises
+    ------
+    ConfigError
+        If the image is too small.
+    """
+    channels, rows, columns = shape
+    if min(rows, columns) < _SMALLEST:
+        raise ConfigError(
+            f"the image is {rows}x{columns}, the smallest for deoliveira2016 is "
+            f"{_SMALLEST}x{_SMALLEST}: use a finer grid or another network"
+        )
+    trunk: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, (kernel, pool) in enumerate(_LAYERS, start=1):
+        trunk[f"block{number}"] = nn.Sequential(
+            OrderedDict(
+                dropout=nn.Dropout(0.2),
+                convolution=nn.Conv2d(channels, 32, kernel, padding=kernel // 2),
+                activation=nn.ReLU(),
+                pool=nn.MaxPool2d(pool),
+            )
+        )
+        channels, rows, columns = 32, rows // pool, columns // pool
+    # torch divides alpha by the size, Krizhevsky et al. do not.
+    trunk["normalise"] = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+    trunk["flatten"] = nn.Flatten()
+    trunk["dense"] = nn.Sequential(
+        OrderedDict(
+            dropout=nn.Dropout(0.2),
+            linear=nn.Linear(32 * rows * columns, 64),
+            activation=nn.ReLU(),
+        )
+    )
+    trunk["dropout"] = nn.Dropout(0.1)
+    network = Network(trunk=nn.Sequential(trunk), head=nn.Linear(64, n_outputs))
+    he_uniform(network)
+    return network

@@ -1,0 +1,1 @@
+"""Whether data can be trusted: one subject a module, each from data to findings."""

@@ -1,0 +1,130 @@
+"""What every file format offers: named columns, described without reading, read by row range."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.sources.base import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What is known of one column of a file without reading it.
+
+    Parameters
+    ----------
+    name : str
+        Full name, without a slash in front.
+    shape : tuple of int
+        Empty for a scalar; (n_rows,) for a ragged one.
+    dtype : numpy.dtype
+        Of the numbers in it; ``object`` where NumPy has no such type.
+    unit : str, optional
+        As the file states it.
+    features : tuple of str
+        Names along the last axis, as the file states them.
+    is_ragged : bool
+        Whether every row is a list of numbers, of any length.
+    problem : str, optional
+        For what holds no numbers: why, and what to do about it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    unit: str | None = None
+    features: tuple[str, ...] = ()
+    is_ragged: bool = False
+    problem: str | None = None
+
+    @property
+    def base_name(self) -> str:
+        """The last part of the name."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it holds numbers or truth values."""
+        return self.dtype.kind in "iufb"
+
+
+class Container(Protocol):
+    """A file opened for reading."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    def datasets(self) -> Mapping[str, Dataset]:
+        """Return every column by its full name.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be described: it is damaged, or a column can never be read.
+        """
+        ...
+
+    def read(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Read rows `start` to `stop` of a column that is not ragged, fewer past its end.
+
+        Raises
+        ------
+        DataError
+            If they cannot be read, naming file, column and rows.
+        """
+        ...
+
+    def read_ragged(
+        self, name: str, start: int, stop: int
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Read rows `start` to `stop` of a ragged column.
+
+        Returns
+        -------
+        offsets : numpy.ndarray
+            int64, shape (n_rows + 1,), from 0.
+        content : numpy.ndarray
+            The numbers of all rows, one row after the other.
+
+        Raises
+        ------
+        DataError
+            If they cannot be read, naming file, column and rows.
+        """
+        ...
+
+    def words(self, attribute: str) -> list[str]:
+        """Return what the file itself states under a name such as ``classes``; none if nothing."""
+        ...
+
+
+class Format(Protocol):
+    """A file format; holds no open file, so it can be sent to another process."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """Tell whether a file is of this format, by its first 512 bytes where they tell."""
+        ...
+
+    def open(self, path: Path, layout: Layout) -> AbstractContextManager[Container]:
+        """Open a file for reading; `layout` says which tree to take and which links to follow.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or cannot be opened.
+        MissingExtraError
+            If the format needs a library that is not installed.
+        """
+        ...

@@ -1,0 +1,107 @@
+"""The input files of a study: opened, and with the classes that it makes of them."""
+
+from pathlib import Path
+
+from detcnn.config.preprocess import PreprocessConfig, SourceConfig
+from detcnn.errors import ConfigError
+from detcnn.events.labels import Classes, resolve_classes
+from detcnn.sources.base import Clustering, Layout, Source
+from detcnn.sources.chain import expand_paths
+from detcnn.sources.chain import open_sources as open_chain
+
+
+def input_files(config: PreprocessConfig, *, base: Path) -> tuple[tuple[Path, ...], ...]:
+    """Return the input files of each source of a study.
+
+    Parameters
+    ----------
+    config : PreprocessConfig
+        The study's section.
+    base : Path
+        Folder that relative paths start from.
+
+    Raises
+    ------
+    ConfigError
+        As `detcnn.sources.chain.expand_paths`.
+    """
+    return tuple(expand_paths(entry.path, base=base) for entry in config.sources)
+
+
+def open_sources(config: PreprocessConfig, *, base: Path) -> tuple[Source, ...]:
+    """Open the input files of a study.
+
+    Parameters
+    ----------
+    config : PreprocessConfig
+        The study's section.
+    base : Path
+        Folder that relative paths start from.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `detcnn.sources.chain.open_sources`.
+    """
+    files = input_files(config, base=base)
+    return tuple(
+        open_chain(paths, layout_of(entry))
+        for paths, entry in zip(files, config.sources, strict=True)
+    )
+
+
+def layout_of(source: SourceConfig) -> Layout:
+    """Return what a study says of the layout of an input file."""
+    return Layout(
+        kind=source.layout,
+        constituents=source.constituents,
+        offsets=source.offsets,
+        columns=source.columns,
+        event_id=source.event_id,
+        images=source.images,
+        channels_last=source.channels_last,
+        units=source.units,
+        class_name=source.class_name,
+        tree=source.tree,
+        collection=source.collection,
+        radius=source.radius,
+        one_hot=source.one_hot,
+        allow_links=source.allow_links,
+        clustering=(
+            None if source.clustering is None else Clustering(**source.clustering.identity())
+        ),
+    )
+
+
+def classes_of(config: PreprocessConfig, sources: tuple[Source, ...]) -> Classes:
+    """Return the classes of a study and the labels of its input that stand for them.
+
+    Raises
+    ------
+    ConfigError
+        If nothing tells a file's classes, two files name one label differently, or a class of the
+        study is not in the input.
+    """
+    label_names: dict[int, str] = {}
+    for source in sources:
+        if not source.label_names and any(s.class_name is None for s in source.samples):
+            raise ConfigError(
+                f"{source.path}: nothing tells the class of its events: name a label dataset as "
+                "columns.label, or give the source a class"
+            )
+        for value, name in source.label_names.items():
+            # With label values in the study it does not matter what a file calls them.
+            is_named = not isinstance(config.classes, dict)
+            if label_names.setdefault(value, name) != name and is_named:
+                raise ConfigError(
+                    f"{source.path}: label {value} is called {name!r} here and "
+                    f"{label_names[value]!r} in another source: give preprocess.classes as name to "
+                    "label value"
+                )
+    return resolve_classes(
+        config.classes,
+        label_names=label_names,
+        sample_classes=[
+            sample.class_name for s in sources for sample in s.samples if sample.class_name
+        ],
+    )

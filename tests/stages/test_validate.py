@@ -1,0 +1,77 @@
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from detcnn.artifacts.kinds import VALIDATION
+from detcnn.artifacts.opening import open_artifact
+from detcnn.errors import DataError, OutputExistsError
+from detcnn.stages import validate
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+
+
+@pytest.fixture
+def sample(tmp_path):
+    return Path(shutil.copy(SAMPLES / "quark_gluon.h5", tmp_path / "jets.h5"))
+
+
+def test_a_good_sample_agrees(sample, tmp_path):
+    result = validate.run(sample, output=tmp_path / "page")
+    assert [(check.name, check.agrees) for check in result.checks] == [
+        ("AUC of multiplicity", True),
+        ("AUC of mass", True),
+        ("AUC of pt", True),
+    ]
+    assert all(check.n_jets == 8000 for check in result.checks)
+    multiplicity = result.checks[0]
+    # Recounted by hand: the share of pairs in which the gluon has more.
+    with h5py.File(sample) as file:
+        label = file["jets/label"][:]
+        count = np.diff(file["jets/offsets"][:])
+    gluon, quark = count[label == 0], count[label == 1]
+    pairs = gluon[:, None] - quark
+    expected = np.mean(pairs > 0) + np.mean(pairs == 0) / 2
+    assert multiplicity.found.value == pytest.approx(expected, abs=1e-9)
+    page = result.report.read_text(encoding="utf-8")
+    assert "Lost to the veto" in page
+    written = open_artifact(tmp_path / "page", expected=VALIDATION).manifest.contents["checks"]
+    assert written == json.loads((tmp_path / "page/validation.json").read_text())["checks"]
+    assert len(list((tmp_path / "page/figures").glob("*.png"))) == 4
+
+
+def test_a_wrong_sample_does_not(sample, tmp_path):
+    with h5py.File(sample, "r+") as file:
+        file["jets/mass"][...] = file["jets/mass"][:][::-1]
+    checks = validate.run(sample, output=tmp_path / "page").checks
+    assert {check.name: check.agrees for check in checks} == {
+        "AUC of multiplicity": True,
+        "AUC of mass": False,
+        "AUC of pt": True,
+    }
+    assert checks[1].pull < -10
+
+
+def test_of_jets_behind_a_calorimeter_nothing_is_claimed(sample, tmp_path):
+    with h5py.File(sample, "r+") as file:
+        file.attrs["calorimeter"] = '{"cell": 0.1}'
+    result = validate.run(sample, output=tmp_path / "page")
+    assert result.checks == ()
+    assert "Nothing is known of jets behind a calorimeter" in result.report.read_text("utf-8")
+
+
+def test_another_file_is_refused(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = [1.0]
+    with pytest.raises(DataError, match=r"other\.h5: no file of 'detcnn simulate'"):
+        validate.run(tmp_path / "other.h5", output=tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+
+
+def test_a_page_is_not_overwritten_unasked(sample, tmp_path):
+    (tmp_path / "page").mkdir()
+    with pytest.raises(OutputExistsError):
+        validate.run(sample, output=tmp_path / "page")
