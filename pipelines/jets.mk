@@ -75,7 +75,7 @@ $(RIVALS:%=rival-%): rival-%: $(WORK)/%/model/manifest.json
 
 compare: report $(RIVALS:%=rival-%)
 	$(DETCNN) compare $(WORK) $(RIVALS:%=$(WORK)/%) --label study $(RIVALS:%=--label %) \
-	  --output $(WORK)/comparison --overwrite
+	  $(addprefix --published ,$(wildcard published.csv)) --output $(WORK)/comparison --update
 
 clean:
 	rm -rf $(WORK)

@@ -74,7 +74,9 @@ class SourceConfig(Section):
         default=None, description="Whether images are (event, row, column, channel)."
     )
     units: dict[str, Literal["GeV", "MeV", "TeV", "rad", "deg"]] = Field(
-        default_factory=dict, description="Column to unit, where the file states none or lies."
+        default_factory=dict,
+        description="Part or event column to unit, where the file states none or lies; or a column "
+        "by its own name, where events and constituents have one of a name.",
     )
     tree: str | None = Field(
         default=None, min_length=1, description="ROOT tree, or HDF5 group or table, to read."

@@ -70,6 +70,11 @@ class Grid:
     columns: Axis
 
     @property
+    def is_picture(self) -> bool:
+        """Whether rows and columns are those of a picture, and measure nothing."""
+        return (self.rows.name, self.columns.name) == ("row", "column")
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of columns."""
         return self.rows.n_pixels, self.columns.n_pixels

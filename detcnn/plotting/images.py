@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from detcnn.events.grid import Axis, Grid
@@ -35,7 +37,8 @@ def images_figure(
     images : mapping
         Title to array of shape (n_channels, n_rows, n_columns).
     grid : Grid
-        Rows run along the horizontal axis, columns along the vertical one.
+        Rows (η) run along the horizontal axis, columns (φ) along the vertical one; a picture
+        without axes of its own is drawn as it is looked at.
     channels, units : sequence of str
         Name and unit of each channel; ``"1"`` for a pure number.
     """
@@ -111,18 +114,17 @@ def _panels(
     scale_of: Callable[[NDArray[np.float64]], _Scale],
 ) -> Figure:
     height = 3.0 * panel_shape(grid)
-    figure = new_figure(3.3 * len(channels) + 0.4, (height + 0.35) * len(images) + 1.0)
+    figure = new_figure(3.3 * len(channels) + 0.8, (height + 0.35) * len(images) + 1.0)
     all_axes = figure.subplots(len(images), len(channels), squeeze=False, sharex=True, sharey=True)
     for j, (channel, unit) in enumerate(zip(channels, units, strict=True)):
         scale = scale_of(np.stack([np.asarray(image[j], np.float64) for image in images.values()]))
         for axes, (title, image) in zip(all_axes[:, j], images.items(), strict=True):
-            drawn = axes.imshow(
-                np.ma.masked_less_equal(image[j], 0).T if scale.blanks_zeros else image[j].T,
-                origin="lower",
-                extent=(grid.rows.low, grid.rows.high, grid.columns.low, grid.columns.high),
+            drawn = draw_pixels(
+                axes,
+                np.ma.masked_less_equal(image[j], 0) if scale.blanks_zeros else image[j],
+                grid,
                 cmap=scale.colour_map,
                 norm=scale.norm,
-                aspect="auto",
             )
             axes.set_title(literal(f"{title}, {channel}"))
             axes.set_box_aspect(panel_shape(grid))
@@ -135,18 +137,37 @@ def _panels(
         bar.minorticks_off()
         bar.ax.tick_params(labelsize=8.5)
         bar.set_label(literal(channel if unit == "1" else f"{channel} [{unit}]"))
-    for axes in all_axes[-1]:
-        axes.set_xlabel(axis_label(grid.rows))
-    for axes in all_axes[:, 0]:
-        axes.set_ylabel(axis_label(grid.columns))
+    label_panels(all_axes, grid)
     return figure
+
+
+def draw_pixels(
+    axes: Axes, image: NDArray[Any], grid: Grid, *, cmap: str, norm: Normalize
+) -> AxesImage:
+    """Draw one channel, shape (n_rows, n_columns): a picture as it is looked at, η to the right."""
+    rows = (grid.rows.low, grid.rows.high)
+    columns = (grid.columns.low, grid.columns.high)
+    if grid.is_picture:
+        extent, origin = (*columns, *rows[::-1]), "upper"
+    else:
+        image, extent, origin = image.T, (*rows, *columns), "lower"
+    return axes.imshow(image, origin=origin, extent=extent, cmap=cmap, norm=norm, aspect="auto")
+
+
+def label_panels(all_axes: NDArray[Any], grid: Grid) -> None:
+    """Label the outer axes of panels, shape (n_down, n_across), that `draw_pixels` drew."""
+    across, up = (grid.columns, grid.rows) if grid.is_picture else (grid.rows, grid.columns)
+    for axes in all_axes[-1]:
+        axes.set_xlabel(axis_label(across))
+    for axes in all_axes[:, 0]:
+        axes.set_ylabel(axis_label(up))
 
 
 def panel_shape(grid: Grid) -> float:
     """Return height over width of a panel: true to scale if the axes share a unit, else square."""
     if {grid.rows.unit, grid.columns.unit} <= {"1", "rad"} or grid.rows.unit == grid.columns.unit:
         ratio = (grid.columns.high - grid.columns.low) / (grid.rows.high - grid.rows.low)
-        return min(max(ratio, 0.5), 2.0)
+        return min(max(1 / ratio if grid.is_picture else ratio, 0.5), 2.0)
     return 1.0
 
 

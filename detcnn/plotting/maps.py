@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from detcnn.events.grid import Grid
-from detcnn.plotting.images import axis_label, panel_shape
+from detcnn.plotting.images import draw_pixels, label_panels, panel_shape
 from detcnn.plotting.style import FAINT, literal, new_figure, styled
 
 _MOST_ACROSS = 4
@@ -55,14 +55,7 @@ def signed_maps_figure(
     figure = new_figure(3.3 * n_across + 0.4, (height + 0.35) * n_down + 1.4)
     panels = figure.subplots(n_down, n_across, squeeze=False, sharex=True, sharey=True)
     for axes, (title, image) in zip(panels.flat, zip(maps, values, strict=True), strict=False):
-        drawn = axes.imshow(
-            np.ma.masked_invalid(image).T,
-            origin="lower",
-            extent=(grid.rows.low, grid.rows.high, grid.columns.low, grid.columns.high),
-            cmap="RdBu_r",
-            norm=norm,
-            aspect="auto",
-        )
+        drawn = draw_pixels(axes, np.ma.masked_invalid(image), grid, cmap="RdBu_r", norm=norm)
         axes.set_title(literal(title))
         axes.set_facecolor(_BLANK)
         axes.set_box_aspect(panel_shape(grid))
@@ -70,10 +63,7 @@ def signed_maps_figure(
         axes.minorticks_off()
     for axes in list(panels.flat)[len(maps) :]:
         axes.set_visible(False)
-    for axes in panels[-1]:
-        axes.set_xlabel(axis_label(grid.rows))
-    for axes in panels[:, 0]:
-        axes.set_ylabel(axis_label(grid.columns))
+    label_panels(panels, grid)
     bar = figure.colorbar(
         drawn, ax=panels, location="bottom", aspect=28 * n_across, pad=0.02, format="{x:g}"
     )

@@ -109,6 +109,8 @@ def _momentum_findings(table: EventTable, place: Place) -> list[Finding]:
                 place,
                 f"{name} is {middle:.3g} times the sum of the constituents' pT: "
                 "one of the two is in another unit",
+                # By its own name: "pt" is that of both.
+                column=place.constituents.get("pt", "pt"),
             )
         )
     if {"energy", "eta"} <= table.constituents.keys():
@@ -132,12 +134,15 @@ def _energy_findings(table: EventTable, place: Place) -> list[Finding]:
             int(np.count_nonzero((ratio < 0.9) | (ratio > LARGEST_RATIO))),
             place,
             f"{name} is {middle:.3g} times the momentum: one of the two is in another unit",
+            column="energy",
         )
     ]
 
 
-def _momentum_finding(severity: Severity, count: int, place: Place, message: str) -> Finding:
-    remedy = "state the unit in the study: units: {pt: MeV}"
+def _momentum_finding(
+    severity: Severity, count: int, place: Place, message: str, *, column: str = "pt"
+) -> Finding:
+    remedy = f"state the unit in the study: units: {{{column}: MeV}}"
     return Finding("momentum-units", severity, count, place.name, message, remedy)
 
 

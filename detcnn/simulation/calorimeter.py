@@ -9,7 +9,8 @@ Floats = NDArray[np.float64]
 
 _ELECTROMAGNETIC = (11, 22)
 _MUON = 13
-_PHOTON, _LONG_KAON = 22, 130
+# Towers are massless, so those that are no photons are of no species: one would have a mass.
+_PHOTON, _NO_SPECIES = 22, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Deposits:
     eta, phi : numpy.ndarray
         float64, shape (n,): the middle of the cell, φ in [−π, π).
     pdgid : numpy.ndarray
-        int64, shape (n,): 22 for towers that are mostly electromagnetic, 130 for the others.
+        int64, shape (n,): 22 for towers that are mostly electromagnetic, 0 for the others, which
+        are of no species.
     muons : numpy.ndarray
         int64: which particles are muons inside the calorimeter's reach.
     """
@@ -117,6 +119,6 @@ def deposits(
         energy=total[kept],
         eta=(cells[kept] // n_phi + 0.5) * calorimeter.cell - calorimeter.max_eta,
         phi=(cells[kept] % n_phi + 0.5) * width - np.pi,
-        pdgid=np.where(2 * light >= total, _PHOTON, _LONG_KAON)[kept],
+        pdgid=np.where(2 * light >= total, _PHOTON, _NO_SPECIES)[kept],
         muons=muons,
     )

@@ -37,6 +37,10 @@ _LARGEST = 1e12
 _FINAL = b"1"
 _UNITS = {b"GEV": "GeV", b"MEV": "MeV"}
 _UNIT_ROLES = ("pt", "energy")
+_WITHOUT_MEANING = (
+    "constituents", "offsets", "columns", "event_id", "images", "one_hot", "tree", "collection",
+    "radius",
+)  # fmt: skip
 
 INVISIBLE = frozenset({12, 14, 16, 51, 52, 53, 1000022, 1000039})
 """PDG ids of what no detector sees: neutrinos, dark matter, neutralino, gravitino."""
@@ -170,12 +174,19 @@ class HepmcFormat:
         Raises
         ------
         ConfigError
-            If it does not state its units, and neither does the layout.
+            If it does not state its units, and neither does the layout; or the layout names parts,
+            which such a file has no names for.
         DataError
             If it is damaged, or cut short.
         MissingExtraError
             If there is a clustering and FastJet is not installed.
         """
+        for option in _WITHOUT_MEANING:
+            if getattr(layout, option):
+                raise ConfigError(
+                    f"{path}: {option} has no meaning for HepMC, whose parts have no names: "
+                    "leave it out"
+                )
         places: list[tuple[int, int]] = []
         numbers: list[int] = []
         rows: list[tuple[int, int]] = []

@@ -24,10 +24,11 @@ ID = "id"
 """The role of the number that references of other objects give for an object."""
 
 _CANDIDATES = ("PFCands", "PFCand")
+# Towers of hadrons are massless like their ET, and so of no species: one would have a mass.
 _ENERGY_FLOW: Mapping[str, Mapping[str, int]] = {
     "EFlowTrack": {},
     "EFlowPhoton": {"charge": 0, "pdgid": 22},
-    "EFlowNeutralHadron": {"charge": 0, "pdgid": 130},
+    "EFlowNeutralHadron": {"charge": 0, "pdgid": 0},
 }
 _PARTICLES = "Particle"
 _NAMES = {

@@ -78,12 +78,21 @@ def understand(path: Path, layout: Layout | None = None) -> Source:
             )
     if isinstance(file_format, HepmcFormat):
         source: Source = file_format.understand(path, layout)
+    elif layout.clustering is not None:
+        raise ConfigError(
+            f"{path}: {file_format.name}: only the particles of HepMC files can be clustered: "
+            "leave out clustering"
+        )
     else:
         with file_format.open(path, layout) as container:
             source = _understand(container, file_format, layout)
-    known = {*source.layout.constituents, *source.layout.columns}
+    parts = (source.layout.constituents, source.layout.columns)
+    known = {name for part in parts for name in part}
+    # Those of HepMC are names of ours.
+    is_hepmc = isinstance(file_format, HepmcFormat)
+    own = set() if is_hepmc else {column for part in parts for column in part.values()}
     # pT is worked out of its components.
-    unused = layout.units.keys() - known - ({"pt"} if "px" in known else set())
+    unused = layout.units.keys() - known - own - ({"pt"} if "px" in known else set())
     if unused:
         raise ConfigError(
             f"{path}: units are given for {min(unused)!r}, which is no column; there are: "
@@ -183,6 +192,7 @@ def _without_slashes(layout: Layout) -> Layout:
         columns={column: name.strip("/") for column, name in layout.columns.items()},
         event_id=tuple(name.strip("/") for name in layout.event_id),
         images={name.strip("/"): class_name for name, class_name in layout.images.items()},
+        units={name.strip("/"): unit for name, unit in layout.units.items()},
         one_hot=tuple(name.strip("/") for name in layout.one_hot),
         tree=layout.tree and layout.tree.strip("/"),
     )

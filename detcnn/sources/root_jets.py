@@ -42,6 +42,7 @@ from detcnn.sources.objects import (
     without_zeros,
 )
 from detcnn.sources.root import RootContainer
+from detcnn.sources.units import told_unit
 
 _JET_COLUMNS = ("pt", "eta", "phi", "mass")
 _FLAVOUR = re.compile(r"flavou?r", re.IGNORECASE)
@@ -224,8 +225,8 @@ class NearestAxis:
         Columns of the axes of the jets.
     radius : float
         Distance from which on an object belongs to no jet.
-    angle : float
-        What φ is multiplied by to be in rad.
+    angle, axis_angle : float
+        What the objects' and the jets' φ are multiplied by to be in rad.
     """
 
     objects: Objects
@@ -233,6 +234,7 @@ class NearestAxis:
     phi: str
     radius: float
     angle: float
+    axis_angle: float
 
     @property
     def texts(self) -> dict[str, str]:
@@ -253,12 +255,13 @@ class NearestAxis:
         nearest = np.full(len(event), -1, dtype=np.int64)
         distance = np.full(len(event), self.radius, dtype=np.float64)
         n_jets = np.diff(jets)
+        axis_eta = axes["eta"].astype(np.float64)
+        axis_phi = axes["phi"].astype(np.float64) * self.axis_angle
         # Over the number of the jet in its event, so that memory is set by the objects alone.
         for number in range(int(n_jets.max(initial=0))):
             rows = np.flatnonzero(n_jets[event] > number)
             jet = jets[event[rows]] + number
-            delta_phi = wrapped(phi[rows] - axes["phi"][jet].astype(np.float64) * self.angle)
-            delta = np.hypot(eta[rows] - axes["eta"][jet].astype(np.float64), delta_phi)
+            delta = np.hypot(eta[rows] - axis_eta[jet], wrapped(phi[rows] - axis_phi[jet]))
             is_nearer = delta < distance[rows]
             nearest[rows[is_nearer]] = jet[is_nearer]
             distance[rows[is_nearer]] = delta[is_nearer]
@@ -496,8 +499,13 @@ def _find_constituents(
                 f"{path}: a radius needs eta and phi of the constituents, and the study names "
                 f"only {', '.join(objects.texts)}: name them as constituents.eta and .phi"
             )
-        factor = unit_factor("phi", layout.units.get("phi"))
-        return NearestAxis(objects, axes["eta"], axes["phi"], layout.radius, factor or 1.0)
+        angle, axis_angle = (
+            unit_factor("phi", told_unit(layout, "phi", column)) or 1.0
+            for column in (objects.texts["phi"], axes["phi"])
+        )
+        return NearestAxis(
+            objects, axes["eta"], axes["phi"], layout.radius, angle=angle, axis_angle=axis_angle
+        )
     references = members(datasets, collection).get("Constituents")
     if references is not None and objects.has_ids and _is_nested(container, references):
         return References(objects, references)

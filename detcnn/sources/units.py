@@ -30,6 +30,11 @@ class Units:
     stated: Mapping[str, str] = field(default_factory=dict)
 
 
+def told_unit(layout: Layout, part: str, column: str) -> str | None:
+    """Return the unit that a study states: of the column by its own name, or else of the part."""
+    return layout.units.get(column, layout.units.get(part))
+
+
 def find_units(
     path: Path, layout: Layout, datasets: Mapping[str, Dataset], parts: Mapping[str, Columns]
 ) -> Units:
@@ -58,7 +63,7 @@ def find_units(
     factors: dict[str, float | None] = {}
     for part, column in parts.items():
         dataset = datasets[column.names[0]]
-        told = layout.units.get(part)
+        told = told_unit(layout, part, str(column))
         if told is None and part in _OF_PT and "pt" not in parts:
             told = layout.units.get("pt")
         units[part] = told or dataset.unit

@@ -549,10 +549,12 @@ def _write_store(
 
 
 def _image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
-    if config.image is not None:
-        return config.image.identity()
     steps = [step.identity() for step in config.image_steps]
-    return {"image_steps": steps} if steps else None
+    identity = {"image_steps": steps} if config.image is None else config.image.identity()
+    # Images without steps are those of before there were any, and models go on with them.
+    if not identity["image_steps"]:
+        del identity["image_steps"]
+    return identity or None
 
 
 def _check_selection(

@@ -40,7 +40,7 @@ def altered(manifest, folder, **changes):
 
 def test_kinds_are_named_as_they_are_known():
     assert {name: kind.name for name, kind in KINDS.items()} == {n: n for n in KINDS}
-    assert KINDS.keys() == {"images", "model", "scores", "metrics"}
+    assert KINDS.keys() == {"images", "model", "scores", "metrics", "comparison", "validation"}
 
 
 def test_round_trip(manifest, tmp_path):

@@ -200,12 +200,6 @@ def test_an_update_leaves_what_would_be_the_same(copy, detcnn, stage):
     assert manifest.stat().st_mtime_ns == before
 
 
-def test_inputs_are_one_for_each_source(folder, detcnn):
-    result = detcnn("preprocess", folder.study, "-i", "a.h5", "-i", "b.h5")
-    assert result.exit_code == 2
-    assert "2 files for the 1 sources" in one_line(result)
-
-
 def test_evaluate_makes_scores_again_only_if_need_be(copy, detcnn):
     study, scores = copy / "study.yaml", copy / "work" / "scores" / "manifest.json"
     before = scores.stat().st_mtime_ns

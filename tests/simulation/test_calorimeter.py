@@ -30,7 +30,7 @@ def test_a_tower_is_in_the_middle_of_its_cell():
     assert found.energy == pytest.approx([15.0])
     assert found.eta == pytest.approx([0.05])
     assert found.phi == pytest.approx([0.0])
-    assert found.pdgid.tolist() == [130]
+    assert found.pdgid.tolist() == [0]
 
 
 def test_electromagnetic_towers_are_told_from_others():

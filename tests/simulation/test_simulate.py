@@ -60,7 +60,7 @@ def quick(monkeypatch, make_jets):
     """Jets without physics; returns the list of the pieces that were made."""
     made = []
 
-    def generate(definition, label, *, seed, piece, n_jets):
+    def generate(definition, label, *, seed, piece, n_jets, calorimeter):
         made.append((label, piece))
         jets = make_jets(
             n_jets,

@@ -356,13 +356,13 @@ def test_energy_flow_of_events(opened):
         "eta": "EFlowTrack.Eta, EFlowPhoton.Eta, EFlowNeutralHadron.Eta",
         "phi": "EFlowTrack.Phi, EFlowPhoton.Phi, EFlowNeutralHadron.Phi",
         "charge": "EFlowTrack.Charge, 0, 0",
-        "pdgid": "EFlowTrack.PID, 22, 130",
+        "pdgid": "EFlowTrack.PID, 22, 0",
     }
     table = source.read(0, 0, 2)
     # The track of PT = 0 and eta = 999.9 is left out.
     assert jets_of(table) == [[9, 5], [8, 7, 6]]
     assert table.constituents["charge"].tolist() == [1, 0, -1, 0, 0]
-    assert table.constituents["pdgid"].tolist() == [211, 130, -11, 22, 22]
+    assert table.constituents["pdgid"].tolist() == [211, 0, -11, 22, 22]
     assert table.columns["weight"].tolist() == [0.5, 2]
     assert jets_of(source.read(0, 1, 2)) == [[8, 7, 6]]
 
