@@ -147,11 +147,14 @@ def draw_pixels(
     """Draw one channel, shape (n_rows, n_columns): a picture as it is looked at, η to the right."""
     rows = (grid.rows.low, grid.rows.high)
     columns = (grid.columns.low, grid.columns.high)
-    if grid.is_picture:
-        extent, origin = (*columns, *rows[::-1]), "upper"
-    else:
-        image, extent, origin = image.T, (*rows, *columns), "lower"
-    return axes.imshow(image, origin=origin, extent=extent, cmap=cmap, norm=norm, aspect="auto")
+    return axes.imshow(
+        image if grid.is_picture else image.T,
+        origin="upper" if grid.is_picture else "lower",
+        extent=(*columns, *rows[::-1]) if grid.is_picture else (*rows, *columns),
+        cmap=cmap,
+        norm=norm,
+        aspect="auto",
+    )
 
 
 def label_panels(all_axes: NDArray[Any], grid: Grid) -> None:
