@@ -10,8 +10,8 @@ from detcnn.errors import ConfigError
 from detcnn.evaluation.classification import ClassificationEvaluation, Discrimination, discriminate
 from detcnn.evaluation.discriminant import discriminant
 from detcnn.evaluation.inputs import ScoredEvents, event_column
-from detcnn.evaluation.intervals import Interval, tail
-from detcnn.evaluation.replicas import curve_replicas
+from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.replicas import curve_replicas, percentiles, two_sided_p_value
 from detcnn.evaluation.roc import auc, roc_curve
 from detcnn.seeding import derived_seed
 
@@ -267,14 +267,11 @@ def _gain(
     )
     value = float(replicas.auc[0] - replicas.auc[1])
     change = replicas.auc_replicas[0] - replicas.auc_replicas[1]
-    change = change[np.isfinite(change)]
-    alpha = tail(level)
-    low, high = np.quantile(change, [alpha, 1 - alpha]) if len(change) else (-1.0, 1.0)
-    beyond = min(np.count_nonzero(change <= 0), np.count_nonzero(change >= 0))
+    low, high = percentiles(change, level, bounds=(-1, 1))
     return Gain(
         auc=Interval(
             value, min(value, float(low)), max(value, float(high)), level, "paired bootstrap"
         ),
-        p_value=float(min(1.0, 2 * (1 + beyond) / (len(change) + 1))),
+        p_value=two_sided_p_value(change, null=0),
         n_replicas=n_replicas,
     )

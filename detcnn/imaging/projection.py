@@ -271,9 +271,11 @@ def _centres_on_jet_axis(recipe: Recipe) -> bool:
 def _check_columns(table: EventTable, recipe: Recipe) -> None:
     for name in ("pt", recipe.longitudinal, "phi"):
         if name not in table.constituents:
+            other = {"eta": "rapidity", "rapidity": "eta"}.get(name)
+            remedy = f"; set longitudinal: {other}" if other in table.constituents else ""
             raise DataError(
                 f"the input has no constituent column {name!r}, which the images need: "
-                f"it has {', '.join(sorted(table.constituents)) or 'none'}"
+                f"it has {', '.join(sorted(table.constituents)) or 'none'}{remedy}"
             )
     for name in (recipe.longitudinal, "phi") if _centres_on_jet_axis(recipe) else ():
         if name not in table.columns:

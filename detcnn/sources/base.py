@@ -62,8 +62,8 @@ class Layout:
     channels_last : bool, optional
         Whether images are (event, row, column, channel) rather than (event, channel, row, column).
     units : mapping
-        Role or event column to unit: GeV, MeV, TeV, rad, deg. A column's own name goes before, where
-        events and constituents have one of a name.
+        Role or event column to unit: GeV, MeV, TeV, rad, deg; or a column by its own name, which
+        goes before, where events and constituents have one of a name.
     class_name : str, optional
         The class of all events of the file.
     tree : str, optional

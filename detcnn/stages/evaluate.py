@@ -17,6 +17,7 @@ from detcnn.errors import ConfigError
 from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
 from detcnn.evaluation.export import baseline_rows, learned_rows, plain, table_rows
+from detcnn.evaluation.inputs import event_column
 from detcnn.plotting.baselines import baselines_section
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.images import images_figure
@@ -205,6 +206,7 @@ def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvalu
 
 
 def _edges(bins: BinsConfig, values: NDArray[Any]) -> list[float]:
+    values = event_column(f"column {bins.column!r}", values, len(values))
     low = float(values.min()) if bins.low is None else bins.low
     if bins.high is not None:
         high = bins.high

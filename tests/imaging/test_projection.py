@@ -436,6 +436,11 @@ class TestBadInput:
         with pytest.raises(DataError, match=f"no constituent column '{name}'"):
             project(table, self.RECIPE)
 
+    def test_the_other_longitudinal_coordinate(self):
+        recipe = Recipe(GRID, COLOURS, longitudinal="rapidity")
+        with pytest.raises(DataError, match="no constituent column 'rapidity'.*longitudinal: eta$"):
+            project(table_of([(1.0, 0, 0)]), recipe)
+
     def test_a_missing_jet_axis(self):
         with pytest.raises(
             DataError, match="no event column 'phi', which centre on jet_axis needs"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,12 @@ def test_efficiency_of_zero_hangs_an_arrow(two_classes):
     n_zeros = np.count_nonzero(first.background.efficiency.value == 0)
     assert len(limits[0].get_xdata()) == n_zeros
     assert len(points[0].get_xdata()) == len(first.background.n_events) - n_zeros
+
+
+def test_efficiency_of_bins_without_background(two_classes):
+    (first, *_) = two_classes.efficiencies
+    empty = replace(first.background, n_events=np.zeros_like(first.background.n_events))
+    svg(efficiency_figure([replace(first, background=empty)]))
 
 
 @pytest.mark.parametrize(("n_classes", "digits"), [(2, 3), (6, 2)])

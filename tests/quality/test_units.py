@@ -55,6 +55,8 @@ def test_events_and_constituents_in_different_units(jets, place, factor):
     found = [f for f in unit_findings(table, place) if "times the sum" in f.message]
     assert [f.severity for f in found] == ["trouble"]
     assert found[0].count == table.n_events
+    # Not of "pt", which is that of both.
+    assert found[0].remedy.endswith("units: {constituents/pt: MeV}")
 
 
 def test_jets_that_lack_some_constituents_are_fine(jets, place):

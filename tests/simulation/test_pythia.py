@@ -13,6 +13,7 @@ pytest.importorskip("pythia8mc")
 import pythia8mc
 
 from detcnn.errors import DataError, MissingExtraError
+from detcnn.events.observables import jet_observables
 from detcnn.kernels.clustering import subjets
 from detcnn.simulation import pythia
 from detcnn.simulation.calorimeter import Calorimeter
@@ -311,5 +312,8 @@ def test_a_calorimeter_makes_jets_of_towers():
         jets.constituents["eta"][towers], jets.constituents["y"][towers], atol=1e-5
     )
     assert np.all((jets.columns["pt"] >= 500) & (jets.columns["pt"] < 550))
+    # Worked out again from what is stored: towers are massless.
+    mass = jet_observables(jets, ["jet_mass"], longitudinal="eta", masses="pdgid")["jet_mass"]
+    np.testing.assert_allclose(mass, jets.columns["mass"], rtol=1e-3)
     again = generate_jets(QUICK, QUARK, seed=1, piece=0, n_jets=2, calorimeter=Calorimeter())
     np.testing.assert_array_equal(again.jets.columns["pt"], jets.columns["pt"][:2])

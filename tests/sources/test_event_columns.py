@@ -3,7 +3,7 @@ import pytest
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources import event_columns
-from detcnn.sources.base import Layout
+from detcnn.sources.base import Clustering, Layout
 from detcnn.sources.event_columns import class_names, combine_ids
 from detcnn.sources.opening import open_source
 
@@ -178,6 +178,24 @@ def test_units_of_a_study_overrule_the_file(write, jagged):
     np.testing.assert_allclose(table.columns["mass_trim"], 80)
     with pytest.raises(ConfigError, match=r"'constituents/pt': .*'lightyears'.* set units\.pt"):
         open_source(path)
+
+
+def test_a_unit_by_the_name_of_a_column_is_of_that_column_alone(write, jagged):
+    path = write(jagged, jets_pt__units="GeV")
+    table = open_source(path, Layout(units={"/constituents/pt": "MeV"})).read(0, 0, 3)
+    np.testing.assert_allclose(table.constituents["pt"], [9e-3, 8e-3, 7e-3, 6e-3, 5e-3])
+    np.testing.assert_array_equal(table.columns["pt"], [30, 20, 10])
+    both = Layout(units={"constituents/pt": "TeV", "pt": "MeV"})
+    table = open_source(path, both).read(0, 0, 3)
+    np.testing.assert_allclose(table.constituents["pt"], [9e3, 8e3, 7e3, 6e3, 5e3])
+    np.testing.assert_allclose(table.columns["pt"], [0.03, 0.02, 0.01])
+    with pytest.raises(ConfigError, match="units are given for 'constituents/p', which is no col"):
+        open_source(path, Layout(units={"constituents/p": "MeV"}))
+
+
+def test_only_hepmc_is_clustered(opened, jagged):
+    with pytest.raises(ConfigError, match=r"in\.h5: HDF5: only .* HepMC .* leave out clustering"):
+        opened(jagged, clustering=Clustering(radius=0.4))
 
 
 # One-hot labels

@@ -224,6 +224,12 @@ class TestUnits:
             open_source(path)
 
 
+@pytest.mark.parametrize("part", [{"columns": {"pt": "jet/pt"}}, {"collection": "Jet"}])
+def test_parts_have_no_names(write, part):
+    with pytest.raises(ConfigError, match=f"{next(iter(part))} has no meaning for HepMC"):
+        open_source(write([as_event(JETS)]), Layout(**part))
+
+
 def test_several_files(write):
     paths = [write([as_event(JETS, number=i)], name=f"{i}.hepmc") for i in range(2)]
     source = open_sources(paths, clustered(min_pt=50))

@@ -400,6 +400,13 @@ def test_energy_flow_near_the_axis(opened):
         opened(delphes_tree(), name="Delphes", collection="Jet")
 
 
+def test_axes_and_objects_of_different_units(opened):
+    columns = delphes_tree()
+    columns["Jet.Phi"] = np.degrees(columns["Jet.Phi"])
+    source = opened(columns, name="Delphes", collection="Jet", radius=0.4, units={"Jet.Phi": "deg"})
+    assert jets_of(source.read(0, 0, 3)) == [[9, 5], [8, 7], [6]]
+
+
 @pytest.mark.parametrize("unit", ["rad", "deg"])
 def test_nearest_axis_against_a_slow_reference(opened, unit):
     rng = np.random.default_rng(2)

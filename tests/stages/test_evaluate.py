@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from detcnn.artifacts.opening import open_artifact
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig, OcclusionConfig
-from detcnn.errors import ConfigError, OutputExistsError
+from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, predict
 from detcnn.stages import learned as stage
@@ -245,3 +245,8 @@ def test_bins_hold_the_largest_value(trained, made, column):
     config = CONFIG.model_copy(update={"efficiency_bins": (BinsConfig(column=column, bins=3),)})
     (curve, *_) = evaluate._evaluate(config, artifact).efficiencies
     assert curve.signal.edges[-1] > curve.signal.edges[0]
+
+
+def test_bins_of_a_column_with_nan():
+    with pytest.raises(DataError, match="column 'mass' has 1 values that are NaN"):
+        evaluate._edges(BinsConfig(column="mass", low=0, high=1), np.array([1.0, np.nan]))
