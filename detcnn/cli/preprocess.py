@@ -82,6 +82,8 @@ def _preprocess(
     summary = {
         "images": str(result.artifact.path),
         "events": contents["n_events"],
+        # Names that a study gives to numbers may be in the wrong order.
+        "class_labels": contents["class_labels"],
         "image_shape": contents["image_shape"],
         "channels": [channel["name"] for channel in contents["channels"]],
         "encoding": contents["encoding"],

@@ -14,8 +14,10 @@ class Expectation:
     Parameters
     ----------
     statistic : {"auc", "peak"}
-        The area under the ROC curve of a jet column, with the second class as the signal; or where
-        the column has its peak in that class.
+        The area under the ROC curve of a jet column between two classes; or where the column has
+        its peak in one.
+    larger_in : str
+        The class that has more of the column; or the class of the peak.
     column : str
         ``multiplicity`` (number of constituents) or a column of the file.
     value : float
@@ -27,6 +29,7 @@ class Expectation:
     """
 
     statistic: Literal["auc", "peak"]
+    larger_in: str
     column: str
     value: float
     uncertainty: float
@@ -37,6 +40,7 @@ EXPECTATIONS: Mapping[str, tuple[Expectation, ...]] = {
     QUARK_GLUON.name: (
         Expectation(
             "auc",
+            "gluon",
             "multiplicity",
             0.8397,
             0.0028,
@@ -44,26 +48,30 @@ EXPECTATIONS: Mapping[str, tuple[Expectation, ...]] = {
         ),
         Expectation(
             "auc",
+            "gluon",
             "mass",
             0.7410,
             0.0035,
             "10,000 jets a class of the same definition, Pythia 8.317, no event vetoed",
         ),
-        Expectation("auc", "pt", 0.5, 0.003, "both classes fill the window alike"),
+        Expectation("auc", "gluon", "pt", 0.5, 0.003, "both classes fill the window alike"),
     ),
     TOP_QCD.name: (
         Expectation(
             "auc",
+            "top",
             "mass",
             0.918,
             0.003,
             "8,000 jets a class of the same selection, Pythia 8.317, without multiple interactions",
         ),
-        Expectation("peak", "mass", 172.6, 1.0, "mass of the top quark (Particle Data Group)"),
+        Expectation(
+            "peak", "top", "mass", 172.6, 1.0, "mass of the top quark (Particle Data Group)"
+        ),
     ),
     W_QCD.name: (
-        Expectation("auc", "pt", 0.5, 0.01, "the mass of the W' is chosen for it"),
-        Expectation("peak", "mass", 80.4, 1.0, "mass of the W boson (Particle Data Group)"),
+        Expectation("auc", "w", "pt", 0.5, 0.01, "the mass of the W' is chosen for it"),
+        Expectation("peak", "w", "mass", 80.4, 1.0, "mass of the W boson (Particle Data Group)"),
     ),
 }
 """Expectations by the name of the definition."""

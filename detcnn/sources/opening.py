@@ -6,21 +6,21 @@ from pathlib import Path
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout, LayoutKind, Source
-from detcnn.sources.columns import CONSTITUENT_ROLES
 from detcnn.sources.container import Container, Format
-from detcnn.sources.hdf5 import HDF5, Hdf5, read_hdf5_provenance
-from detcnn.sources.hepmc import HEPMC, HepmcFormat
-from detcnn.sources.idx import IDX, IdxFormat
-from detcnn.sources.images import open_images
-from detcnn.sources.jagged import open_jagged
-from detcnn.sources.lists import open_lists
-from detcnn.sources.numpy_files import NPY, NPZ, NpyFormat
-from detcnn.sources.padded import open_padded
-from detcnn.sources.parquet import PARQUET
-from detcnn.sources.per_class import PerClass, find_classes
-from detcnn.sources.references import listing, problems
-from detcnn.sources.root import ROOT
-from detcnn.sources.root_jets import open_collections
+from detcnn.sources.formats.hdf5 import HDF5, Hdf5, read_hdf5_provenance
+from detcnn.sources.formats.hepmc import HEPMC, HepmcFormat
+from detcnn.sources.formats.idx import IDX, IdxFormat
+from detcnn.sources.formats.numpy_files import NPY, NPZ, NpyFormat
+from detcnn.sources.formats.parquet import PARQUET
+from detcnn.sources.formats.root import ROOT
+from detcnn.sources.formats.root_jets import open_collections
+from detcnn.sources.layouts.columns import CONSTITUENT_ROLES
+from detcnn.sources.layouts.images import open_images
+from detcnn.sources.layouts.jagged import open_jagged
+from detcnn.sources.layouts.lists import open_lists
+from detcnn.sources.layouts.padded import open_padded
+from detcnn.sources.layouts.per_class import PerClass, find_classes
+from detcnn.sources.layouts.references import listing, problems
 
 FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX)
 """What is tried in turn on a file."""

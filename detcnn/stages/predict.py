@@ -94,9 +94,10 @@ def run(
     made_for, given = model_artifact.manifest.contents, images_artifact.manifest.contents
     for name in ("classes", "image_shape", "channels", "axes", "image"):
         if made_for[name] != given[name]:
+            here, there = _differing(given[name], made_for[name])
             raise DataError(
-                f"{images}: {name.replace('_', ' ')} {given[name]}, but the model {model} was "
-                f"trained with {made_for[name]}: use the images that the model was made for"
+                f"{images}: {name.replace('_', ' ')} {here}, but the model {model} was "
+                f"trained with {there}: use the images that the model was made for"
             )
     if images_artifact.manifest.digest != _digest_of_images(model_artifact):
         progress.warn(
@@ -177,6 +178,14 @@ def run(
             circumstances={"model": str(model), "images": str(images)},
         )
     return PredictResult(artifact)
+
+
+def _differing(given: Any, made_for: Any) -> tuple[Any, Any]:
+    """Return what differs; of two sections, the keys of which it does."""
+    if not (isinstance(given, dict) and isinstance(made_for, dict)):
+        return given, made_for
+    keys = [k for k in {**given, **made_for} if given.get(k) != made_for.get(k)]
+    return {k: given.get(k) for k in keys}, {k: made_for.get(k) for k in keys}
 
 
 def _digest_of_images(model: Artifact) -> str:

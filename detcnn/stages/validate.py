@@ -54,8 +54,9 @@ class Check:
     @property
     def name(self) -> str:
         """What is compared, in words."""
-        what = {"auc": "AUC", "peak": "peak"}[self.expectation.statistic]
-        return f"{what} of {self.expectation.column}"
+        known = self.expectation
+        what = {"auc": "AUC", "peak": "peak"}[known.statistic]
+        return f"{what} of {known.column}, {known.larger_in}"
 
     @property
     def pull(self) -> float:
@@ -117,10 +118,9 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
     columns = read_columns(path)
     identity = value_digest({"format": VALIDATION.version, "input": digest})
     with build_artifact(output, kind=VALIDATION, identity=identity, overwrite=overwrite) as builder:
-        is_signal = columns["label"] == 1
         has_calorimeter = attributes.get("calorimeter", "none") != "none"
         checks = tuple(
-            _check(expectation, columns, is_signal)
+            _check(expectation, columns, classes)
             # What is known, is known of particles.
             for expectation in (() if has_calorimeter else EXPECTATIONS[study])
         )
@@ -165,16 +165,13 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
 
 
 def _check(
-    expectation: Expectation, columns: Mapping[str, NDArray[Any]], is_signal: NDArray[np.bool_]
+    expectation: Expectation, columns: Mapping[str, NDArray[Any]], classes: list[str]
 ) -> Check:
     values = columns[expectation.column].astype(np.float64)
+    is_chosen = columns["label"] == classes.index(expectation.larger_in)
     if expectation.statistic == "peak":
-        return Check(expectation, peak(values[is_signal]), int(is_signal.sum()))
-    # Some columns are larger in the background; the area is that of the better cut.
-    area = bootstrap_auc(roc_curve(values, is_signal), values, is_signal).interval
-    if area.value < 0.5:
-        values = -values
-        area = bootstrap_auc(roc_curve(values, is_signal), values, is_signal).interval
+        return Check(expectation, peak(values[is_chosen]), int(is_chosen.sum()))
+    area = bootstrap_auc(roc_curve(values, is_chosen), values, is_chosen).interval
     return Check(expectation, area, len(values))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from detcnn.errors import DataError
-from detcnn.sources import blosc
 from detcnn.sources.base import Layout
-from detcnn.sources.hdf5 import HDF5
+from detcnn.sources.formats import blosc
+from detcnn.sources.formats.hdf5 import HDF5
 
 codec = importlib.import_module("numcodecs.blosc")
 

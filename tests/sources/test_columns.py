@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError
-from detcnn.sources.columns import (
+from detcnn.sources.layouts.columns import (
     CONSTITUENT_ROLES,
     EVENT_ROLES,
     find_role,

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.sources import event_columns
 from detcnn.sources.base import Clustering, Layout
-from detcnn.sources.event_columns import class_names, combine_ids
+from detcnn.sources.layouts import event_columns
+from detcnn.sources.layouts.event_columns import class_names, combine_ids
 from detcnn.sources.opening import open_source
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.hdf5 import HDF5
+from detcnn.sources.formats.hdf5 import HDF5
 from detcnn.sources.opening import open_source, read_provenance
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.hdf5 import HDF5
+from detcnn.sources.formats.hdf5 import HDF5
 from detcnn.sources.opening import files_read
 
 

@@ -259,7 +259,7 @@ def test_nothing_is_written_to_stdout(write):
 
 
 def test_without_fastjet(write, monkeypatch):
-    monkeypatch.delitem(sys.modules, "detcnn.sources.clustering", raising=False)
+    monkeypatch.delitem(sys.modules, "detcnn.sources.formats.clustering", raising=False)
     monkeypatch.setitem(sys.modules, "fastjet", None)
     path = write([as_event(JETS)])
     assert open_source(path).samples[0].n_events == 1

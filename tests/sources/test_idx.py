@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError, DetcnnError
 from detcnn.sources.base import Layout
-from detcnn.sources.idx import IDX
+from detcnn.sources.formats.idx import IDX
 from detcnn.sources.opening import files_read, open_source
 
 CODES = {"u1": 8, "i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import EventTable, ImageTable
-from detcnn.sources import jagged as jagged_layout
 from detcnn.sources.base import Layout
+from detcnn.sources.layouts import jagged as jagged_layout
 from detcnn.sources.opening import open_source
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError
-from detcnn.sources.momenta import as_pt_eta_phi, check_coordinates, has_coordinates
+from detcnn.sources.layouts.momenta import as_pt_eta_phi, check_coordinates, has_coordinates
 
 COMPONENT = st.floats(-1e4, 1e4, width=32)
 

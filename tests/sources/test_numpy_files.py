@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from detcnn.errors import ConfigError, DataError, DetcnnError
 from detcnn.sources.base import Layout
-from detcnn.sources.numpy_files import NPY, NPZ
+from detcnn.sources.formats.numpy_files import NPY, NPZ
 from detcnn.sources.opening import files_read, open_source
 
 SAVES = {"npz": np.savez, "compressed": np.savez_compressed}

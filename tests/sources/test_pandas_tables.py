@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError
 from detcnn.sources.base import Layout
-from detcnn.sources.hdf5 import HDF5
+from detcnn.sources.formats.hdf5 import HDF5
+from detcnn.sources.formats.pandas_tables import pickled_names
 from detcnn.sources.opening import open_source
-from detcnn.sources.pandas_tables import pickled_names
 
 N_MOST = 5
 NAMES = [f"{part}_{i}" for i in range(N_MOST) for part in ("E", "PX", "PY", "PZ")]

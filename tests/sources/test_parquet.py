@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError, DetcnnError
-from detcnn.sources import parquet
 from detcnn.sources.base import Layout
+from detcnn.sources.formats import parquet
+from detcnn.sources.formats.parquet import PARQUET
 from detcnn.sources.opening import open_source
-from detcnn.sources.parquet import PARQUET
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DetcnnError
 from detcnn.sources.container import Dataset
-from detcnn.sources.references import (
+from detcnn.sources.layouts.references import (
     Numbered,
     Reference,
     named_columns,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError, DetcnnError, MissingExtraError
 from detcnn.sources.base import Layout
+from detcnn.sources.formats.root import ROOT
 from detcnn.sources.opening import open_source
-from detcnn.sources.root import ROOT
 
 WRITERS = ("mktree", "mkrntuple")
 LISTS = [[9.0, 8.0], [], [7.0, 6.0, 5.0]]

@@ -22,9 +22,9 @@ def sample(tmp_path):
 def test_a_good_sample_agrees(sample, tmp_path):
     result = validate.run(sample, output=tmp_path / "page")
     assert [(check.name, check.agrees) for check in result.checks] == [
-        ("AUC of multiplicity", True),
-        ("AUC of mass", True),
-        ("AUC of pt", True),
+        ("AUC of multiplicity, gluon", True),
+        ("AUC of mass, gluon", True),
+        ("AUC of pt, gluon", True),
     ]
     assert all(check.n_jets == 8000 for check in result.checks)
     multiplicity = result.checks[0]
@@ -48,11 +48,18 @@ def test_a_wrong_sample_does_not(sample, tmp_path):
         file["jets/mass"][...] = file["jets/mass"][:][::-1]
     checks = validate.run(sample, output=tmp_path / "page").checks
     assert {check.name: check.agrees for check in checks} == {
-        "AUC of multiplicity": True,
-        "AUC of mass": False,
-        "AUC of pt": True,
+        "AUC of multiplicity, gluon": True,
+        "AUC of mass, gluon": False,
+        "AUC of pt, gluon": True,
     }
     assert checks[1].pull < -10
+
+
+def test_swapped_labels_are_found(sample, tmp_path):
+    with h5py.File(sample, "r+") as file:
+        file["jets/label"][...] = 1 - file["jets/label"][:]
+    checks = validate.run(sample, output=tmp_path / "page").checks
+    assert [check.agrees for check in checks] == [False, False, True]
 
 
 def test_of_jets_behind_a_calorimeter_nothing_is_claimed(sample, tmp_path):

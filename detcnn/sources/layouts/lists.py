@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import Column, EventTable
 from detcnn.sources.base import Layout, Sample
-from detcnn.sources.constituents import build_table, family_of, told_first
 from detcnn.sources.container import Container, Dataset, Format
-from detcnn.sources.event_columns import EventColumns, find_event_columns
-from detcnn.sources.momenta import check_coordinates, has_coordinates
-from detcnn.sources.references import Reference, listing, problems, require
-from detcnn.sources.relative import check_jets
-from detcnn.sources.units import find_units
+from detcnn.sources.layouts.constituents import build_table, family_of, told_first
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.momenta import check_coordinates, has_coordinates
+from detcnn.sources.layouts.references import Reference, listing, problems, require
+from detcnn.sources.layouts.relative import check_jets
+from detcnn.sources.layouts.units import find_units
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,8 @@ from detcnn.events.identity import content_ids
 from detcnn.events.table import Column
 from detcnn.kernels.angles import wrapped
 from detcnn.sources.base import Layout, Source
-from detcnn.sources.columns import unit_factor
-from detcnn.sources.constituents import build_table, choose_family, family_of
 from detcnn.sources.container import Container, Dataset, Format
-from detcnn.sources.lists import open_lists, read_lists
-from detcnn.sources.objects import (
+from detcnn.sources.formats.objects import (
     ID,
     Objects,
     check_lengths,
@@ -41,8 +38,11 @@ from detcnn.sources.objects import (
     with_event_id,
     without_zeros,
 )
-from detcnn.sources.root import RootContainer
-from detcnn.sources.units import told_unit
+from detcnn.sources.formats.root import RootContainer
+from detcnn.sources.layouts.columns import unit_factor
+from detcnn.sources.layouts.constituents import build_table, choose_family, family_of
+from detcnn.sources.layouts.lists import open_lists, read_lists
+from detcnn.sources.layouts.units import told_unit
 
 _JET_COLUMNS = ("pt", "eta", "phi", "mass")
 _FLAVOUR = re.compile(r"flavou?r", re.IGNORECASE)

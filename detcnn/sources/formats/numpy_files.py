@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
 from detcnn.sources.container import Container, Dataset
-from detcnn.sources.stored_array import StoredArray, beside, named_parts
+from detcnn.sources.formats.stored_array import StoredArray, beside, named_parts
 
 _NPY_MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = b"PK\x03\x04"

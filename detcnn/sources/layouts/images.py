@@ -10,10 +10,10 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages
 from detcnn.events.table import ImageTable
 from detcnn.sources.base import Layout, Sample
-from detcnn.sources.columns import in_house_units
 from detcnn.sources.container import Container, Dataset, Format
-from detcnn.sources.event_columns import EventColumns, find_event_columns
-from detcnn.sources.references import listing, require
+from detcnn.sources.layouts.columns import in_house_units
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.references import listing, require
 
 _MOST_CHANNELS = 16
 """An axis longer than this is not taken for the channels without being told."""

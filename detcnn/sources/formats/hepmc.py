@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import Column, EventTable
 from detcnn.sources.base import Layout, Sample
-from detcnn.sources.columns import unit_factor
-from detcnn.sources.gzipped import open_plain, plain_head
-from detcnn.sources.momenta import as_pt_eta_phi
+from detcnn.sources.formats.gzipped import open_plain, plain_head
+from detcnn.sources.layouts.columns import unit_factor
+from detcnn.sources.layouts.momenta import as_pt_eta_phi
 
 _MAGIC = b"HepMC::Version"
 _KEYWORD = b"HepMC::"
@@ -372,7 +372,7 @@ def _rows_of(collisions: Sequence[_Collision], layout: Layout) -> list[list[_Row
     """Return the rows that each collision gives: its jets, or itself."""
     if layout.clustering is None:
         return [[_Row(c, np.arange(len(c.pdgid)), c.momenta.sum(axis=0))] for c in collisions]
-    from detcnn.sources.clustering import find_jets
+    from detcnn.sources.formats.clustering import find_jets
 
     jets = find_jets([collision.momenta for collision in collisions], layout.clustering)
     return [

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.sources import blosc
 from detcnn.sources.base import Layout
 from detcnn.sources.container import Dataset
-from detcnn.sources.hdf5_links import check_link, check_same_file, check_storage
-from detcnn.sources.pandas_tables import block_names, fixed_names, is_frame
-from detcnn.sources.published import with_published_names
+from detcnn.sources.formats import blosc
+from detcnn.sources.formats.hdf5_links import check_link, check_same_file, check_storage
+from detcnn.sources.formats.pandas_tables import block_names, fixed_names, is_frame
+from detcnn.sources.formats.published import with_published_names
 
 _UNIT_ATTRIBUTES = ("units", "unit")
 _FEATURE_ATTRIBUTES = ("feature_names", "features", "columns", "names")

@@ -9,14 +9,14 @@ import numpy as np
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import EventTable
 from detcnn.sources.base import Layout, Sample
-from detcnn.sources.columns import CONSTITUENT_ROLES, OFFSET_NAMES, find_role, plain_name
-from detcnn.sources.constituents import build_table
 from detcnn.sources.container import Container, Dataset, Format
-from detcnn.sources.event_columns import EventColumns, find_event_columns
-from detcnn.sources.momenta import check_coordinates
-from detcnn.sources.references import Reference, listing, problems, read_columns, require
-from detcnn.sources.relative import check_jets
-from detcnn.sources.units import find_units
+from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, OFFSET_NAMES, find_role, plain_name
+from detcnn.sources.layouts.constituents import build_table
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.momenta import check_coordinates
+from detcnn.sources.layouts.references import Reference, listing, problems, read_columns, require
+from detcnn.sources.layouts.relative import check_jets
+from detcnn.sources.layouts.units import find_units
 
 _OFFSETS_AT_ONCE = 1 << 22
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
 from detcnn.events.table import Column, EventTable
-from detcnn.sources.columns import CONSTITUENT_ROLES, find_role, in_house_units
-from detcnn.sources.momenta import as_pt_eta_phi, has_coordinates
-from detcnn.sources.relative import as_absolute
+from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, find_role, in_house_units
+from detcnn.sources.layouts.momenta import as_pt_eta_phi, has_coordinates
+from detcnn.sources.layouts.relative import as_absolute
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ def build_table(
     columns : mapping
         Event column to array of shape (n_events,), in GeV and rad.
     factors : mapping
-        Role to what it is multiplied by, as `detcnn.sources.columns.unit_factor` says.
+        Role to what it is multiplied by, as `detcnn.sources.layouts.columns.unit_factor` says.
     first_row : int
         Row of the first event in its file.
     """

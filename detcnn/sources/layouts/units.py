@@ -6,9 +6,9 @@ from pathlib import Path
 
 from detcnn.errors import ConfigError
 from detcnn.sources.base import Layout
-from detcnn.sources.columns import MOMENTUM_ROLES, unit_factor
 from detcnn.sources.container import Dataset
-from detcnn.sources.references import Columns
+from detcnn.sources.layouts.columns import MOMENTUM_ROLES, unit_factor
+from detcnn.sources.layouts.references import Columns
 
 _OF_PT = ("px", "py", "pz")
 

@@ -13,16 +13,16 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.events.identity import mix
 from detcnn.events.table import Column
 from detcnn.sources.base import Layout
-from detcnn.sources.columns import EVENT_ROLES, find_role, in_house_units, plain_name
 from detcnn.sources.container import Container, Dataset
-from detcnn.sources.references import (
+from detcnn.sources.layouts.columns import EVENT_ROLES, find_role, in_house_units, plain_name
+from detcnn.sources.layouts.references import (
     Columns,
     Reference,
     named_columns,
     read_columns,
     require,
 )
-from detcnn.sources.units import Units, find_units
+from detcnn.sources.layouts.units import Units, find_units
 
 _WHOLE = ("label", "event_id")
 _MOST_CLASSES = 1000

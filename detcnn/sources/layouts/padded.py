@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import Column, EventTable
 from detcnn.sources.base import Layout, Sample
-from detcnn.sources.columns import CONSTITUENT_ROLES, find_role
-from detcnn.sources.constituents import build_table, family_of, told_first
 from detcnn.sources.container import Container, Dataset, Format
-from detcnn.sources.event_columns import EventColumns, find_event_columns
-from detcnn.sources.momenta import check_coordinates
-from detcnn.sources.references import (
+from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, find_role
+from detcnn.sources.layouts.constituents import build_table, family_of, told_first
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.momenta import check_coordinates
+from detcnn.sources.layouts.references import (
     Columns,
     Reference,
     named_columns,
@@ -25,8 +25,8 @@ from detcnn.sources.references import (
     read_columns,
     require_numbered,
 )
-from detcnn.sources.relative import check_jets
-from detcnn.sources.units import find_units
+from detcnn.sources.layouts.relative import check_jets
+from detcnn.sources.layouts.units import find_units
 
 _NUMBERED = re.compile(r"^(?P<stem>.*[^0-9])_(?P<number>\d{1,6})$")
 _MOMENTA = ("pt", "energy", "px", "py", "pz", "pt_rel")

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
 from detcnn.sources.container import Container, Dataset
-from detcnn.sources.gzipped import open_plain, plain_head
-from detcnn.sources.stored_array import StoredArray, Stream, beside, named_parts
+from detcnn.sources.formats.gzipped import open_plain, plain_head
+from detcnn.sources.formats.stored_array import StoredArray, Stream, beside, named_parts
 
 _TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _MOST_AXES = 4

@@ -17,8 +17,8 @@ from detcnn.errors import DataError
 from detcnn.events.table import Column
 from detcnn.sources.base import Layout, Source
 from detcnn.sources.container import Container, Dataset, Format
-from detcnn.sources.lists import open_lists, read_lists
-from detcnn.sources.references import require
+from detcnn.sources.layouts.lists import open_lists, read_lists
+from detcnn.sources.layouts.references import require
 
 ID = "id"
 """The role of the number that references of other objects give for an object."""

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.columns import EVENT_ROLES, find_role
 from detcnn.sources.container import Container, Dataset
+from detcnn.sources.layouts.columns import EVENT_ROLES, find_role
 
 _MAGIC = b"PAR1"
 _ROWS_AT_ONCE = 1 << 16

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError
 from detcnn.events.table import EventTable, ImageTable
 from detcnn.sources.base import Layout, Sample, Source
-from detcnn.sources.columns import CONSTITUENT_ROLES, EVENT_ROLES, find_role
 from detcnn.sources.container import Container, Dataset
-from detcnn.sources.momenta import has_coordinates
-from detcnn.sources.references import listing, named_columns
+from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, EVENT_ROLES, find_role
+from detcnn.sources.layouts.momenta import has_coordinates
+from detcnn.sources.layouts.references import listing, named_columns
 
 PLACE = "{class}"
 """What stands for the name of a class in the columns that a study names."""

@@ -1,0 +1,1 @@
+"""One module per file format: named columns, read by rows."""

@@ -1,0 +1,1 @@
+"""How events lie in the columns of a file, whatever its format."""
