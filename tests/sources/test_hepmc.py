@@ -224,9 +224,21 @@ class TestUnits:
             open_source(path)
 
 
-@pytest.mark.parametrize("part", [{"columns": {"pt": "jet/pt"}}, {"collection": "Jet"}])
-def test_parts_have_no_names(write, part):
-    with pytest.raises(ConfigError, match=f"{next(iter(part))} has no meaning for HepMC"):
+def test_momenta_have_one_unit(write):
+    with pytest.raises(ConfigError, match=r"units\.mass has no meaning for HepMC.*set units\.pt"):
+        open_source(write(text([as_event(JETS)])), Layout(units={"mass": "MeV"}))
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ({"columns": {"pt": "jet/pt"}}, "columns"),
+        ({"collection": "Jet"}, "collection"),
+        ({"kind": "padded"}, "layout"),
+    ],
+)
+def test_parts_have_no_names(write, part, name):
+    with pytest.raises(ConfigError, match=f"{name} has no meaning for HepMC"):
         open_source(write([as_event(JETS)]), Layout(**part))
 
 

@@ -38,8 +38,8 @@ _FINAL = b"1"
 _UNITS = {b"GEV": "GeV", b"MEV": "MeV"}
 _UNIT_ROLES = ("pt", "energy")
 _WITHOUT_MEANING = (
-    "constituents", "offsets", "columns", "event_id", "images", "one_hot", "tree", "collection",
-    "radius",
+    "kind", "constituents", "offsets", "columns", "event_id", "images", "one_hot", "tree",
+    "collection", "radius",
 )  # fmt: skip
 
 INVISIBLE = frozenset({12, 14, 16, 51, 52, 53, 1000022, 1000039})
@@ -183,9 +183,17 @@ class HepmcFormat:
         """
         for option in _WITHOUT_MEANING:
             if getattr(layout, option):
+                # What a study calls it.
+                name = "layout" if option == "kind" else option
                 raise ConfigError(
-                    f"{path}: {option} has no meaning for HepMC, whose parts have no names: "
+                    f"{path}: {name} has no meaning for HepMC, whose parts have no names: "
                     "leave it out"
+                )
+        for role in layout.units:
+            if role not in _UNIT_ROLES:
+                raise ConfigError(
+                    f"{path}: units.{role} has no meaning for HepMC, whose momenta are all in one "
+                    "unit: set units.pt"
                 )
         places: list[tuple[int, int]] = []
         numbers: list[int] = []
