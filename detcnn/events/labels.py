@@ -89,7 +89,8 @@ def resolve_classes(
         for name in names:
             if name not in known:
                 raise ConfigError(
-                    f"class {name!r} is not in the input; classes there: {', '.join(known)}"
+                    f"preprocess.classes: class {name!r} is not in the input; "
+                    f"classes there: {', '.join(known)}"
                 )
         values = {
             name: tuple(value for value, called in label_names.items() if called == name)

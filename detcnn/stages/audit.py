@@ -118,7 +118,9 @@ def run(
     config = AuditConfig() if study is None else study.audit
     accepted = {*accept, *config.accept}
     for check in sorted(accepted - CHECKS.keys()):
-        raise ConfigError(f"no check is called {check!r}: expected one of {', '.join(CHECKS)}")
+        raise ConfigError(
+            f"accept: no check is called {check!r}: expected one of {', '.join(CHECKS)}"
+        )
     if study is not None:
         kind, review = "inputs of a study", _review_study(study, path.parent, progress)
     elif path.is_dir():
