@@ -1,5 +1,6 @@
 # make demo   set up, then images, model and report from the jets in sample_data/
 # make test   set up, then every check that a change has to pass
+# make bench  set up, then set every stage beside other tools and beside the machine's limits
 # make clean  remove what the two have made
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ STUDY := pipelines/quark_gluon
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --only-binary=pythia8mc $(PIP_ARGS)
 
-.PHONY: demo test format clean help
+.PHONY: demo test bench format clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +44,14 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(INSTALL) --editable '.[bench]'
+	@touch $@
+
+# STAGES=projection for one of them; OUTPUT=benchmarks/results keeps the tables.
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks $(STAGES) $(if $(OUTPUT),--output $(OUTPUT))
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
