@@ -9,6 +9,8 @@ from detcnn.evaluation.inputs import ScoredEvents
 from detcnn.evaluation.intervals import LEVEL, Interval, Intervals, weighted_fraction
 from detcnn.kernels.binning import bin_sums
 
+_ROWS_AT_ONCE = 1 << 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Confusion:
@@ -52,7 +54,10 @@ def confusion(events: ScoredEvents, *, level: float = LEVEL) -> Confusion:
     n_classes = len(events.classes)
     shape = (n_classes, n_classes)
     cell = events.labels * n_classes
-    cell += np.argmax(events.scores, axis=1)
+    # In blocks, because numpy copies what it looks through.
+    for start in range(0, len(cell), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        cell[rows] += np.argmax(events.scores[rows], axis=1)
     sums = bin_sums(cell, events.weights, n_classes**2)
     n_events, weight = sums.n_events.reshape(shape), sums.total.reshape(shape)
     squares = sums.squares.reshape(shape).sum(axis=1)
