@@ -231,7 +231,7 @@ def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
     # Of one kind, whatever the input's, for the kernel is compiled anew for each.
     names = ("pt", x_name, "phi")
     is_single = all(constituents[name].dtype == np.float32 for name in names)
-    kind = np.float32 if is_single else np.float64
+    kind: type[np.floating] = np.float32 if is_single else np.float64
     pt, x, phi = (np.ascontiguousarray(constituents[name], dtype=kind) for name in names)
     return kernel.Deposits(
         offsets=block.offsets.astype(np.int64),
@@ -321,7 +321,8 @@ def _check_values(
     row = int(np.searchsorted(block.offsets, bad, side="right")) - 1
     raise DataError(
         f"{_event(block, row)}, constituent {bad - int(block.offsets[row])}: "
-        f"{name} is {values[bad]}, expected {lowest:g} to {kernel.LARGEST:g}; mend or drop the event"
+        f"{name} is {values[bad]}, expected {lowest:g} to {kernel.LARGEST:g}; "
+        "mend or drop the event"
     )
 
 

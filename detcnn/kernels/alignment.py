@@ -120,7 +120,7 @@ def align(
 
 @compiled
 def _cluster(ends: Ints, pt: Floats, x: Floats, y: Floats, radius: float, label: Ints) -> None:
-    """Number the subjet of each constituent."""
+    """Write the number of the subjet that each constituent is in."""
     for event in range(len(ends) - 1):
         mine = slice(ends[event], ends[event + 1])
         massless = np.zeros(ends[event + 1] - ends[event])
@@ -314,9 +314,7 @@ def _principal_angle(pt: Floats, x: Floats, y: Floats, hardest: int, half_turn: 
 
 
 @compiled
-def _subjet(
-    pt: Floats, x: Floats, y: Floats, label: Ints, which: int
-) -> tuple[float, float]:
+def _subjet(pt: Floats, x: Floats, y: Floats, label: Ints, which: int) -> tuple[float, float]:
     """Return rapidity and azimuth of a subjet's four-momentum.
 
     The sum is about its hardest constituent, so that a subjet of one is there without rounding.

@@ -143,7 +143,7 @@ def project(
         constituents gives an image without pixels; an image whose norm is 0 stays as it is.
     """
     n_events = len(deposits.offsets) - 1
-    n_most = len(deposits.pt) * len(plan.weight_of_channel)
+    n_most = len(deposits.pt) * len(plan.weight_of_channel) + _LANES
     lists = PixelLists(
         offsets=np.zeros(n_events + 1, dtype=np.int64),
         pixel=np.empty(n_most, dtype=dtype),
@@ -155,10 +155,11 @@ def project(
     if not _project(deposits, plan, lists):
         return None
     n_filled = int(lists.offsets[-1])
-    return lists._replace(
-        pixel=lists.pixel[:n_filled].copy(), value=lists.value[:n_filled].copy()
-    )
+    return lists._replace(pixel=lists.pixel[:n_filled].copy(), value=lists.value[:n_filled].copy())
 
+
+_LANES = 8
+"""Numbers in a vector: loops over whole ones end where the processor expects it."""
 
 _EVENTS_AT_ONCE = 128
 """What one constituent needs at a time is done for so many events: long loops over few bytes."""
@@ -186,11 +187,12 @@ def _project(deposits: Deposits, plan: Plan, out: PixelLists) -> bool:
     all_places = np.empty(n_most_at_once, dtype=np.int64)
     all_weights = np.empty((n_channels, n_most_at_once))
     # Channels of a pixel side by side: what a constituent adds to them shares a cache line.
-    image = np.zeros((n_pixels, n_channels))
+    # One pixel more than there are stays empty.
+    image = np.zeros((n_pixels + 1, n_channels))
     # One bit a pixel: the set ones come out sorted, without a sort and without a search.
     is_touched = np.zeros((n_pixels + 63) // 64, dtype=np.uint64)
-    touched = np.empty(n_most, dtype=np.int64)
-    contents = np.empty((n_channels, n_most))
+    touched = np.empty(n_most + _LANES, dtype=np.uint64)
+    contents = np.empty((n_channels, n_most + _LANES))
     axes = np.empty((2, _EVENTS_AT_ONCE))
 
     n_filled = 0
@@ -240,10 +242,12 @@ def _project(deposits: Deposits, plan: Plan, out: PixelLists) -> bool:
                         out.n_outside[event] += 1
                         out.pt_outside[event] += pt[k]
                     continue
-                is_touched[place[k] >> 6] |= np.uint64(1) << np.uint64(place[k] & 63)
+                # Unsigned, so that it need not be asked whether it counts from the end.
+                at = np.uint64(place[k])
+                is_touched[at >> np.uint64(6)] |= np.uint64(1) << (at & np.uint64(63))
                 for channel in range(n_channels):
-                    image[place[k], channel] += weights[channel, k]
-            n_touched = _collect(is_touched, touched)
+                    image[at, channel] += weights[channel, k]
+            n_touched = _collect(is_touched, touched, n_pixels)
             _take(image, touched, n_touched, contents)
             if plan.norm == Norm.PT_SUM:
                 norm = 0.0
@@ -265,12 +269,13 @@ def _project(deposits: Deposits, plan: Plan, out: PixelLists) -> bool:
 @compiled
 def _load(given: NDArray[np.floating], lowest: float, values: Floats) -> bool:
     """Copy values; False if one is NaN, below `lowest` or above `LARGEST`."""
-    is_usable = True
+    n_bad = 0
     for k in range(len(values)):
         value = np.float64(given[k])
         values[k] = value
-        is_usable &= (value >= lowest) & (value <= LARGEST)
-    return is_usable
+        # Written such that NaN is bad, too.
+        n_bad += 0 if (value >= lowest) & (value <= LARGEST) else 1
+    return n_bad == 0
 
 
 @compiled
@@ -306,32 +311,40 @@ def _count(members: NDArray[np.unsignedinteger], channel: int, weights: Floats) 
 
 
 @compiled
-def _collect(is_touched: NDArray[np.uint64], touched: Ints) -> int:
-    """Write the numbers of the set bits, rising, clear them, and return how many there are."""
+def _collect(is_touched: NDArray[np.uint64], touched: NDArray[np.uint64], empty: int) -> int:
+    """Write the numbers of the set bits, rising, clear them, and return how many there are.
+
+    The number of an empty pixel fills them up to whole vectors.
+    """
     n_touched = 0
     for word in range(len(is_touched)):
         bits = is_touched[word]
         is_touched[word] = 0
         while bits:
-            touched[n_touched] = word * 64 + _lowest_bit(bits)
+            touched[n_touched] = np.uint64(word * 64 + _lowest_bit(bits))
             n_touched += 1
             bits &= bits - np.uint64(1)
-    return n_touched
+    for i in range(_LANES):
+        touched[n_touched + i] = empty
+    return (n_touched + _LANES - 1) // _LANES * _LANES
 
 
 @compiled
-def _take(image: Floats, touched: Ints, n_touched: int, contents: Floats) -> None:
+def _take(image: Floats, touched: NDArray[np.uint64], n_touched: int, contents: Floats) -> None:
     """Move what the touched pixels hold out of the image, which is empty then."""
-    for i in range(n_touched):
-        for channel in range(len(contents)):
-            contents[channel, i] = image[touched[i], channel]
-            image[touched[i], channel] = 0.0
+    for channel in range(len(contents)):
+        for start in range(0, n_touched, _LANES):
+            for i in range(start, start + _LANES):
+                contents[channel, i] = image[touched[i], channel]
+        for start in range(0, n_touched, _LANES):
+            for i in range(start, start + _LANES):
+                image[touched[i], channel] = 0.0
 
 
 @compiled
 def _emit(
     contents: Floats,
-    touched: Ints,
+    touched: NDArray[np.uint64],
     n_touched: int,
     is_scaled: NDArray[np.bool_],
     norm: float,
@@ -341,22 +354,26 @@ def _emit(
     n_filled: int,
 ) -> int:
     """Append what is not 0 to the lists, and return how long they are then."""
+    at = np.uint64(n_filled)
     for channel in range(len(contents)):
+        first_pixel = np.uint64(channel * n_pixels)
         if is_scaled[channel] and norm > 0:
-            for i in range(n_touched):
-                contents[channel, i] /= norm
-        for i in range(n_touched):
-            # Written in any case, and kept if the count goes on: no branch to guess.
-            total = np.float32(contents[channel, i])
-            pixel[n_filled] = channel * n_pixels + touched[i]
-            value[n_filled] = total
-            n_filled += total != 0
-    return n_filled
+            for start in range(0, n_touched, _LANES):
+                for i in range(start, start + _LANES):
+                    contents[channel, i] /= norm
+        for start in range(0, n_touched, _LANES):
+            for i in range(start, start + _LANES):
+                # Written in any case, and kept if the count goes on: no branch to guess.
+                total = np.float32(contents[channel, i])
+                pixel[at] = first_pixel + touched[i]
+                value[at] = total
+                at += np.uint64(1) if total != 0 else np.uint64(0)
+    return int(at)
 
 
 @compiled
 def find_pixels(x: Floats, y: Floats, row_edges: Floats, column_edges: Floats, place: Ints) -> None:
-    """Number the pixels that points lie in, row by row; −1 outside. Exact at the edges themselves.
+    """Find the pixels that points lie in; exact at the edges themselves.
 
     Parameters
     ----------
@@ -365,7 +382,7 @@ def find_pixels(x: Floats, y: Floats, row_edges: Floats, column_edges: Floats, p
     row_edges, column_edges : numpy.ndarray
         float64, rising in equal steps.
     place : numpy.ndarray
-        int64, shape (n,), overwritten.
+        int64, shape (n,): takes row · columns + column, or −1 outside.
     """
     n_rows, n_columns = len(row_edges) - 1, len(column_edges) - 1
     low_x, high_x, density_x = row_edges[0], row_edges[n_rows], _density(row_edges)
@@ -392,7 +409,7 @@ def find_pixels(x: Floats, y: Floats, row_edges: Floats, column_edges: Floats, p
 def _margin(edges: Floats) -> float:
     """Return how close to an edge [pixels] rounding may put a point on the wrong side of it."""
     largest = max(abs(edges[0]), abs(edges[-1]))
-    return 1e-9 + 16 * 2.0**-52 * largest * _density(edges)
+    return float(1e-9 + 16 * 2.0**-52 * largest * _density(edges))
 
 
 @compiled
@@ -426,13 +443,11 @@ def _norm(contents: Floats, n_touched: int, is_scaled: NDArray[np.bool_], kind: 
         a = b = c = d = 0.0
         for channel in range(len(contents)):
             n = n_touched if is_scaled[channel] else 0
-            for i in range(0, n - 3, 4):
+            for i in range(0, n, 4):
                 a += _size(contents[channel, i], is_square)
                 b += _size(contents[channel, i + 1], is_square)
                 c += _size(contents[channel, i + 2], is_square)
                 d += _size(contents[channel, i + 3], is_square)
-            for i in range(n - n % 4, n):
-                a += _size(contents[channel, i], is_square)
         norm = a + b + c + d
         if is_square:
             norm = np.sqrt(norm)
