@@ -339,7 +339,8 @@ def _make_pieces(
     """Make pieces here, and in several processes if that is done sooner."""
     started = perf_counter()
     for i, partition in enumerate(partitions):
-        on_result(_make_piece(partition))
+        _make_piece(partition)
+        on_result(None)
         # The first one also loads the kernels, which says nothing of the others.
         started = perf_counter() if i == 0 else started
         left = partitions[i + 1 :]
