@@ -12,9 +12,9 @@ from benchmarks.jets import of_fifty
 from benchmarks.timing import Contender, Table, compare, peer
 from detcnn.config.preprocess import ImageConfig
 from detcnn.config.presets import expand_preset
-from detcnn.events.images import as_dense
 from detcnn.events.table import EventTable
 from detcnn.imaging.projection import Recipe, project
+from detcnn.kernels.densify import densify
 from detcnn.processors import available_cpus
 from detcnn.stages.recipes import build_recipe
 

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.kernels.densify import densify
-
 
 @dataclass(frozen=True, slots=True)
 class SparseImages:
@@ -121,10 +119,10 @@ def as_dense(images: Images) -> DenseImages:
     """Return images as one dense array."""
     if isinstance(images, DenseImages):
         return images
-    values = np.empty((images.n_images, *images.shape), dtype=np.float32)
-    rows = np.arange(images.n_images)
-    densify(images.offsets, images.pixel, images.value, rows, out=values)
-    return DenseImages(values)
+    flat = np.zeros((images.n_images, int(np.prod(images.shape))), dtype=np.float32)
+    row = np.repeat(np.arange(images.n_images), np.diff(images.offsets))
+    flat[row, images.pixel] = images.value
+    return DenseImages(flat.reshape(-1, *images.shape))
 
 
 def concatenate(blocks: Sequence[SparseImages]) -> SparseImages:

@@ -16,7 +16,7 @@ PDG_IDS: dict[str, tuple[int, ...]] = {
 """Named selections by species (PDG Monte Carlo numbering scheme)."""
 
 _CLOSE = 1 << 16
-"""Numbers in a narrower range than this are looked up, others sorted."""
+"""Whole numbers that are all closer to 0 than this are looked up, others sorted."""
 
 SELECTIONS = ("all", "charged", "neutral", *PDG_IDS)
 
@@ -73,12 +73,15 @@ def distinct(numbers: Column) -> tuple[Column, NDArray[np.int64]]:
     As ``numpy.unique(numbers, return_inverse=True)``, but without a sort where they lie close
     together, as those of stable particles do.
     """
-    if numbers.dtype.kind == "i" and len(numbers) > 0:
-        lowest, highest = int(numbers.min()), int(numbers.max())
-        if highest - lowest < _CLOSE:
-            shifted = numbers.astype(np.int64) - lowest
-            is_there = np.bincount(shifted, minlength=highest - lowest + 1) > 0
-            return np.flatnonzero(is_there) + lowest, (np.cumsum(is_there) - 1)[shifted]
+    # NaN compares false, so that no number is cast that cannot be.
+    if len(numbers) > 0 and -_CLOSE < numbers.min() and numbers.max() < _CLOSE:
+        whole = numbers.astype(np.int64)
+        if numbers.dtype.kind == "i" or np.array_equal(whole, numbers):
+            lowest = int(whole.min())
+            whole -= lowest
+            is_there = np.bincount(whole) > 0
+            species = np.flatnonzero(is_there) + lowest
+            return species.astype(numbers.dtype), (np.cumsum(is_there) - 1)[whole]
     species, inverse = np.unique(numbers, return_inverse=True)
     return species, inverse
 
