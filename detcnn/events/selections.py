@@ -74,7 +74,7 @@ def distinct(numbers: Column) -> tuple[Column, NDArray[np.int64]]:
     together, as those of stable particles do.
     """
     # NaN compares false, so that no number is cast that cannot be.
-    if len(numbers) > 0 and -_CLOSE < numbers.min() and numbers.max() < _CLOSE:
+    if len(numbers) > 0 and numbers.min() > -_CLOSE and numbers.max() < _CLOSE:
         whole = numbers.astype(np.int64)
         if numbers.dtype.kind == "i" or np.array_equal(whole, numbers):
             lowest = int(whole.min())
