@@ -76,21 +76,40 @@ for name, array in source.members(max_depth=None):
 """
 
 
+_JETS_AT_ONCE = 100_000
+
+
 def write_jets(path: Path, n_jets: int) -> None:
     """Write real jets again and again, each time with other momenta; not compressed."""
-    table = sample(n_jets)
-    factor = np.random.default_rng(1).uniform(0.9, 1.1, n_jets).astype(np.float32)
-    pt = table.constituents["pt"] * np.repeat(factor, np.diff(table.offsets))
-    columns = {"pt": pt, "y": table.constituents["rapidity"]}
-    columns |= {name: table.constituents[name] for name in ("phi", "pdgid", "charge")}
+    rng = np.random.default_rng(1)
+    n_written = last = 0
     with h5py.File(path, "w") as file:
-        for name, values in columns.items():
-            file[f"constituents/{name}"] = values
+        while n_written < n_jets:
+            table = sample(min(_JETS_AT_ONCE, n_jets - n_written))
+            factor = rng.uniform(0.9, 1.1, table.n_events).astype(np.float32)
+            pt = table.constituents["pt"] * np.repeat(factor, np.diff(table.offsets))
+            columns = {"constituents/pt": pt, "constituents/y": table.constituents["rapidity"]}
+            columns |= {
+                f"constituents/{name}": table.constituents[name]
+                for name in ("phi", "pdgid", "charge")
+            }
+            columns["jets/label"] = table.columns["label"].astype(np.int8)
+            columns["jets/event_id"] = np.arange(n_written, n_written + table.n_events)
+            columns["jets/offsets"] = table.offsets[1 if n_written else 0 :] + last
+            for name, values in columns.items():
+                _append(file, name, values)
+            n_written += table.n_events
+            last += table.n_constituents
         file["constituents/pt"].attrs["units"] = "GeV"
         file["constituents/phi"].attrs["units"] = "rad"
-        file["jets/offsets"] = table.offsets
-        file["jets/label"] = table.columns["label"].astype(np.int8)
-        file["jets/event_id"] = np.arange(n_jets)
+
+
+def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
+    if name not in file:
+        file.create_dataset(name, data=values, maxshape=(None,), chunks=(1 << 18,))
+        return
+    file[name].resize(len(file[name]) + len(values), axis=0)
+    file[name][-len(values) :] = values
 
 
 def preprocessing(folder: Path, *options: str) -> Callable[[], None]:
