@@ -233,7 +233,7 @@ class _HardVetoHook(_Hook):
 
     def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802 (Pythia's name)
         low, high = self._veto.pt
-        resonances = (p for p in _particles(process) if p.idAbs() == self._veto.particle)
+        resonances = (p for p in process if p.idAbs() == self._veto.particle)
         may_give_a_jet = any(
             low <= p.pT() < high and abs(p.eta()) < self._veto.max_eta for p in resonances
         )
@@ -256,7 +256,7 @@ class _Jet:
 
 def _measured(pythia: Any, calorimeter: Calorimeter, rng: np.random.Generator) -> Any:
     """Return the event that the calorimeter sees."""
-    visible = [p for p in _particles(pythia.event) if p.isFinal() and p.isVisible()]
+    visible = [p for p in pythia.event if p.isFinal() and p.isVisible()]
     energy, eta, phi, pdgid = np.array([(p.e(), p.eta(), p.phi(), p.id()) for p in visible]).T
     found = deposits(energy, eta, phi, pdgid.astype(np.int64), calorimeter=calorimeter, rng=rng)
     event = pythia8mc.Event()
@@ -281,9 +281,9 @@ def _wanted_jet(
     if finder.sizeJet() == 0 or finder.pT(0) < low:
         return None
     ungroomed = momentum = finder.p(0)
-    particles = [seen[i] for i in finder.constituents(0)]
+    particles = None
     if definition.trimming is not None:
-        particles = _trimmed(particles, definition.trimming, pt=finder.pT(0))
+        particles = _trimmed(_constituents(seen, finder), definition.trimming, pt=finder.pT(0))
         momentum = sum((p.p() for p in particles), pythia8mc.Vec4())
     # As stored: 549.99999 would be written as 550.
     pt, eta, rapidity = map(np.float32, (momentum.pT(), momentum.eta(), momentum.rap()))
@@ -294,7 +294,13 @@ def _wanted_jet(
     if not is_inside:
         return None
     origin = _origin(pythia, momentum, process.truth)
-    return None if origin is None else _Jet(momentum, particles, origin, ungroomed)
+    if origin is None:
+        return None
+    return _Jet(momentum, particles or _constituents(seen, finder), origin, ungroomed)
+
+
+def _constituents(seen: Any, finder: Any) -> list[Any]:
+    return [seen[i] for i in finder.constituents(0)]
 
 
 def _trimmed(particles: list[Any], trimming: Trimming, *, pt: float) -> list[Any]:
@@ -313,12 +319,24 @@ def _origin(pythia: Any, axis: Any, truth: Truth | None) -> int | None:
         partons = (p for p in (pythia.process[i] for i in (5, 6)) if p.colType() != 0)
         return int(min(partons, key=lambda p: _distance(p.p(), axis)).id())
     event = pythia.event
-    for i, particle in enumerate(_particles(event)):
-        if particle.idAbs() == truth.particle and particle.iBotCopyId() == i:
-            inside = [i, *_decay_quarks(event, i)]
-            if all(_distance(event[j].p(), axis) < truth.radius for j in inside):
-                return int(particle.id())
+    for i in _last_copies(pythia, truth.particle):
+        inside = [i, *_decay_quarks(event, i)]
+        if all(_distance(event[j].p(), axis) < truth.radius for j in inside):
+            return int(event[i].id())
     return None
+
+
+def _last_copies(pythia: Any, identity: int) -> list[int]:
+    """Return where the particles of the hard process are in the event when they decay."""
+    n = len({p.iBotCopyId() for p in pythia.process if p.idAbs() == identity})
+    found: set[int] = set()
+    # They come early, and each particle looked at costs time.
+    for particle in pythia.event:
+        if len(found) == n:
+            break
+        if particle.idAbs() == identity:
+            found.add(particle.iBotCopyId())
+    return sorted(found)
 
 
 def _decay_quarks(event: Any, index: int) -> list[int]:
@@ -330,10 +348,6 @@ def _decay_quarks(event: Any, index: int) -> list[int]:
         elif event[daughter].idAbs() <= _TOP_QUARK:
             quarks.append(daughter)
     return quarks
-
-
-def _particles(event: Any) -> Iterator[Any]:
-    return (event[i] for i in range(event.size()))
 
 
 def _distance(a: Any, b: Any) -> float:
