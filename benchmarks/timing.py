@@ -73,7 +73,10 @@ class Table:
         return median(ratios), min(ratios), max(ratios)
 
     def markdown(self) -> str:
-        """Return the table as text that is Markdown as well."""
+        """Return the table as text that is Markdown as well; without rows, what the notes say."""
+        notes = [f"{note}\n" for note in self.notes]
+        if not self.rows:
+            return "\n".join([f"### {self.title}\n", *notes])
         first = self.rows[0].name
         header = ("", f"{self.unit}/s", f"{first} has times as much", "of all rounds")
         cells = [header]
@@ -88,7 +91,6 @@ class Table:
             for line in cells
         ]
         lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-        notes = [f"{note}\n" for note in self.notes]
         return "\n".join([f"### {self.title}\n", *lines, "", *notes])
 
 
