@@ -73,7 +73,9 @@ class Table:
         return median(ratios), min(ratios), max(ratios)
 
     def markdown(self) -> str:
-        """Return the table as text that is Markdown as well."""
+        """Return the table as text that is Markdown as well; without rows, what the notes say."""
+        if not self.rows:
+            return _page(self.title, [], self.notes)
         first = self.rows[0].name
         header = ("", f"{self.unit}/s", f"{first} has times as much", "of all rounds")
         cells = [header]
@@ -131,12 +133,12 @@ def peer(name: str) -> ModuleType | Any | None:
 
 
 def _page(title: str, cells: Sequence[tuple[str, ...]], notes: Sequence[str]) -> str:
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
         for line in cells
     ]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    lines[1:1] = ["|" + "|".join("-" * (w + 2) for w in widths) + "|"] if cells else []
     return "\n".join([f"### {title}\n", *lines, "", *(f"{note}\n" for note in notes)])
 
 

@@ -131,12 +131,10 @@ def generate_jets(
         If Pythia refuses its settings or keeps failing.
     """
     process = definition.processes[label]
-    purpose = f"simulate/{definition.name}/{process.name}"
-    random_seed = derived_seed(seed, purpose, piece, below=_SEEDS)
-    hook = _build_hook(process.veto, definition.radius)
-    pythia = _start_pythia((*definition.settings, *process.settings), random_seed, hook)
+    started = start_generator(definition, label, seed=seed, piece=piece)
+    pythia, hook = started.pythia, started.hook
     finder = _jet_finder(definition.radius, pt_min=definition.pt[0] / 2)
-    smearing = generator(seed, f"{purpose}/calorimeter", piece)
+    smearing = generator(seed, f"{_purpose(definition, process)}/calorimeter", piece)
     rows = _Rows(is_groomed=definition.trimming is not None)
     failed = audit_jets = audit_lost = 0
     while rows.n_jets < n_jets:
@@ -167,6 +165,38 @@ def generate_jets(
         audit_lost=audit_lost,
     )
     return GeneratedJets(rows.table(), tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A seeded Pythia, and the hook that gives up its condemned events and counts them."""
+
+    pythia: Any
+    hook: "_Hook"
+
+
+def start_generator(definition: Definition, label: int, *, seed: int, piece: int) -> Generator:
+    """Start what generates the events of one piece of a sample.
+
+    Parameters
+    ----------
+    definition, label, seed, piece
+        As in `generate_jets`.
+
+    Raises
+    ------
+    DataError
+        If Pythia refuses its settings.
+    """
+    process = definition.processes[label]
+    random_seed = derived_seed(seed, _purpose(definition, process), piece, below=_SEEDS)
+    hook = _build_hook(process.veto, definition.radius)
+    pythia = _start_pythia((*definition.settings, *process.settings), random_seed, hook)
+    return Generator(pythia, hook)
+
+
+def _purpose(definition: Definition, process: Process) -> str:
+    return f"simulate/{definition.name}/{process.name}"
 
 
 class _Hook(pythia8mc.UserHooks):  # type: ignore[misc]  # pythia8mc has no types
@@ -281,7 +311,7 @@ def _wanted_jet(
     if finder.sizeJet() == 0 or finder.pT(0) < low:
         return None
     ungroomed = momentum = finder.p(0)
-    particles = None
+    particles: list[Any] | None = None  # taken out of the event once they are wanted
     if definition.trimming is not None:
         particles = _trimmed(_constituents(seen, finder), definition.trimming, pt=finder.pT(0))
         momentum = sum((p.p() for p in particles), pythia8mc.Vec4())
