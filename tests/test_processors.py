@@ -1,10 +1,12 @@
+import ctypes
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
-from detcnn.processors import available_cpus, prepare_threads
+from detcnn.processors import available_cpus, keep_freed_memory, prepare_threads
 
 
 @pytest.fixture
@@ -59,3 +61,46 @@ def test_available_cpus_are_those_of_this_process():
     finally:
         os.sched_setaffinity(0, allowed)
     assert available_cpus() == len(allowed)
+
+
+def page_faults(prelude: str) -> int:
+    """Return how often a fresh process touches a new page when it fills 64 MiB again and again."""
+    code = (
+        f"import resource; {prelude}\n"
+        "for round in range(6):\n"
+        "    block = bytearray(2**26); del block\n"
+        "    if round == 0: first = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - first)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+def test_kept_memory_is_used_again():
+    keep = "from detcnn.processors import keep_freed_memory as keep; did_keep = keep();"
+    if platform.libc_ver()[0] == "glibc":
+        assert page_faults(f"{keep} assert did_keep") < page_faults("") / 10
+    else:
+        page_faults(keep)
+
+
+def test_a_c_library_that_does_not_know_how_is_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not keep_freed_memory()
+
+
+@pytest.mark.parametrize(("largest", "expected"), [(2**30, True), (2**25, True), (0, False)])
+def test_the_largest_threshold_that_is_taken_is_set(monkeypatch, largest, expected):
+    taken = {}
+
+    class Library:
+        @staticmethod
+        def mallopt(option, value):
+            if option == -3 and value > largest:
+                return 0
+            taken[option] = value
+            return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Library)
+    assert keep_freed_memory() == expected
+    assert taken == ({-3: largest, -1: 2**30} if expected else {})

@@ -80,6 +80,7 @@ def _train(
         "model": str(result.artifact.path),
         "network": contents["network"],
         "parameters": contents["n_parameters"],
+        "precision": contents["precision"],
         "epochs": contents["n_epochs"],
         "best": {name: value for name, value in contents["best"].items() if value is not None},
         "digest": result.artifact.manifest.digest,
