@@ -5,7 +5,8 @@ import torch
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages
 from detcnn.imaging.augmentation import DropPixels, Flip, Shift
-from detcnn.training.batches import Batches, Split, dense_images
+from detcnn.training.batches import Batches, dense_images
+from detcnn.training.splits import Split
 
 
 def split_of(images, weight=None):
