@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.kernels.compilation import compiled
-from detcnn.kernels.moves import Moves, unmoved
+from detcnn.kernels.copying import copy_into
+from detcnn.kernels.moves import Moves
+
+_NO_MOVE = np.empty((4, 0), dtype=np.int64)
 
 
 def densify(
@@ -64,22 +67,23 @@ def densify(
     if len(pixel) != len(value):
         raise DataError(f"pixel lists with {len(pixel)} pixels but {len(value)} values")
     n_pixels = flat.shape[1]
-    n_rows, n_columns = out.shape[2:]
-    moves = unmoved(len(rows), (n_rows, n_columns)) if moves is None else moves
-    if moves.n_images != len(rows) or moves.shape != (n_rows, n_columns):
+    if moves is not None and (moves.n_images != len(rows) or moves.shape != out.shape[2:]):
         raise ValueError(
             f"moves of {moves.n_images} images of {moves.shape}: expected {len(rows)} "
-            f"of {(n_rows, n_columns)}"
+            f"of {out.shape[2:]}"
         )
+    indices, places = _tables(out.shape[1:], strides)
+    row_moves, column_moves = (_NO_MOVE, _NO_MOVE) if moves is None else (moves.rows, moves.columns)
     bad = _densify(
         offsets,
         pixel,
         value,
         rows,
-        _places(out.shape[1], n_rows, n_columns),
+        places,
+        indices,
         strides,
-        moves.rows,
-        moves.columns,
+        row_moves,
+        column_moves,
         _in_order(statistics, out),
         flat,
     )
@@ -129,11 +133,18 @@ def _in_order(
 
 
 @lru_cache(maxsize=8)
-def _places(n_channels: int, n_rows: int, n_columns: int) -> NDArray[Any]:
-    """Return channel, row and column of each pixel number, in one cache line: (n_pixels, 3)."""
-    shape = n_channels, n_rows, n_columns
-    dtype = np.int16 if max(shape) <= np.iinfo(np.int16).max else np.int32
-    return np.indices(shape, dtype=dtype).reshape(3, -1).T.copy()
+def _tables(
+    shape: tuple[int, int, int], strides: tuple[int, int, int]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return channel, row and column of each pixel number, (n_pixels, 3), and its place in `out`.
+
+    They are small, so that they stay in the fastest cache.
+    """
+    indices = np.indices(shape).reshape(3, -1).T
+    places = indices @ np.array(strides)
+    limit = np.iinfo(np.uint16).max
+    dtype = np.uint16 if max(*shape, int(np.prod(shape))) <= limit else np.uint32
+    return indices.astype(dtype, order="C"), places.astype(dtype)
 
 
 @compiled
@@ -143,6 +154,7 @@ def _densify(
     value: NDArray[np.float32],
     rows: NDArray[np.int64],
     places: NDArray[Any],
+    indices: NDArray[Any],
     strides: tuple[int, int, int],
     row_moves: NDArray[np.int64],
     column_moves: NDArray[np.int64],
@@ -167,21 +179,25 @@ def _densify(
     empty = (np.float32(0) - statistics[:, 0]) / statistics[:, 1]
     for i in range(len(rows)):
         dense = out[i]
-        # An assignment of slices would look for an overlap first.
-        for k in range(n_pixels):
-            dense[k] = empty[k]
+        copy_into(dense, empty)
+        first, last = spans[i, 0], spans[i, 1]
+        if row_moves.shape[1] == 0:
+            for k in range(first, last):
+                if pixel[k] >= n_pixels:
+                    return i
+                place = places[pixel[k]]
+                dense[place] = (value[k] - statistics[place, 0]) / statistics[place, 1]
+            continue
         row_step = row_moves[0, i] * row_stride
         column_step = column_moves[0, i] * column_stride
         start = row_moves[1, i] * row_stride + column_moves[1, i] * column_stride
         first_row, stop_row = row_moves[2, i], row_moves[3, i]
         first_column, stop_column = column_moves[2, i], column_moves[3, i]
-        for k in range(spans[i, 0], spans[i, 1]):
-            number = pixel[k]
-            if number >= n_pixels:
+        for k in range(first, last):
+            if pixel[k] >= n_pixels:
                 return i
-            row, column = places[number, 1], places[number, 2]
+            channel, row, column = indices[pixel[k]]
             if first_row <= row < stop_row and first_column <= column < stop_column:
-                place = start + places[number, 0] * channel_stride
-                place += row * row_step + column * column_step
-                dense[place] = (value[k] - statistics[place, 0]) / statistics[place, 1]
+                moved = start + channel * channel_stride + row * row_step + column * column_step
+                dense[moved] = (value[k] - statistics[moved, 0]) / statistics[moved, 1]
     return -1
