@@ -7,23 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
 from detcnn.errors import INTERRUPTED, DetcnnError, StorageError
-from detcnn.progress import Task
+from detcnn.progress import SILENT, Task
+
+# Rich takes longer to import than all of the command line: only what shows something waits for it.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +29,7 @@ _WIDTH_OF_FILES = 1000
 class _BarTask:
     """A task drawn as a bar."""
 
-    def __init__(self, bars: Progress, task: TaskID) -> None:
+    def __init__(self, bars: "Progress", task: "TaskID") -> None:
         self._bars = bars
         self._task = task
 
@@ -78,7 +72,7 @@ class _LineTask:
 class ConsoleProgress:
     """Draws progress as bars on a terminal, as plain lines elsewhere."""
 
-    def __init__(self, bars: Progress | None, console: Console, *, is_quiet: bool) -> None:
+    def __init__(self, bars: "Progress | None", console: "Console", *, is_quiet: bool) -> None:
         self._bars = bars
         self._console = console
         self._is_quiet = is_quiet
@@ -86,8 +80,6 @@ class ConsoleProgress:
     def task(self, name: str, *, total: float | None = None, unit: str = "") -> Task:
         """Open a task."""
         if self._bars is None:
-            from detcnn.progress import SILENT
-
             return SILENT.task(name) if self._is_quiet else _LineTask(name, total, unit)
         return _BarTask(self._bars, self._bars.add_task(name, total=total))
 
@@ -101,7 +93,9 @@ class ConsoleProgress:
         self._console.print(f"warning: {message}", style="yellow", soft_wrap=True)
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
     # What is shown are names and paths: nothing in them is a command to Rich.
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
@@ -113,6 +107,16 @@ def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
     if quiet or not console.is_terminal:
         yield ConsoleProgress(None, console, is_quiet=quiet)
         return
+
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -140,6 +144,8 @@ def print_table(
     rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), title: str | None = None
 ) -> None:
     """Print a table on stdout."""
+    from rich.table import Table
+
     table = Table(
         title=title, title_justify="left", show_header=bool(header), box=None, pad_edge=False
     )
@@ -194,6 +200,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         except (DetcnnError, KeyboardInterrupt, OSError) as error:
             failure, code = _failure(error)
             if kwargs.get("debug"):
+                from rich.console import Console
+
                 Console(stderr=True).print_exception()
         print(f"detcnn: {' '.join(failure.split())}", file=sys.stderr)
         raise typer.Exit(code)

@@ -147,7 +147,7 @@ def test_quiet_hears_warnings_only(capsys):
 def test_on_a_terminal_notes_stay_above_the_bar(monkeypatch):
     screen = io.StringIO()
     terminal = partial(Console, file=screen, force_terminal=True, width=80)
-    monkeypatch.setattr(console, "Console", terminal)
+    monkeypatch.setattr("rich.console.Console", terminal)
     with console.show_progress(quiet=False) as progress:
         task = progress.task("training", total=10, unit="images")
         task.advance(4, note="epoch 1/3: " + "loss 0.1234, " * 6 + "[end]")

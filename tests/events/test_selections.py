@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.events.selections import SELECTIONS, charges, select
+from detcnn.events.selections import SELECTIONS, charges, distinct, select
 
 CHARGE_OF = {
     22: 0,
@@ -93,3 +95,15 @@ def test_no_constituents():
     empty = {"pt": np.ones(0), "pdgid": np.ones(0, dtype=int)}
     for selection in SELECTIONS:
         assert len(select(empty, selection)) == 0
+
+
+@given(
+    numbers=st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-3334, 3334)),
+    dtype=st.sampled_from([np.int16, np.int32, np.int64, np.float32]),
+)
+def test_distinct_numbers_are_those_of_numpy(numbers, dtype):
+    column = np.array(numbers, dtype=np.int64).astype(dtype)
+    species, inverse = distinct(column)
+    expected_species, expected_inverse = np.unique(column, return_inverse=True)
+    np.testing.assert_array_equal(species, expected_species)
+    np.testing.assert_array_equal(inverse, expected_inverse)
