@@ -19,14 +19,14 @@ def copy_into(target: NDArray[np.float32], source: NDArray[np.float32]) -> None:
 
 
 @overload(copy_into)
-def _compiled_copy(target: Any, source: Any) -> Any:  # noqa: ARG001  # numba goes by their names
+def _compiled_copy(target: Any, source: Any) -> Any:
     def copy(target: Any, source: Any) -> None:
         _copy_memory(target, source)
 
     return copy
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
+@intrinsic
 def _copy_memory(_context: Any, target: Any, source: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         to, start = (

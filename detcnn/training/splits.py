@@ -21,8 +21,11 @@ Weights = Literal["training", "event", "none"]
 _BLOCK_BYTES = 1 << 23
 """Of a block on disk: some chunks of each array, so that few are read for a part of them."""
 
-_BLOCKS_AT_LEAST = 64
-"""Shuffled together, where little memory makes the blocks smaller."""
+_BLOCKS_AT_LEAST = 256
+"""Shuffled together, where little memory makes blocks smaller, but for blocks of the least size."""
+
+_SMALLEST_BLOCK_BYTES = 1 << 18
+"""What takes longer to read than to find."""
 
 _EVENTS_AT_ONCE = 1 << 18
 
@@ -147,7 +150,7 @@ class StoredSplit:
         How much each image counts: its training weight, its event weight, or the same as others.
     memory : int
         Bytes for images in training: a third for those in use, and two for those that are read
-        and put together meanwhile. Kept on average over the blocks, of one image at least.
+        and put together meanwhile. Kept on average over the blocks, and by one block at least.
 
     Raises
     ------
@@ -169,7 +172,8 @@ class StoredSplit:
         self._mean_weight = total / self.n_images
         image_bytes = stored.nbytes / self.n_images
         in_use = memory / 3
-        n = max(1, int(min(_BLOCK_BYTES, in_use / _BLOCKS_AT_LEAST) / image_bytes))
+        block_bytes = np.clip(in_use / _BLOCKS_AT_LEAST, _SMALLEST_BLOCK_BYTES, _BLOCK_BYTES)
+        n = max(1, int(block_bytes / image_bytes))
         # Not part of a chunk, which would be read again for the next block.
         self._images_per_block = (
             n - n % stored.images_per_chunk if n > stored.images_per_chunk else n
