@@ -51,7 +51,7 @@ from detcnn.processors import keep_freed_memory
 from detcnn.progress import SILENT, Progress
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
-from detcnn.training.batches import Batches, Split
+from detcnn.training.batches import Batches
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
 from detcnn.training.device import find_device, find_precision
 from detcnn.training.export import ModelDescription, write_model
@@ -69,6 +69,7 @@ from detcnn.training.optimisers import (
     Schedule,
     Step,
 )
+from detcnn.training.splits import AnySplit, open_split
 from detcnn.training.tasks import Classification
 
 _CHECKPOINTS = "checkpoints"
@@ -203,6 +204,8 @@ def run(
             seed=config.seed,
             policies=tuple(_policy(entry, store.schema.grid) for entry in config.augment),
         )
+        if not batches.shuffle.is_true:
+            progress.info(_describe_shuffle(batches))
         _train(
             state,
             task,
@@ -271,7 +274,7 @@ def _train(
     task: Classification,
     *,
     batches: Batches,
-    validation: Split,
+    validation: AnySplit,
     options: FitOptions,
     checkpoints: Path,
     identity: str,
@@ -335,19 +338,22 @@ def _stop_requests() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _split(store: ImageStore, name: str, config: TrainConfig) -> Split:
+def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
     split = store.splits[name]
     if split.n_events == 0:
         raise DataError(
             f"{store.path}: the {name} split is empty: give preprocess.split.{name} a share"
         )
-    if config.weights == "training":
-        weight = split.training_weight
-    elif config.weights == "event":
-        weight = split.weight
-    else:
-        weight = np.ones(split.n_events, dtype=np.float32)
-    return Split(images=split.images(), target=split.label, weight=weight)
+    return open_split(split, weights=config.weights, memory=int(config.memory_gib * 2**30))
+
+
+def _describe_shuffle(batches: Batches) -> str:
+    shuffle = batches.shuffle
+    return (
+        f"the training images do not fit into memory_gib and are read from disk in each epoch: "
+        f"{shuffle.blocks_at_once} of {shuffle.n_blocks} blocks are shuffled together, "
+        f"{100 * shuffle.pairs_that_meet:.2g} % of all pairs of images"
+    )
 
 
 def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standardise:

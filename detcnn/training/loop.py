@@ -17,11 +17,12 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from detcnn.errors import ConfigError, DivergedError
 from detcnn.models.standardise import DetectorModel
 from detcnn.seeding import derived_seed
-from detcnn.training.batches import Batch, Batches, Split
+from detcnn.training.batches import Batch, Batches, feed
 from detcnn.training.device import Precision, arithmetic, repeatable
 from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
 from detcnn.training.optimisers import Adam, Constant, OptimiserOptions, Schedule
 from detcnn.training.prediction import iter_outputs
+from detcnn.training.splits import AnySplit, iter_events
 from detcnn.training.tasks import Task
 
 
@@ -125,7 +126,7 @@ def fit(
     task: Task,
     *,
     train: Batches,
-    validation: Split,
+    validation: AnySplit,
     options: FitOptions,
 ) -> Iterator[Record]:
     """Train, yielding a record after every step, validated batch and epoch.
@@ -142,7 +143,7 @@ def fit(
         Loss and metrics.
     train : Batches
         The training split.
-    validation : Split
+    validation : Split or StoredSplit
         The validation split.
     options : FitOptions
         How to train.
@@ -191,7 +192,10 @@ def _train_epoch(
 ) -> Iterator[StepRecord]:
     state.model.train()
     started = perf_counter()
-    for batch in train.iter_batches(state.epoch, start_step=state.step):
+    batches = train.iter_batches(
+        state.epoch, start_step=state.step, standardise=state.model.standardise
+    )
+    for batch in feed(batches, state.device):
         rate = _learning_rate(state.epoch, state.step, train.n_steps, options, monitored)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
@@ -216,9 +220,9 @@ def _train_epoch(
 def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -> float:
     """Make one optimiser step and return the loss that led to it."""
     device = state.device
-    images = batch.images.to(device, memory_format=torch.channels_last)
     with arithmetic(device, state.precision):
-        outputs = state.model(images)
+        # The batch has passed the model's first layer.
+        outputs = state.model.network(batch.images)
     losses = task.loss(outputs.float(), batch.targets.to(device))
     # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
     loss = (batch.weights.to(device) * losses).mean()
@@ -250,23 +254,25 @@ def _learning_rate(
 
 
 def _validate(
-    state: TrainingState, task: Task, split: Split, batch_size: int
+    state: TrainingState, task: Task, split: AnySplit, batch_size: int
 ) -> Generator[ValidationRecord, None, dict[str, float]]:
     """Yield after every batch; return the loss and the metrics."""
     started = perf_counter()
     meter = task.meter()
-    targets, weights = torch.tensor(split.target), torch.tensor(split.relative_weight)
     loss_sum = 0.0
-    for rows, outputs in iter_outputs(
-        state.model, split.images, batch_size=batch_size, precision=state.precision
-    ):
-        outputs = outputs.cpu()
-        losses = task.loss(outputs, targets[rows])
-        loss_sum += float((weights[rows] * losses).sum(dtype=torch.float64))
-        meter.update(outputs, targets[rows], weights[rows])
-        state.seconds += perf_counter() - started
-        yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
-        started = perf_counter()
+    for events in iter_events(split):
+        targets = torch.from_numpy(events.target)
+        weights = torch.from_numpy(events.relative_weight)
+        for rows, outputs in iter_outputs(
+            state.model, events.images, batch_size=batch_size, precision=state.precision
+        ):
+            outputs = outputs.cpu()
+            losses = task.loss(outputs, targets[rows])
+            loss_sum += float((weights[rows] * losses).sum(dtype=torch.float64))
+            meter.update(outputs, targets[rows], weights[rows])
+            state.seconds += perf_counter() - started
+            yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
+            started = perf_counter()
     if not math.isfinite(loss_sum):
         raise DivergedError(
             f"epoch {state.epoch}: the validation loss is {loss_sum:g}, expected a finite number: "
