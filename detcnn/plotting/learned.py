@@ -201,7 +201,7 @@ def _distances(found: Sculpting) -> Table:
                 _number(cut.from_all.expected),
                 _interval(cut.from_failing),
                 _number(cut.from_failing.expected),
-                _p_value(cut.from_failing),
+                cut.from_failing.p_value_text(),
             )
             for cut in found.cuts
         ),
@@ -224,7 +224,3 @@ def _interval(distance: SpectrumDistance) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "–"
-
-
-def _p_value(distance: SpectrumDistance) -> str:
-    return f"{distance.p_value:.2g}" if np.isfinite(distance.p_value) else "–"
