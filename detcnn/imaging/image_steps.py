@@ -204,8 +204,8 @@ def apply_image_steps(
     grid : Grid
         Of the images; turns are by angles in its units.
     is_normalised : numpy.ndarray
-        bool, shape (channels,): those that `NormaliseImage` and `Threshold` act on. They also decide where
-        an image turns and flips to, or all channels if there is none.
+        bool, shape (channels,): those that `NormaliseImage` and `Threshold` act on. They also
+        decide where an image turns and flips to, or all channels if there is none.
     subjets : numpy.ndarray, optional
         float64, shape (n_images, 3, 2): coordinates of the hardest subjets on the rows' and the
         columns' axis, NaN where there are fewer; for steps that go by subjets.

@@ -177,8 +177,10 @@ def _sculpting(found: Sculpting, background: str) -> Picture:
         sculpting_figure(found, name=background),
         f"Background {found.column} before and after cuts",
         "Spectrum of the background, unit area each, before cuts and behind the cut of each "
-        "working point (ε_S: its signal efficiency), and their ratio. Where a cut makes a bump of "
-        "a smooth background, no search for a bump in it can follow.",
+        "working point (ε_S: its signal efficiency), and their ratio, with errors √Σw². Bins are "
+        "the wider the fewer events pass, and fewer than ten are not drawn. Distance: from before "
+        "the cut, as in the table. Where a cut makes a bump of a smooth background, no search for "
+        "a bump in it can follow.",
     )
 
 
