@@ -43,7 +43,7 @@ METRICS = Kind("metrics", version=1, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
 
 VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
-# 1  validation.json, figures as PNG and PDF, report.html.
+# 1  validation.json; validation.csv, every number of the page; figures as PNG and PDF; report.html.
 
 COMPARISON = Kind("comparison", version=1, made_by="detcnn compare")
 # 1  comparison.json, comparison.csv, figures as PNG and PDF, report.html.

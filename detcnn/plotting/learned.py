@@ -177,8 +177,10 @@ def _sculpting(found: Sculpting, background: str) -> Picture:
         sculpting_figure(found, name=background),
         f"Background {found.column} before and after cuts",
         "Spectrum of the background, unit area each, before cuts and behind the cut of each "
-        "working point (ε_S: its signal efficiency), and their ratio. Where a cut makes a bump of "
-        "a smooth background, no search for a bump in it can follow.",
+        "working point (ε_S: its signal efficiency), and their ratio, with errors √Σw². Bins are "
+        "the wider the fewer events pass, and fewer than ten are not drawn. Distance: from before "
+        "the cut, as in the table. Where a cut makes a bump of a smooth background, no search for "
+        "a bump in it can follow.",
     )
 
 
@@ -201,7 +203,7 @@ def _distances(found: Sculpting) -> Table:
                 _number(cut.from_all.expected),
                 _interval(cut.from_failing),
                 _number(cut.from_failing.expected),
-                _p_value(cut.from_failing),
+                cut.from_failing.p_value_text(),
             )
             for cut in found.cuts
         ),
@@ -224,7 +226,3 @@ def _interval(distance: SpectrumDistance) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "–"
-
-
-def _p_value(distance: SpectrumDistance) -> str:
-    return f"{distance.p_value:.2g}" if np.isfinite(distance.p_value) else "–"

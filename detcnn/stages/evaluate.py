@@ -249,8 +249,9 @@ def _images_section(images: Artifact) -> Section:
                 units=units,
             ),
             "Average images",
-            "Mean of the training images of each class, one column a channel. The colour scale is "
-            "logarithmic; empty pixels are blank.",
+            "Mean of the training images of each class. The colour scale is logarithmic; pixels "
+            "that are empty, or fainter than it reaches, are blank. Negative pixels, which turns "
+            "by splines leave beside bright ones, are blue, and positive ones then red.",
         )
     ]
     return Section(

@@ -14,6 +14,7 @@ from detcnn.config.preprocess import (
     RotateConfig,
     RotateImageConfig,
     StepConfig,
+    ThresholdConfig,
 )
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Axis, Grid
@@ -27,6 +28,7 @@ from detcnn.imaging.image_steps import (
     NormaliseImage,
     RotateImage,
     ScalePixels,
+    Threshold,
     grid_after,
     radius_of_subjets,
 )
@@ -109,6 +111,8 @@ def _build_image_step(config: ImageStepConfig) -> ImageStep:
             return NormaliseImage(config.by)
         case CropConfig():
             return Crop(*_pair(config.pixels))
+        case ThresholdConfig():
+            return Threshold(config.above)
         case _:
             return ScalePixels(config.by)
 
@@ -191,7 +195,7 @@ def _describe(channel: Channel, recipe: Recipe) -> ChannelInfo:
     steps = [
         step
         for step in recipe.image_steps
-        if channel.is_normalised or not isinstance(step, NormaliseImage)
+        if channel.is_normalised or not isinstance(step, NormaliseImage | Threshold)
     ]
     return _after(steps, ChannelInfo(channel.name, unit, meaning))
 
@@ -205,4 +209,7 @@ def _after(steps: Sequence[ImageStep], channel: ChannelInfo) -> ChannelInfo:
                 meaning, unit = f"{meaning}, normalised by {by}", "1"
             case ScalePixels(by):
                 meaning, unit = f"{meaning}, {by}", "1"
+            case Threshold(above):
+                limit = f"{above:g}" if unit == "1" else f"{above:g} {unit}"
+                meaning = f"{meaning}, pixels above {limit}"
     return ChannelInfo(channel.name, unit, meaning)

@@ -16,8 +16,8 @@ from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import Artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.errors import DataError
-from detcnn.evaluation.export import plain
-from detcnn.evaluation.intervals import Interval, clopper_pearson
+from detcnn.evaluation.export import TableRow, plain
+from detcnn.evaluation.intervals import LEVEL, Interval, clopper_pearson
 from detcnn.evaluation.peaks import peak
 from detcnn.evaluation.roc import bootstrap_auc, roc_curve
 from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
@@ -26,8 +26,10 @@ from detcnn.plotting.validation import column_figure
 from detcnn.simulation.definitions import DEFINITIONS
 from detcnn.simulation.expectations import EXPECTATIONS, Expectation
 from detcnn.simulation.jet_file import FORMAT, read_attributes, read_columns
+from detcnn.storage.tables import write_csv
 
 REPORT = "report.html"
+TABLE = "validation.csv"
 
 _DRAWN = ("pt", "mass", "multiplicity", "pthat")
 _TOLERATED = 3.0
@@ -69,6 +71,38 @@ class Check:
     def agrees(self) -> bool:
         """Whether the difference is within three standard deviations."""
         return abs(self.pull) <= _TOLERATED
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How the jets of one class were made.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    n_jets, n_events : int
+        Jets of the class in the file, and events generated for them.
+    vetoed : float
+        Share of the events that the veto ended early.
+    n_audited : int
+        Wanted jets found in audited events.
+    lost : Interval
+        Share of these that the veto would have cost.
+    pthat_cut : float or None
+        Least pT-hat generated, in GeV.
+    near_cut : float or None
+        Share of the jets with a pT-hat within a tenth above it.
+    """
+
+    name: str
+    n_jets: int
+    n_events: int
+    vetoed: float
+    n_audited: int
+    lost: Interval
+    pthat_cut: float | None
+    near_cut: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +158,11 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
             # What is known, is known of particles.
             for expectation in (() if has_calorimeter else EXPECTATIONS[study])
         )
+        generations = _generations(attributes, columns, classes)
         sections = (
             _comparison(checks, has_calorimeter=has_calorimeter),
             _distributions(checks, columns, classes),
-            _generation(attributes, columns, classes),
+            _generation(generations, attributes["settings"]),
         )
         figures = builder.folder / "figures"
         figures.mkdir(exist_ok=True)
@@ -154,6 +189,7 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
         (builder.folder / "validation.json").write_text(
             json.dumps(contents, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
+        write_csv(builder.folder / TABLE, _table_rows(checks, generations))
         artifact = builder.publish(
             stage="validate",
             config={},
@@ -229,53 +265,123 @@ def _distributions(
     return Section(title="Distributions", pictures=tuple(pictures))
 
 
-def _generation(
+def _generations(
     attributes: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], classes: list[str]
-) -> Section:
+) -> tuple[Generation, ...]:
     statistics = json.loads(attributes["statistics"])
     settings = json.loads(attributes["settings"])
-    rows = []
+    found = []
     for label, name in enumerate(classes):
-        tally = statistics[name]
-        lost = clopper_pearson(
-            np.array([tally["audit_lost"]]), np.array([tally["audit_jets"]]), level=0.683
-        )
-        cut = _pthat_cut(settings[name])
+        tally, cut = statistics[name], _pthat_cut(settings[name])
         pthat = columns["pthat"][columns["label"] == label]
-        rows.append(
-            (
-                name,
-                f"{tally['jets']:,}",
-                f"{tally['events']:,}",
-                f"{tally['vetoed'] / tally['events']:.1%}",
-                f"{tally['audit_lost']} of {tally['audit_jets']} (below {lost.high[0]:.1%})",
-                "none" if cut is None else f"{cut:g} GeV",
-                "–" if cut is None else f"{np.mean(pthat < 1.1 * cut):.2%}",
+        found.append(
+            Generation(
+                name=name,
+                n_jets=tally["jets"],
+                n_events=tally["events"],
+                vetoed=tally["vetoed"] / tally["events"],
+                n_audited=tally["audit_jets"],
+                lost=clopper_pearson(tally["audit_lost"], tally["audit_jets"]).item(),
+                pthat_cut=cut,
+                near_cut=None if cut is None else float(np.mean(pthat < 1.1 * cut)),
             )
         )
+    return tuple(found)
+
+
+def _generation(generations: tuple[Generation, ...], settings: str) -> Section:
     return Section(
         title="Generation",
         lead=(
-            "A share of the events is audited: generated to the end whatever the veto says, so "
-            "that wanted jets it would have cost are seen. Jets just above the pT-hat cut tell "
-            "how many are missing below it: fewer than those in the first tenth above."
+            "A veto ends an event early where it cannot give a wanted jet. A share of the events "
+            "is audited: generated to the end whatever the veto says, so that wanted jets it "
+            "would have cost are seen. Nor can a jet come from below the pT-hat cut: how many are "
+            "missing is told by those just above it, of which there should be few."
         ),
         tables=(
             Table(
                 header=(
                     "Class",
                     "Jets",
-                    "Events",
-                    "Vetoed",
-                    "Lost to the veto",
+                    "Events generated",
+                    "Events vetoed",
+                    "Audited jets",
+                    "Of these lost to a veto",
                     "pT-hat cut",
                     "Jets within 10 % above it",
                 ),
-                rows=tuple(rows),
+                rows=tuple(
+                    (
+                        made.name,
+                        f"{made.n_jets:,}",
+                        f"{made.n_events:,}",
+                        f"{made.vetoed:.1%}",
+                        f"{made.n_audited:,}",
+                        _percent_text(made.lost),
+                        "none" if made.pthat_cut is None else f"{made.pthat_cut:g} GeV",
+                        "–" if made.near_cut is None else f"{made.near_cut:.2%}",
+                    )
+                    for made in generations
+                ),
+                caption=(
+                    f"Brackets: central {100 * LEVEL:g} % Clopper-Pearson intervals."
+                    if any(made.n_audited for made in generations)
+                    else ""
+                ),
             ),
         ),
-        details=(Details("Settings of Pythia", json.dumps(settings, indent=2)),),
+        details=(Details("Settings of Pythia", json.dumps(json.loads(settings), indent=2)),),
     )
+
+
+def _percent_text(share: Interval) -> str:
+    if math.isnan(share.value):
+        return "–"
+    return f"{100 * share.value:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}] %"
+
+
+def _table_rows(checks: tuple[Check, ...], generations: tuple[Generation, ...]) -> list[TableRow]:
+    """Return every number of the page, one row each, all with the same columns."""
+    rows = [
+        _row(
+            check.expectation.statistic,
+            check.expectation.larger_in,
+            column=check.expectation.column,
+            n_jets=check.n_jets,
+            interval=check.found,
+            expected=check.expectation.value,
+            uncertainty=check.expectation.uncertainty,
+            pull=check.pull,
+            agrees=check.agrees,
+            source=check.expectation.source,
+        )
+        for check in checks
+    ]
+    for made in generations:
+        rows += [
+            _row("jets", made.name, value=made.n_jets),
+            _row("events", made.name, value=made.n_events),
+            _row("vetoed", made.name, value=made.vetoed),
+            _row("lost_to_veto", made.name, n_jets=made.n_audited, interval=made.lost),
+        ]
+        if made.pthat_cut is not None:
+            rows += [
+                _row("pthat_cut", made.name, column="pthat", value=made.pthat_cut),
+                _row("near_pthat_cut", made.name, n_jets=made.n_jets, value=made.near_cut),
+            ]
+    return rows
+
+
+def _row(quantity: str, of: str, *, interval: Interval | None = None, **cells: Any) -> TableRow:
+    row: TableRow = dict.fromkeys(
+        (
+            "quantity", "class", "column", "n_jets", "value", "low", "high", "level", "method",
+            "expected", "uncertainty", "pull", "agrees", "source",
+        )
+    )  # fmt: skip
+    numbers = {} if interval is None else plain(interval)
+    numbers.pop("is_lower_limit", None)
+    return {**row, "quantity": quantity, "class": of, **numbers, **plain(cells)}
 
 
 def _pthat_cut(settings: list[str]) -> float | None:
