@@ -245,7 +245,7 @@ def _model(store: Path, work: Work) -> Any:
 
 
 def _split(store: Path, n_images: int) -> Any:
-    from detcnn.training.batches import Split
+    from detcnn.training.splits import Split
 
     split = open_store(store).splits["train"]
     n = min(n_images, split.n_events)
@@ -259,7 +259,7 @@ def _tensors(store: Path, work: Work) -> tuple[Any, Any]:
 
     split = _split(store, work.n_images)
     images = dense_images(split.images, np.arange(split.n_images))
-    return torch.from_numpy(images), torch.tensor(split.target)
+    return images, torch.tensor(split.target)
 
 
 def _detcnn(store: Path, work: Work, *, precision: Any) -> Callable[[], None]:
@@ -315,8 +315,9 @@ def _usual(store: Path, work: Work) -> Callable[[], None]:
 
     model = _model(store, work).to(work.device)
     optimiser = torch.optim.Adam(model.parameters())
+    images, labels = _tensors(store, work)
     loader = DataLoader(
-        TensorDataset(*_tensors(store, work)),
+        TensorDataset(images.contiguous(), labels),
         batch_size=work.batch_size,
         shuffle=True,
         num_workers=2,

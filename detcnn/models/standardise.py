@@ -77,9 +77,7 @@ class Standardise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (images − mean) / scale."""
-        # One pass over the images instead of two; the constants are small.
-        factor = self.scale.reciprocal()
-        return torch.addcmul(-self.mean * factor, images, factor)
+        return (images - self.mean) / self.scale
 
 
 class DetectorModel(nn.Module):

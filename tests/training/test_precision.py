@@ -18,10 +18,11 @@ from detcnn.processors import keep_freed_memory
 from detcnn.stages import preprocess
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
-from detcnn.training.batches import Batches, Split
+from detcnn.training.batches import Batches
 from detcnn.training.loop import FitOptions, fit, start_training
 from detcnn.training.optimisers import Adam
 from detcnn.training.prediction import predict
+from detcnn.training.splits import Split
 from detcnn.training.tasks import Classification
 
 STUDY = Path(__file__).parents[2] / "pipelines" / "quark_gluon" / "study.yaml"
