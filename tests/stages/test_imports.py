@@ -76,4 +76,4 @@ def test_nothing_is_compiled_twice(folder):
         compiled_by(*command)
     for command in commands:
         assert compiled_by(*command) == []
-    assert "_shift" in compiled_by(*commands[1], DETCNN_CACHE_DIR="/dev/null/none")
+    assert "_densify" in compiled_by(*commands[1], DETCNN_CACHE_DIR="/dev/null/none")

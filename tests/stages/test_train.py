@@ -22,7 +22,7 @@ from detcnn.events.images import as_dense
 from detcnn.plotting.style import write_figure
 from detcnn.stages import predict, preprocess, train
 from detcnn.storage.reader import open_store
-from detcnn.training import device
+from detcnn.training import device, splits
 
 
 @pytest.fixture
@@ -176,6 +176,22 @@ def test_an_update_trains_only_what_would_be_different(run, tmp_path):
 def test_how_often_it_saves_does_not_change_the_digest(run, trained):
     result = run("train.checkpoint_minutes=1e-9")
     assert result.artifact.manifest.digest == digest(trained.path / "model")
+
+
+def test_images_beyond_memory_are_read_from_disk_and_it_resumes(
+    run, trained, Listener, monkeypatch
+):
+    monkeypatch.setattr(splits, "_SMALLEST_BLOCK_BYTES", 1)
+    small, whole = "train.memory_gib=5e-6", Listener()
+    expected = run(small, output="whole/model", progress=whole)
+    (said,) = whole.said
+    assert "do not fit into memory_gib and are read from disk" in said
+    assert expected.artifact.manifest.digest != digest(trained.path / "model")
+    stop = Listener(at=9, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CheckpointedError, match=r"checkpoint in epoch 2, after step 1"):
+        run(small, progress=stop)
+    result = run(small, resume=True)
+    assert result.artifact.manifest.digest == expected.artifact.manifest.digest
 
 
 # What is in a model
