@@ -79,9 +79,9 @@ def sculpting_figure(sculpting: Sculpting, *, name: str) -> Figure:
             markersize=3,
             **style,
         )
-        highest = max([highest, *ratio[ratio > 2 * spread]])
+        highest = max([highest, *ratio])
     upper.set(ylabel="Probability density")
-    upper.set_ylim(0, 1.35 * float(upper.dataLim.y1))
+    upper.set_ylim(0, 1.5 * float(upper.dataLim.y1))
     place_legend(figure, upper, loc="upper right")
     lower.set(ylim=(0, min(1.25 * highest, 20)), ylabel="after / before")
     lower.set(xlabel=column_label(sculpting.column), xlim=(edges[0], edges[-1]))

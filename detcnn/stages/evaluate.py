@@ -258,7 +258,7 @@ def _images_section(images: Artifact) -> Section:
         title="Images",
         lead=(
             f"{' × '.join(map(str, contents['image_shape']))} pixels, "
-            f"{contents['occupancy']:.1%} of them filled."
+            f"{100 * contents['occupancy']:.1f}\N{NO-BREAK SPACE}% of them not zero."
         ),
         tables=(
             Table(
@@ -273,8 +273,8 @@ def _images_section(images: Artifact) -> Section:
                     for split, counts in contents["n_events"].items()
                 ),
                 caption=(
-                    "Events. A hash of the event id decides the split; statistics and weights "
-                    "come from the training split alone."
+                    "Events. A hash of the event id decides the split, or of the content where the "
+                    "input has no ids; statistics and weights come from the training split alone."
                 ),
             ),
         ),

@@ -31,7 +31,12 @@ from detcnn.storage.tables import write_csv
 REPORT = "report.html"
 TABLE = "validation.csv"
 
-_DRAWN = ("pt", "mass", "multiplicity", "pthat")
+_DRAWN = {
+    "pt": "Jet pT",
+    "mass": "Jet mass",
+    "multiplicity": "Number of constituents",
+    "pthat": "pT-hat of the hard process",
+}
 _TOLERATED = 3.0
 
 
@@ -169,7 +174,9 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
         for picture in sections[1].pictures:
             write_figure(picture.figure, figures, picture.name)
         n_jets = len(columns["label"])
-        lead = f"{path.name}: {n_jets:,} jets, seed {attributes['seed']}. {_definition(attributes)}"
+        lead = (
+            f"{path.name}: {n_jets:,} jets, seed {attributes['seed']}; {_definition(attributes)}."
+        )
         write_report(
             Report(title=f"Validation: {study}", lead=lead, sections=sections),
             builder.folder / REPORT,
@@ -215,8 +222,8 @@ def _comparison(checks: tuple[Check, ...], *, has_calorimeter: bool) -> Section:
     rows = tuple(
         (
             check.name,
-            f"{check.expectation.value:g} ± {check.expectation.uncertainty:g}",
-            check.found.text(),
+            f"{check.expectation.value:g} ± {check.expectation.uncertainty:g}{_unit(check)}",
+            f"{check.found.text()}{_unit(check)}",
             f"{check.n_jets:,}",
             f"{check.pull:+.1f}",
             "yes" if check.agrees else "NO",
@@ -230,12 +237,18 @@ def _comparison(checks: tuple[Check, ...], *, has_calorimeter: bool) -> Section:
         lead=(
             "Nothing is known of jets behind a calorimeter; see the distributions."
             if has_calorimeter
-            else "The area under the ROC curve of a single column, and the place of a peak; "
-            "brackets are 68.3 % bootstrap intervals. A pull beyond ±3 is a disagreement."
+            else "The area under the ROC curve of a single column, where the class named has the "
+            "larger values, and the place of a peak in that class; brackets are 68.3 % bootstrap "
+            "intervals. A pull, the difference over both errors, beyond ±3 is a disagreement."
         ),
         tables=(Table(header=header, rows=rows),) if rows else (),
         details=(Details("Where the expectations come from", sources),) if rows else (),
     )
+
+
+def _unit(check: Check) -> str:
+    # Of all columns that are looked at for a peak.
+    return " GeV" if check.expectation.statistic == "peak" else ""
 
 
 def _distributions(
@@ -247,19 +260,22 @@ def _distributions(
         if check.expectation.statistic == "peak"
     }
     pictures = []
-    for column in _DRAWN:
+    for column, title in _DRAWN.items():
         values = {
             name: columns[column][columns["label"] == label] for label, name in enumerate(classes)
         }
         # A resonance has no pT-hat.
         values = {name: own for name, own in values.items() if np.any(own != 0)}
+        absent = [name for name in classes if name not in values]
         mark, mark_name = marks.get(column, (None, ""))
         pictures.append(
             Picture(
                 f"column-{column}",
                 column_figure(column, values, mark=mark, mark_name=mark_name),
-                column,
-                "Each class normalised to unit area.",
+                title,
+                "Each class normalised to unit area; the largest 0.2\N{NO-BREAK SPACE}% of all "
+                "values lie beyond the axis."
+                + (f" Events of {' and '.join(absent)} have none." if absent else ""),
             )
         )
     return Section(title="Distributions", pictures=tuple(pictures))
@@ -315,11 +331,11 @@ def _generation(generations: tuple[Generation, ...], settings: str) -> Section:
                         made.name,
                         f"{made.n_jets:,}",
                         f"{made.n_events:,}",
-                        f"{made.vetoed:.1%}",
+                        f"{100 * made.vetoed:.1f} %",
                         f"{made.n_audited:,}",
                         _percent_text(made.lost),
                         "none" if made.pthat_cut is None else f"{made.pthat_cut:g} GeV",
-                        "–" if made.near_cut is None else f"{made.near_cut:.2%}",
+                        "–" if made.near_cut is None else f"{100 * made.near_cut:.2f} %",
                     )
                     for made in generations
                 ),

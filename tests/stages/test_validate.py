@@ -74,6 +74,17 @@ def test_every_number_of_the_page_is_in_the_table(sample, tmp_path):
         assert float(made["near_pthat_cut"]["value"]) == pytest.approx(near)
 
 
+def test_the_page_says_what_its_numbers_are(tmp_path):
+    jets = shutil.copy(SAMPLES / "w_qcd.h5", tmp_path / "jets.h5")
+    result = validate.run(Path(jets), output=tmp_path / "page")
+    page = result.report.read_text(encoding="utf-8")
+    (peak,) = (check for check in result.checks if check.name == "peak of mass, w")
+    assert f"<td>{peak.found.text()} GeV</td>" in page
+    assert "<td>80.4 ± 1 GeV</td>" in page
+    assert "Events of w have none." in page
+    assert "seed 20263; after de Oliveira" in page
+
+
 def test_a_wrong_sample_does_not(sample, tmp_path):
     with h5py.File(sample, "r+") as file:
         file["jets/mass"][...] = file["jets/mass"][:][::-1]
