@@ -1,5 +1,6 @@
 """From the ``image`` section of a study to the recipe that imaging follows, and its meaning."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from detcnn.config.preprocess import (
     StepConfig,
     ThresholdConfig,
 )
+from detcnn.config.presets import expand_preset
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.table import EventTable
@@ -33,7 +35,10 @@ from detcnn.imaging.image_steps import (
     radius_of_subjets,
 )
 from detcnn.imaging.projection import Projection, Recipe, project
+from detcnn.sources.base import Source
 from detcnn.storage.schema import ChannelInfo
+
+_FIRST_LOOK = "jet_pt"
 
 _UNITS = {"pt": "GeV", "energy": "GeV", "count": "1", "charge": "e", "charge_pt": "e GeV"}
 _SUMS = {
@@ -145,6 +150,51 @@ def project_events(table: EventTable, recipe: Recipe, *, path: Path) -> Projecti
         return project(table, recipe)
     except (DataError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+def check_recipe(recipe: Recipe | None, source: Source) -> None:
+    """Raise if a file lacks a column that a recipe needs, and nothing if there is no recipe.
+
+    What fails without any event is not the fault of one.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file, the column and the remedy.
+    """
+    for number in range(len(source.samples) if recipe is not None else 0):
+        table = source.read(number, 0, 0)
+        if recipe is not None and isinstance(table, EventTable):
+            try:
+                project(table, recipe)
+            except DataError as error:
+                raise ConfigError(f"{source.path}: {error}") from None
+
+
+def first_recipe(source: Source, preset: str | None) -> Recipe | None:
+    """Return the image that a first look makes of a file's constituents; None for ready images.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    preset : str, optional
+        A named image; if left out, ``"jet_pt"`` in η, or in the rapidity where there is no η.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset, or the file lacks a column that it needs.
+    """
+    if source.image_shape is not None:
+        return None
+    table = source.read(0, 0, 0)
+    section = expand_preset({"preset": preset or _FIRST_LOOK})
+    if preset is None and isinstance(table, EventTable) and "eta" not in table.constituents:
+        section["longitudinal"] = "rapidity"
+    recipe = build_recipe(ImageConfig.model_validate_json(json.dumps(section)))
+    check_recipe(recipe, source)
+    return recipe
 
 
 def image_grid(
