@@ -28,9 +28,10 @@ from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
 from detcnn.stages.baselines import find_baselines
 from detcnn.stages.learned import describe_learned
+from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
-from detcnn.storage.tables import read_csv, read_parquet, write_csv
+from detcnn.storage.tables import read_parquet
 
 REPORT = "report.html"
 

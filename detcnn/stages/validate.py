@@ -26,7 +26,7 @@ from detcnn.plotting.validation import column_figure
 from detcnn.simulation.definitions import DEFINITIONS
 from detcnn.simulation.expectations import EXPECTATIONS, Expectation
 from detcnn.simulation.jet_file import FORMAT, read_attributes, read_columns
-from detcnn.storage.tables import write_csv
+from detcnn.storage.csv_tables import write_csv
 
 REPORT = "report.html"
 TABLE = "validation.csv"

@@ -10,7 +10,7 @@ from detcnn.artifacts.kinds import VALIDATION
 from detcnn.artifacts.opening import open_artifact
 from detcnn.errors import DataError, OutputExistsError
 from detcnn.stages import validate
-from detcnn.storage.tables import read_csv
+from detcnn.storage.csv_tables import read_csv
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 
