@@ -36,6 +36,24 @@ def prepare_threads() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
+def busy_advice() -> str | None:
+    """Return what to do about a machine on which others compute, or None if it is free.
+
+    Two threads that wait for each other at every layer are held up whenever one of them is: where
+    programs outnumber processors, one thread trains faster than two. How many there are is left to
+    the user, because results depend on it to the bit.
+    """
+    cpus = available_cpus()
+    threads = os.environ.get("OMP_NUM_THREADS", str(cpus))
+    load = os.getloadavg()[0]
+    if cpus == 1 or threads == "1" or load < cpus:
+        return None
+    return (
+        f"{load:.0f} programs compute on this machine, where {threads} threads are to train: "
+        "with others beside it, OMP_NUM_THREADS=1 may be faster"
+    )
+
+
 def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, to use it again.
 

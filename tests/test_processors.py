@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from detcnn import processors
 from detcnn.processors import available_cpus, keep_freed_memory, prepare_threads
 
 
@@ -104,3 +105,18 @@ def test_the_largest_threshold_that_is_taken_is_set(monkeypatch, largest, expect
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Library)
     assert keep_freed_memory() == expected
     assert taken == ({-3: largest, -1: 2**30} if expected else {})
+
+
+@pytest.mark.parametrize(
+    ("cpus", "threads", "load", "is_advised"),
+    [(2, None, 1.9, False), (2, None, 6.0, True), (2, "1", 6.0, False), (1, None, 6.0, False)],
+)
+def test_advice_on_a_busy_machine(monkeypatch, cpus, threads, load, is_advised):
+    monkeypatch.setattr(processors, "available_cpus", lambda: cpus)
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    advice = processors.busy_advice()
+    assert (advice is not None) == is_advised
+    assert not is_advised or "6 programs" in advice
