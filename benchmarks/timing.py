@@ -73,7 +73,9 @@ class Table:
         return median(ratios), min(ratios), max(ratios)
 
     def markdown(self) -> str:
-        """Return the table as text that is Markdown as well."""
+        """Return the table as text that is Markdown as well; without rows, what the notes say."""
+        if not self.rows:
+            return _page(self.title, [], self.notes)
         first = self.rows[0].name
         header = ("", f"{self.unit}/s", f"{first} has times as much", "of all rounds")
         cells = [header]
@@ -82,14 +84,21 @@ class Table:
             name = f"{row.name} (limit)" if row.is_limit else row.name
             ratios = ("", "") if row is self.rows[0] else (_short(middle), _span(low, high))
             cells.append((name, _short(row.rate), *ratios))
-        widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
-        lines = [
-            "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
-            for line in cells
-        ]
-        lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-        notes = [f"{note}\n" for note in self.notes]
-        return "\n".join([f"### {self.title}\n", *lines, "", *notes])
+        return _page(self.title, cells, self.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Figures that are no comparison: a header, rows of text under it, and notes."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def markdown(self) -> str:
+        """Return the listing as text that is Markdown as well."""
+        return _page(self.title, [self.header, *self.rows], self.notes)
 
 
 def compare(
@@ -121,6 +130,16 @@ def peer(name: str) -> ModuleType | Any | None:
         return import_module(name)
     except ImportError:
         return None
+
+
+def _page(title: str, cells: Sequence[tuple[str, ...]], notes: Sequence[str]) -> str:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
+        for line in cells
+    ]
+    lines[1:1] = ["|" + "|".join("-" * (w + 2) for w in widths) + "|"] if cells else []
+    return "\n".join([f"### {title}\n", *lines, "", *(f"{note}\n" for note in notes)])
 
 
 def _short(value: float) -> str:

@@ -41,10 +41,11 @@ SCORES = Kind("scores", version=2, made_by="detcnn predict")
 
 METRICS = Kind("metrics", version=2, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
-# 2  Each area with its binning_error; other random numbers in the bootstrap.
+# 2  Each area with its binning_error, p_value in metrics.csv; other random numbers in the
+#    bootstrap.
 
 VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
-# 1  validation.json, figures as PNG and PDF, report.html.
+# 1  validation.json; validation.csv, every number of the page; figures as PNG and PDF; report.html.
 
 COMPARISON = Kind("comparison", version=1, made_by="detcnn compare")
 # 1  comparison.json, comparison.csv, figures as PNG and PDF, report.html.

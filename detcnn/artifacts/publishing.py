@@ -8,15 +8,16 @@ inputs finds it again by its identity and goes on.
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from detcnn.artifacts.digests import file_digest
 from detcnn.artifacts.kinds import Kind
 from detcnn.artifacts.manifest import (
     MANIFEST,
@@ -30,6 +31,7 @@ from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
 from detcnn.errors import ConfigError, DataError, OutputExistsError, StorageError
 
 _LOCK = ".lock"
+_FLUSHED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,14 @@ class ArtifactBuilder:
         refuse_existing(self.target, overwrite=self.overwrite)
         own = (self.folder / _LOCK, self.folder / MANIFEST)
         folders, files = _walk(self.folder, leave_out=scratch)
-        payload = []
-        for path in sorted(path for path in files if path not in own):
-            _flush(path)
-            name = path.relative_to(self.folder).as_posix()
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            payload.append(PayloadFile(name, path.stat().st_size, digest))
+        sealed = sorted(set(files) - set(own))
+        _flush_all(sealed)
+        payload = [
+            PayloadFile(
+                path.relative_to(self.folder).as_posix(), path.stat().st_size, file_digest(path)
+            )
+            for path in sealed
+        ]
         manifest = Manifest(
             kind=self.kind.name,
             format_version=self.kind.version,
@@ -105,9 +108,7 @@ class ArtifactBuilder:
             environment={**describe_environment(), **circumstances},
         )
         write_manifest(manifest, self.folder)
-        _flush(self.folder / MANIFEST)
-        for folder in reversed(folders):
-            _flush(folder)
+        _flush_all([self.folder / MANIFEST, *folders])
         _move_into_place(self.folder, self.target, scratch=scratch)
         return open_artifact(self.target, expected=self.kind)
 
@@ -244,6 +245,13 @@ def _walk(folder: Path, *, leave_out: Collection[str]) -> tuple[list[Path], list
         folders.append(Path(place))
         files += [Path(place, name) for name in names]
     return folders, files
+
+
+def _flush_all(paths: Sequence[Path]) -> None:
+    # Side by side: a disk flushes many files in little more time than one.
+    with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
+        for i in range(0, len(paths), _FLUSHED_AT_ONCE):
+            list(pool.map(_flush, paths[i : i + _FLUSHED_AT_ONCE]))
 
 
 def _flush(path: Path) -> None:

@@ -7,23 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
 from detcnn.errors import INTERRUPTED, DetcnnError, StorageError
-from detcnn.progress import Task
+from detcnn.progress import SILENT, Task
+
+# Rich takes longer to import than all of the command line: only what shows something waits for it.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +29,7 @@ _WIDTH_OF_FILES = 1000
 class _BarTask:
     """A task drawn as a bar."""
 
-    def __init__(self, bars: Progress, task: TaskID) -> None:
+    def __init__(self, bars: "Progress", task: "TaskID") -> None:
         self._bars = bars
         self._task = task
 
@@ -78,7 +72,7 @@ class _LineTask:
 class ConsoleProgress:
     """Draws progress as bars on a terminal, as plain lines elsewhere."""
 
-    def __init__(self, bars: Progress | None, console: Console, *, is_quiet: bool) -> None:
+    def __init__(self, bars: "Progress | None", console: "Console", *, is_quiet: bool) -> None:
         self._bars = bars
         self._console = console
         self._is_quiet = is_quiet
@@ -86,22 +80,22 @@ class ConsoleProgress:
     def task(self, name: str, *, total: float | None = None, unit: str = "") -> Task:
         """Open a task."""
         if self._bars is None:
-            from detcnn.progress import SILENT
-
             return SILENT.task(name) if self._is_quiet else _LineTask(name, total, unit)
         return _BarTask(self._bars, self._bars.add_task(name, total=total))
 
     def info(self, message: str) -> None:
         """Say something on stderr."""
         if not self._is_quiet:
-            self._console.print(message, soft_wrap=True)
+            self._console.print(printable(message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Say something on stderr even when quiet."""
-        self._console.print(f"warning: {message}", style="yellow", soft_wrap=True)
+        self._console.print(f"warning: {printable(message)}", style="yellow", soft_wrap=True)
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
     # What is shown are names and paths: nothing in them is a command to Rich.
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
@@ -113,6 +107,16 @@ def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
     if quiet or not console.is_terminal:
         yield ConsoleProgress(None, console, is_quiet=quiet)
         return
+
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -124,6 +128,14 @@ def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
         yield ConsoleProgress(bars, console, is_quiet=False)
 
 
+def printable(text: str) -> str:
+    """Return text with what a terminal would obey, such as escapes and new lines, spelled out.
+
+    The names in a file are whatever somebody wrote there.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_summary(
     summary: Mapping[str, Any], *, as_json: bool, quiet: bool, title: str | None = None
 ) -> None:
@@ -132,21 +144,32 @@ def print_summary(
         print(json.dumps(summary, indent=2))
     elif not quiet:
         print_table(
-            [(name.replace("_", " "), _text(value)) for name, value in summary.items()], title=title
+            [(name.replace("_", " "), _lines(value)) for name, value in summary.items()],
+            title=title,
         )
 
 
 def print_table(
-    rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), title: str | None = None
+    rows: Sequence[Sequence[str | Sequence[str]]],
+    *,
+    header: Sequence[str] = (),
+    title: str | None = None,
 ) -> None:
-    """Print a table on stdout."""
+    """Print a table on stdout; a line of a cell that is a list, and all else, has one line."""
+    from rich.table import Table
+
     table = Table(
-        title=title, title_justify="left", show_header=bool(header), box=None, pad_edge=False
+        title=title and printable(title),
+        title_justify="left",
+        show_header=bool(header),
+        box=None,
+        pad_edge=False,
     )
     for name in header or [""] * max((len(row) for row in rows), default=0):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        cells = ([cell] if isinstance(cell, str) else cell for cell in row)
+        table.add_row(*("\n".join(map(printable, lines)) for lines in cells))
     console = _console()
     if not console.is_terminal:
         # A file or a pipe has no width; folding there would only cut paths and digests.
@@ -157,21 +180,37 @@ def print_table(
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def _text(value: Any) -> str:
+def _lines(value: Any) -> list[str]:
+    """Return a value of a summary as the lines of a cell."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return ["yes" if value else "no"]
     if isinstance(value, int):
-        return f"{value:,}"
+        return [f"{value:,}"]
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return [f"{value:.4g}"]
     if isinstance(value, Mapping):
+        named = [(str(key), _lines(entry)) for key, entry in value.items()]
         if any(isinstance(entry, Mapping) for entry in value.values()):
-            return "\n".join(f"{key}: {_text(entry)}" for key, entry in value.items())
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+            return [
+                line for key, (first, *others) in named for line in (f"{key}: {first}", *others)
+            ]
+        return _joined([[f"{key} {first}", *others] for key, (first, *others) in named])
     if isinstance(value, list | tuple):
-        texts = [_text(entry) for entry in value]
-        return ("\n" if any(" " in text for text in texts) else ", ").join(texts)
-    return str(value)
+        entries = [_lines(entry) for entry in value]
+        if any(" " in line for entry in entries for line in entry):
+            return [line for entry in entries for line in entry]
+        return _joined(entries)
+    return [str(value)]
+
+
+def _joined(entries: list[list[str]]) -> list[str]:
+    """Return entries of a row, where one that has several lines goes on in the next."""
+    lines = [""]
+    for entry in entries:
+        first, *others = entry
+        lines[-1] = f"{lines[-1]}, {first}" if entry is not entries[0] else first
+        lines += others
+    return lines
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
@@ -194,8 +233,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         except (DetcnnError, KeyboardInterrupt, OSError) as error:
             failure, code = _failure(error)
             if kwargs.get("debug"):
+                from rich.console import Console
+
                 Console(stderr=True).print_exception()
-        print(f"detcnn: {' '.join(failure.split())}", file=sys.stderr)
+        print(f"detcnn: {printable(' '.join(failure.split()))}", file=sys.stderr)
         raise typer.Exit(code)
 
     return wrapped

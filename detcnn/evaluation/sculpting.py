@@ -11,6 +11,7 @@ from scipy import special
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.inputs import event_column, event_weights, require_events
 from detcnn.evaluation.intervals import LEVEL, Interval, tail
+from detcnn.evaluation.p_values import p_value_text
 from detcnn.kernels.binning import bin_index, bin_sums
 from detcnn.seeding import generator
 
@@ -27,12 +28,19 @@ class SpectrumDistance:
         Mean distance if the cut took no notice of the column: it is not 0, because samples of one
         spectrum differ by chance, the more so the smaller they are.
     p_value : float
-        Probability that such a cut reaches a distance as large as the one found.
+        Probability that such a cut reaches a distance as large as the one found; NaN as above.
+    n_replicas : int
+        Replicas of such a cut that say so; no p-value is below ``1 / (n_replicas + 1)``.
     """
 
     interval: Interval
     expected: float
     p_value: float
+    n_replicas: int
+
+    def p_value_text(self) -> str:
+        """Return the p-value as `p_values.p_value_text` writes it."""
+        return p_value_text(self.p_value, least=1 / (self.n_replicas + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,4 +316,5 @@ def _distance(
         interval=Interval(distance, low, high, level, "Poisson bootstrap, centred"),
         expected=expected,
         p_value=p_value,
+        n_replicas=len(chance),
     )

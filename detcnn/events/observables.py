@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import DataError
+from detcnn.events.selections import distinct
 from detcnn.events.table import Column, EventTable
 from detcnn.kernels import observables as kernel
 from detcnn.kernels.angles import wrapped
@@ -142,7 +143,7 @@ def _four_momenta(table: EventTable, longitudinal: str, masses: MassesFrom) -> k
 def _masses_of_species(pdgid: NDArray[np.float64]) -> NDArray[np.float64]:
     from particle import InvalidParticle, Particle, ParticleNotFound
 
-    species, inverse = np.unique(pdgid, return_inverse=True)
+    species, inverse = distinct(pdgid)
     mass = np.zeros(len(species))
     for i, number in enumerate(species.tolist()):
         try:

@@ -15,6 +15,9 @@ PDG_IDS: dict[str, tuple[int, ...]] = {
 }
 """Named selections by species (PDG Monte Carlo numbering scheme)."""
 
+_CLOSE = 1 << 16
+"""Whole numbers that are all closer to 0 than this are looked up, others sorted."""
+
 SELECTIONS = ("all", "charged", "neutral", *PDG_IDS)
 
 
@@ -38,7 +41,7 @@ def charges(constituents: Mapping[str, Column]) -> Column:
     """
     if "charge" in constituents:
         given = constituents["charge"]
-        if not np.all(np.isfinite(given)):
+        if given.dtype.kind == "f" and not np.all(np.isfinite(given)):
             raise DataError(
                 f"constituent column 'charge' holds {given[~np.isfinite(given)][0]}, "
                 "expected charges in units of e"
@@ -51,7 +54,7 @@ def charges(constituents: Mapping[str, Column]) -> Column:
         )
     from particle import pdgid
 
-    species, inverse = np.unique(constituents["pdgid"], return_inverse=True)
+    species, inverse = distinct(constituents["pdgid"])
     charge = np.empty(len(species), dtype=np.float32)
     for i, number in enumerate(species.tolist()):
         three_charge = pdgid.three_charge(number) if float(number).is_integer() else None
@@ -64,13 +67,33 @@ def charges(constituents: Mapping[str, Column]) -> Column:
     return charge[inverse]
 
 
+def distinct(numbers: Column) -> tuple[Column, NDArray[np.int64]]:
+    """Return the different numbers of a column, rising, and which of them each row has.
+
+    As ``numpy.unique(numbers, return_inverse=True)``, but without a sort where they lie close
+    together, as those of stable particles do.
+    """
+    # NaN compares false, so that no number is cast that cannot be.
+    if len(numbers) > 0 and numbers.min() > -_CLOSE and numbers.max() < _CLOSE:
+        whole = numbers.astype(np.int64)
+        if numbers.dtype.kind == "i" or np.array_equal(whole, numbers):
+            lowest = int(whole.min())
+            whole -= lowest
+            is_there = np.bincount(whole) > 0
+            species = np.flatnonzero(is_there) + lowest
+            return species.astype(numbers.dtype), (np.cumsum(is_there) - 1)[whole]
+    species, inverse = np.unique(numbers, return_inverse=True)
+    return species, inverse
+
+
 def select(constituents: Mapping[str, Column], selection: str | Sequence[int]) -> NDArray[np.bool_]:
     """Tell which constituents belong to a selection.
 
     Parameters
     ----------
     constituents : mapping
-        Constituent columns.
+        Constituent columns; without ``pdgid``, ``is_photon``, ``is_electron`` and ``is_muon`` tell
+        these species, where they are not 0.
     selection : str or sequence of int
         One of `SELECTIONS`, or PDG ids (a sign counts: 11 is the electron alone).
 
@@ -98,9 +121,13 @@ def select(constituents: Mapping[str, Column], selection: str | Sequence[int]) -
                 f"unknown selection {selection!r}: expected one of {', '.join(SELECTIONS)}, "
                 "or a list of PDG ids"
             )
+        flag = f"is_{selection}"
+        if "pdgid" not in constituents and flag in constituents:
+            return np.asarray(constituents[flag] != 0)
         selection = PDG_IDS[selection]
     if "pdgid" not in constituents:
         raise DataError(
-            "particles cannot be selected by species: the input has no constituent column 'pdgid'"
+            "particles cannot be selected by species: the input has no constituent column 'pdgid', "
+            "and of the species that have a name none of is_photon, is_electron or is_muon"
         )
     return np.isin(constituents["pdgid"], selection)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
 from detcnn.events.grid import Grid
-from detcnn.kernels.alignment import STEP, Action, Reference
+from detcnn.kernels.alignment import COLUMN_UNIT, Action, Reference
 
 CentreOn = Literal["jet_axis", "hardest", "pt_centroid", "leading_subjet"]
 RotateBy = Literal["principal_axis", "second_subjet"]
@@ -143,7 +143,7 @@ Alignment = Centre | Rotate | Flip
 Step = Alignment | Normalise
 
 
-def encoded(steps: Sequence[Alignment], grid: Grid) -> NDArray[np.void]:
+def encoded(steps: Sequence[Alignment], grid: Grid) -> NDArray[np.float64]:
     """Return the steps as the alignment kernel takes them.
 
     Parameters
@@ -156,7 +156,7 @@ def encoded(steps: Sequence[Alignment], grid: Grid) -> NDArray[np.void]:
     Returns
     -------
     numpy.ndarray
-        Of dtype `detcnn.kernels.alignment.STEP`.
+        float64, shape (n_steps, 5), for `detcnn.kernels.alignment.align`.
     """
     rows: list[tuple[int, int, float, float, float]] = []
     for step in steps:
@@ -176,7 +176,7 @@ def encoded(steps: Sequence[Alignment], grid: Grid) -> NDArray[np.void]:
                     (Action[f"FLIP_{one.upper()}"], Reference[towards.upper()], 0.0, 0.0, 0.0)
                     for one in axes
                 ]
-    return np.array(rows, dtype=STEP)
+    return np.array(rows, dtype=np.float64).reshape(-1, COLUMN_UNIT + 1)
 
 
 def _check_choice(place: str, value: str, choices: Any) -> None:

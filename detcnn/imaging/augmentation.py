@@ -3,10 +3,14 @@
 A policy says what may happen and how much of it; it draws an amount for each image and hands it to
 the deterministic operation of the same name, in `detcnn.kernels.warps` or here. Images are batches
 of shape (B, channels, rows, columns), float32, and are never changed in place.
+
+`Shift` and `Flip` only say where pixels go: where they come first, pixel lists are moved on their
+way to dense images, to the same bits as dense images would be.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
 from detcnn.kernels import warps
+from detcnn.kernels.moves import Moves
 
 Values = NDArray[np.float32]
 
@@ -48,9 +53,15 @@ class Shift:
 
     def __call__(self, values: Values, rng: np.random.Generator) -> Values:
         """Return the images, each moved by its own amount."""
+        return warps.shift(values, *self._amounts(len(values), rng))
+
+    def after(self, moves: Moves, rng: np.random.Generator) -> Moves:
+        """Return `moves` and then those that a call would make with the same generator."""
+        return moves.then_shift(*self._amounts(moves.n_images, rng))
+
+    def _amounts(self, n_images: int, rng: np.random.Generator) -> NDArray[np.int64]:
         reach = self.max_pixels
-        rows, columns = rng.integers(-reach, reach, size=(2, len(values)), endpoint=True)
-        return warps.shift(values, rows, columns)
+        return rng.integers(-reach, reach, size=(2, n_images), endpoint=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +90,16 @@ class Flip:
 
     def __call__(self, values: Values, rng: np.random.Generator) -> Values:
         """Return the images, some of them mirrored."""
-        rows, columns = rng.random((2, len(values))) < self.probability
-        return warps.flip(values, rows & self.rows, columns & self.columns)
+        return warps.flip(values, *self._choice(len(values), rng))
+
+    def after(self, moves: Moves, rng: np.random.Generator) -> Moves:
+        """Return `moves` and then those that a call would make with the same generator."""
+        return moves.then_flip(*self._choice(moves.n_images, rng))
+
+    def _choice(self, n_images: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        chosen: NDArray[np.bool_] = rng.random((2, n_images)) < self.probability
+        chosen &= np.array([[self.rows], [self.columns]])
+        return chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +240,11 @@ def augment(values: Values, policies: Sequence[Policy], rng: np.random.Generator
     for policy in policies:
         values = policy(values, rng)
     return values
+
+
+def leading_moves(policies: Sequence[Policy]) -> tuple[Shift | Flip, ...]:
+    """Return the policies that come before the first one that does more than move pixels."""
+    return tuple(takewhile(lambda policy: isinstance(policy, Shift | Flip), policies))  # type: ignore[arg-type]
 
 
 def _check(

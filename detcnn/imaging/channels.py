@@ -78,7 +78,7 @@ def with_charges(
 
 def membership(
     constituents: Mapping[str, Column], channels: Sequence[Channel]
-) -> NDArray[np.uint64]:
+) -> NDArray[np.unsignedinteger]:
     """Tell for each constituent which channels take it.
 
     Parameters
@@ -91,7 +91,8 @@ def membership(
     Returns
     -------
     numpy.ndarray
-        uint64, shape (n_constituents,): bit ``c`` is set if channel ``c`` takes the constituent.
+        uint8 for up to 8 channels, else uint64; shape (n_constituents,): bit ``c`` is set if
+        channel ``c`` takes the constituent.
 
     Raises
     ------
@@ -101,9 +102,10 @@ def membership(
     bits: dict[str | tuple[int, ...], int] = {}
     for position, channel in enumerate(channels):
         bits[channel.selection] = bits.get(channel.selection, 0) | 1 << position
-    members = np.zeros(len(constituents["pt"]), dtype=np.uint64)
+    dtype = np.dtype(np.uint8 if len(channels) <= 8 else np.uint64)
+    members: NDArray[np.unsignedinteger] = np.zeros(len(constituents["pt"]), dtype=dtype)
     for selection, bit in bits.items():
-        members |= select(constituents, selection) * np.uint64(bit)
+        members |= select(constituents, selection) * dtype.type(bit)
     return members
 
 

@@ -33,9 +33,6 @@ from detcnn.imaging.image_steps import (
 from detcnn.kernels import projection as kernel
 from detcnn.kernels.angles import wrapped
 
-_LARGEST = 1e30
-"""Above, sums leave the range of an image's float32."""
-
 _EVENTS_AT_ONCE = 4096
 """Bounds the scratch, and is what one thread takes; results do not depend on it."""
 
@@ -181,13 +178,14 @@ def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Project
 
 
 def _plan(recipe: Recipe) -> kernel.Plan:
-    weights = distinct_weights(recipe.channels)
+    rows = {name: row for row, name in enumerate(_further_weights(recipe))}
+    rows |= {weight.name.lower(): int(weight) for weight in kernel.Weight}
     normalise = recipe.normalise
     return kernel.Plan(
         steps=encoded([s for s in recipe.steps if not isinstance(s, Normalise)], recipe.grid),
         row_edges=recipe.grid.rows.edges,
         column_edges=recipe.grid.columns.edges,
-        weight_of_channel=np.array([weights.index(c.weight) for c in recipe.channels]),
+        weight_of_channel=np.array([rows[channel.weight] for channel in recipe.channels]),
         is_scaled=recipe.is_normalised,
         norm=kernel.Norm[normalise.by.upper()] if normalise else kernel.Norm.NONE,
         subjet_radius=float(radius_of_subjets(recipe.image_steps) or 0),
@@ -207,10 +205,12 @@ def _project_from(
         columns=events,
         first_row=table.first_row + start,
     )
-    lists = kernel.project(_deposits(block, recipe), plan)
     shape = (len(recipe.channels), *recipe.grid.shape)
+    lists = kernel.project(_deposits(block, recipe), plan, dtype=pixel_dtype(shape))
+    if lists is None:
+        raise _complaint(block, recipe)
     images = apply_image_steps(
-        SparseImages(lists.offsets, lists.pixel.astype(pixel_dtype(shape)), lists.value, shape),
+        SparseImages(lists.offsets, lists.pixel, lists.value, shape),
         recipe.image_steps,
         grid=recipe.grid,
         is_normalised=recipe.is_normalised,
@@ -220,33 +220,47 @@ def _project_from(
 
 
 def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
-    """Return what the kernel takes, having looked at every value that it will use."""
+    """Return what the kernel takes; it looks at every value that it uses."""
     x_name = recipe.longitudinal
     constituents = with_charges(block.constituents, recipe.channels)
-    _check_values("pt", constituents["pt"], block, lowest=0.0)
-    _check_values(x_name, constituents[x_name], block)
-    _check_values("phi", constituents["phi"], block)
-    weight_names = distinct_weights(recipe.channels)
-    weights = weight_columns(constituents, weight_names, longitudinal=x_name)
-    for name, column in zip(weight_names, weights, strict=True):
-        _check_values(name, column, block)
+    axes = np.zeros((2, block.n_events))
     if _centres_on_jet_axis(recipe):
-        axis_x, axis_y = block.columns[x_name], block.columns["phi"]
-        _check_axes(x_name, axis_x, block)
-        _check_axes("phi", axis_y, block)
-    else:
-        axis_x = axis_y = np.zeros(block.n_events)
-    # Each a copy of its own kind, whatever the input's: the kernel is compiled once.
+        for name in (x_name, "phi"):
+            _check_axes(name, block.columns[name], block)
+        axes[0], axes[1] = block.columns[x_name], wrapped(block.columns["phi"])
+    # Of one kind, whatever the input's, for the kernel is compiled anew for each.
+    names = ("pt", x_name, "phi")
+    is_single = all(constituents[name].dtype == np.float32 for name in names)
+    kind: type[np.floating] = np.float32 if is_single else np.float64
+    pt, x, phi = (np.ascontiguousarray(constituents[name], dtype=kind) for name in names)
     return kernel.Deposits(
         offsets=block.offsets.astype(np.int64),
-        pt=constituents["pt"].astype(np.float64),
-        x=constituents[x_name].astype(np.float64),
-        y=wrapped(constituents["phi"]),
-        axis_x=axis_x.astype(np.float64),
-        axis_y=wrapped(axis_y),
+        pt=pt,
+        x=x,
+        y=phi,
+        axes=axes,
         membership=membership(constituents, recipe.channels),
-        weights=weights,
+        weights=weight_columns(constituents, _further_weights(recipe), longitudinal=x_name),
     )
+
+
+def _further_weights(recipe: Recipe) -> list[str]:
+    """Return the weights that the kernel does not know by itself."""
+    known = {weight.name.lower() for weight in kernel.Weight}
+    return [name for name in distinct_weights(recipe.channels) if name not in known]
+
+
+def _complaint(block: EventTable, recipe: Recipe) -> DataError:
+    """Return what is wrong with a block in which the kernel met a value that it cannot use."""
+    constituents = with_charges(block.constituents, recipe.channels)
+    _check_values("pt", constituents["pt"], block, lowest=0.0)
+    for name in (recipe.longitudinal, "phi"):
+        _check_values(name, constituents[name], block)
+    names = _further_weights(recipe)
+    weights = weight_columns(constituents, names, longitudinal=recipe.longitudinal)
+    for name, column in zip(names, weights, strict=True):
+        _check_values(name, column, block)
+    raise AssertionError("the kernel and the checks disagree")
 
 
 def _joined(parts: Iterable[Projection]) -> Projection:
@@ -298,16 +312,17 @@ def _check_offsets(table: EventTable) -> None:
 
 
 def _check_values(
-    name: str, values: Column, block: EventTable, *, lowest: float = -_LARGEST
+    name: str, values: Column, block: EventTable, *, lowest: float = -kernel.LARGEST
 ) -> None:
-    is_good = (values >= lowest) & (values <= _LARGEST)
+    is_good = (values >= lowest) & (values <= kernel.LARGEST)
     if is_good.all():
         return
     bad = int(np.argmin(is_good))
     row = int(np.searchsorted(block.offsets, bad, side="right")) - 1
     raise DataError(
         f"{_event(block, row)}, constituent {bad - int(block.offsets[row])}: "
-        f"{name} is {values[bad]}, expected {lowest:g} to {_LARGEST:g}; mend or drop the event"
+        f"{name} is {values[bad]}, expected {lowest:g} to {kernel.LARGEST:g}; "
+        "mend or drop the event"
     )
 
 

@@ -1,4 +1,4 @@
-"""Alignment of one event: centre, rotate, flip, in any order.
+"""Alignment of events: centre, rotate, flip, in any order.
 
 In the plane of alignment x is the longitudinal coordinate (the image's rows) and y the azimuth (its
 columns), both in rad or pure numbers. Angles turn from x towards y.
@@ -9,11 +9,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.kernels.angles import wrap
+from detcnn.kernels.angles import TWO_PI, wrap
 from detcnn.kernels.clustering import recombine
 from detcnn.kernels.compilation import compiled
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class Action(IntEnum):
@@ -37,16 +38,8 @@ class Reference(IntEnum):
     PT_SUM = 6
 
 
-STEP = np.dtype(
-    [
-        ("action", np.int64),
-        ("reference", np.int64),
-        ("subjet_radius", np.float64),
-        ("row_unit", np.float64),
-        ("column_unit", np.float64),
-    ]
-)
-"""One step; centres are rounded to multiples of the units, unless these are 0."""
+ACTION, REFERENCE, SUBJET_RADIUS, ROW_UNIT, COLUMN_UNIT = range(5)
+"""The columns of an array of steps; centres are rounded to whole units that are not 0."""
 
 _ON_AXIS = 1e-9
 """Constituents closer to an axis than this [rad] lie on neither side: only rounding put them."""
@@ -57,89 +50,174 @@ _ISOTROPIC = 1e-12
 
 @compiled
 def align(
-    pt: Floats, x: Floats, y: Floats, steps: NDArray[np.void], subjet_radius: float
-) -> Floats:
-    """Move one event's constituents in place, and tell where its subjets come to lie.
+    offsets: Ints,
+    pt: Floats,
+    x: Floats,
+    y: Floats,
+    axes: Floats,
+    steps: Floats,
+    subjet_radius: float,
+    places: Floats,
+) -> None:
+    """Move the constituents of some events in place, and tell where their subjets come to lie.
 
     Parameters
     ----------
+    offsets : numpy.ndarray
+        int64, shape (n_events + 1,), never falling; event ``i`` has the constituents
+        ``offsets[i] - offsets[0]`` to ``offsets[i + 1] - offsets[0]``.
     pt : numpy.ndarray
         float64, shape (n,), in GeV, finite and at least 0.
     x, y : numpy.ndarray
-        float64, shape (n + 1,): the constituents' coordinates and, last, the jet axis's, which
-        moves along; `y` in [−π, π).
+        float64, shape (n,): the constituents' coordinates; `y` in [−π, π).
+    axes : numpy.ndarray
+        float64, shape (2, n_events): x and y of the jet axes, which move along.
     steps : numpy.ndarray
-        Of dtype `STEP`, taken in order.
+        float64, shape (n_steps, 5), taken in order; its columns are `ACTION` to `COLUMN_UNIT`.
     subjet_radius : float
-        R of the subjets whose places are returned; 0 for none.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (3, 2): x and y of the three hardest kT subjets, by falling pT; NaN where
-        there are fewer.
+        R of the subjets whose places are asked for; 0 for none.
+    places : numpy.ndarray
+        float64, shape (n_events, 3, 2): takes x and y of the three hardest kT subjets, by falling
+        pT; left as it is where there are fewer.
 
     Notes
     -----
     The azimuth is periodic until the first rotation: every centring brings it back into [−π, π).
     Subjets are kT, with massless constituents; one clustering serves steps of equal radius.
     """
-    n = len(pt)
-    places = np.full((3, 2), np.nan)
-    if n == 0:
-        return places
-    hardest = _hardest(pt, x, y)
-    periodic = True
+    ends = offsets - offsets[0]
+    hardest = np.empty(len(ends) - 1, dtype=np.int64)
+    for event in range(len(hardest)):
+        mine = slice(ends[event], ends[event + 1])
+        hardest[event] = _hardest(pt[mine], x[mine], y[mine])
+    half_turn = np.pi
     radius = 0.0
-    label = np.zeros(0, dtype=np.int64)
-    for step in steps:
-        if step["subjet_radius"] > 0 and step["subjet_radius"] != radius:
-            radius = step["subjet_radius"]
-            label = recombine(pt, x[:n], y[:n], np.zeros(n), radius, 1.0)
-
-        if step["action"] == Action.CENTRE:
-            if step["reference"] == Reference.JET_AXIS:
-                centre = (x[n], y[n])
-            elif step["reference"] == Reference.LEADING_SUBJET:
-                centre = _subjet(pt, x, y, label, 0)
-            elif step["reference"] == Reference.PT_CENTROID:
-                moments = _moments(pt, x, y, hardest, periodic)
-                centre = (moments[0], moments[1])
-            else:
-                centre = (x[hardest], y[hardest])
-            _centre(x, y, centre, periodic, step["row_unit"], step["column_unit"])
-        elif step["action"] == Action.ROTATE:
-            below = (0.0, 0.0)
-            if step["reference"] == Reference.SECOND_SUBJET and label.max() > 0:
-                below = _subjet(pt, x, y, label, 1)
-            if np.hypot(below[0], below[1]) > _ON_AXIS:
-                angle = -np.pi / 2 - np.arctan2(below[1], below[0])
-            else:
-                angle = _principal_angle(pt, x, y, hardest, periodic)
-            _rotate(x, y, angle)
-            periodic = False
+    label = np.zeros(len(pt), dtype=np.int64)
+    for i in range(len(steps)):
+        action, reference = int(steps[i, ACTION]), int(steps[i, REFERENCE])
+        if steps[i, SUBJET_RADIUS] > 0 and steps[i, SUBJET_RADIUS] != radius:
+            radius = steps[i, SUBJET_RADIUS]
+            _cluster(ends, pt, x, y, radius, label)
+        if action == Action.CENTRE:
+            units = (steps[i, ROW_UNIT], steps[i, COLUMN_UNIT])
+            _centre(ends, pt, x, y, axes, hardest, label, reference, units, half_turn)
+        elif action == Action.ROTATE:
+            _turn_upright(ends, pt, x, y, axes, hardest, label, reference, half_turn)
+            half_turn = np.inf  # the image's plane has no seam
+        elif action == Action.FLIP_ROWS:
+            _flip(ends, pt, x, axes[0], hardest, reference)
         else:
-            along = x if step["action"] == Action.FLIP_ROWS else y
-            if step["reference"] == Reference.HARDEST:
-                is_low = along[hardest] < -_ON_AXIS
-            else:
-                is_low = _is_low(pt, along)
-            if is_low:
-                for k in range(n + 1):
-                    along[k] = -along[k]
+            _flip(ends, pt, y, axes[1], hardest, reference)
     if subjet_radius > 0:
         if subjet_radius != radius:
-            label = recombine(pt, x[:n], y[:n], np.zeros(n), subjet_radius, 1.0)
-        for which in range(min(3, label.max() + 1)):
-            places[which, 0], places[which, 1] = _subjet(pt, x, y, label, which)
-    return places
+            _cluster(ends, pt, x, y, subjet_radius, label)
+        for event in range(len(hardest)):
+            mine = slice(ends[event], ends[event + 1])
+            for which in range(min(3, _n_subjets(label[mine]))):
+                place = _subjet(pt[mine], x[mine], y[mine], label[mine], which)
+                places[event, which, 0], places[event, which, 1] = place
+
+
+@compiled
+def _cluster(ends: Ints, pt: Floats, x: Floats, y: Floats, radius: float, label: Ints) -> None:
+    """Write the number of the subjet that each constituent is in."""
+    for event in range(len(ends) - 1):
+        mine = slice(ends[event], ends[event + 1])
+        massless = np.zeros(ends[event + 1] - ends[event])
+        found = recombine(pt[mine], x[mine], y[mine], massless, radius, 1.0)
+        for k in range(len(found)):
+            label[ends[event] + k] = found[k]
+
+
+@compiled
+def _n_subjets(label: Ints) -> int:
+    n = 0
+    for number in label:
+        n = max(n, number + 1)
+    return n
+
+
+@compiled
+def _centre(
+    ends: Ints,
+    pt: Floats,
+    x: Floats,
+    y: Floats,
+    axes: Floats,
+    hardest: Ints,
+    label: Ints,
+    reference: int,
+    units: tuple[float, float],
+    half_turn: float,
+) -> None:
+    for event in range(len(ends) - 1):
+        mine = slice(ends[event], ends[event + 1])
+        if ends[event] == ends[event + 1]:
+            continue
+        if reference == Reference.JET_AXIS:
+            centre = (axes[0, event], axes[1, event])
+        elif reference == Reference.LEADING_SUBJET:
+            centre = _subjet(pt[mine], x[mine], y[mine], label[mine], 0)
+        elif reference == Reference.PT_CENTROID:
+            centre = _mean(pt[mine], x[mine], y[mine], hardest[event], half_turn)
+        else:
+            centre = (x[mine][hardest[event]], y[mine][hardest[event]])
+        centre = _rounded(centre, units, half_turn)
+        _move(x[mine], y[mine], centre, half_turn)
+        axes[0, event] -= centre[0]
+        axes[1, event] = _near(axes[1, event] - centre[1], half_turn)
+
+
+@compiled
+def _turn_upright(
+    ends: Ints,
+    pt: Floats,
+    x: Floats,
+    y: Floats,
+    axes: Floats,
+    hardest: Ints,
+    label: Ints,
+    reference: int,
+    half_turn: float,
+) -> None:
+    for event in range(len(ends) - 1):
+        mine = slice(ends[event], ends[event + 1])
+        if ends[event] == ends[event + 1]:
+            continue
+        below = (0.0, 0.0)
+        if reference == Reference.SECOND_SUBJET and _n_subjets(label[mine]) > 1:
+            below = _subjet(pt[mine], x[mine], y[mine], label[mine], 1)
+        if np.hypot(below[0], below[1]) > _ON_AXIS:
+            angle = -np.pi / 2 - np.arctan2(below[1], below[0])
+        else:
+            angle = _principal_angle(pt[mine], x[mine], y[mine], hardest[event], half_turn)
+        _rotate(x[mine], y[mine], angle)
+        _rotate(axes[0, event : event + 1], axes[1, event : event + 1], angle)
+
+
+@compiled
+def _flip(
+    ends: Ints, pt: Floats, along: Floats, axis: Floats, hardest: Ints, reference: int
+) -> None:
+    for event in range(len(ends) - 1):
+        first, last = ends[event], ends[event + 1]
+        if first == last:
+            continue
+        if reference == Reference.HARDEST:
+            is_low = along[first + hardest[event]] < -_ON_AXIS
+        else:
+            is_low = _is_low(pt[first:last], along[first:last])
+        if is_low:
+            for k in range(first, last):
+                along[k] = -along[k]
+            axis[event] = -axis[event]
 
 
 @compiled
 def _hardest(pt: Floats, x: Floats, y: Floats) -> int:
     """Return the constituent of highest pT; of equal ones that at highest x, then highest y."""
-    best, highest = 0, pt[0]
-    for k in range(1, len(pt)):
+    best, highest = 0, -1.0
+    for k in range(len(pt)):
         if pt[k] < highest:
             continue
         if pt[k] > highest or x[k] > x[best] or (x[k] == x[best] and y[k] > y[best]):
@@ -148,23 +226,25 @@ def _hardest(pt: Floats, x: Floats, y: Floats) -> int:
 
 
 @compiled
-def _centre(
-    x: Floats,
-    y: Floats,
-    centre: tuple[float, float],
-    periodic: bool,
-    row_unit: float,
-    column_unit: float,
-) -> None:
+def _rounded(
+    centre: tuple[float, float], units: tuple[float, float], half_turn: float
+) -> tuple[float, float]:
+    """Return a centre with its azimuth wrapped, and in whole units unless these are 0."""
+    x, y = centre
+    if half_turn < np.inf:
+        y = wrap(y)  # a mean of several may lie beyond ±π
+    if units[0] > 0:
+        x = np.floor(x / units[0] + 0.5) * units[0]
+        y = np.floor(y / units[1] + 0.5) * units[1]
+    return x, y
+
+
+@compiled
+def _move(x: Floats, y: Floats, centre: tuple[float, float], half_turn: float) -> None:
     centre_x, centre_y = centre
-    if periodic:
-        centre_y = wrap(centre_y)  # a mean of several may lie beyond ±π
-    if row_unit > 0:
-        centre_x = np.floor(centre_x / row_unit + 0.5) * row_unit
-        centre_y = np.floor(centre_y / column_unit + 0.5) * column_unit
     for k in range(len(x)):
         x[k] -= centre_x
-        y[k] = wrap(y[k] - centre_y) if periodic else y[k] - centre_y
+        y[k] = _near(y[k] - centre_y, half_turn)
 
 
 @compiled
@@ -175,51 +255,61 @@ def _rotate(x: Floats, y: Floats, angle: float) -> None:
 
 
 @compiled
-def _moments(
-    pt: Floats, x: Floats, y: Floats, hardest: int, periodic: bool
-) -> tuple[float, float, float, float, float]:
-    """Return the pT-weighted means of x and y, and their (co)variances xx, xy, yy.
+def _near(angle: float, half_turn: float) -> float:
+    """Return an angle of [−2π, 2π] in [−π, π) if half a turn is π, and as it is if that is ∞."""
+    # As `wrap`, but with no branch on whether there is a seam.
+    angle = angle - TWO_PI if angle >= half_turn else angle
+    return angle + TWO_PI if angle < -half_turn else angle
+
+
+@compiled
+def _mean(pt: Floats, x: Floats, y: Floats, hardest: int, half_turn: float) -> tuple[float, float]:
+    """Return the pT-weighted means of x and y.
 
     The sums are about the hardest constituent: nothing straddles ±π then, and a single
     constituent is its own mean without rounding. Without any pT, the hardest is the mean.
     """
-    total = mean_x = mean_y = xx = xy = yy = 0.0
+    centre_x, centre_y = x[hardest], y[hardest]
+    total = sum_x = sum_y = 0.0
     for k in range(len(pt)):
-        dx, dy = x[k] - x[hardest], y[k] - y[hardest]
-        if periodic:
-            dy = wrap(dy)
+        dx, dy = x[k] - centre_x, _near(y[k] - centre_y, half_turn)
         total += pt[k]
-        mean_x += pt[k] * dx
-        mean_y += pt[k] * dy
+        sum_x += pt[k] * dx
+        sum_y += pt[k] * dy
+    if total == 0:
+        return centre_x, centre_y
+    return centre_x + sum_x / total, centre_y + sum_y / total
+
+
+@compiled
+def _covariance(
+    pt: Floats, x: Floats, y: Floats, mean: tuple[float, float], half_turn: float
+) -> tuple[float, float, float]:
+    """Return the pT-weighted (co)variances xx, xy and yy; 0 without any pT."""
+    total = xx = xy = yy = 0.0
+    for k in range(len(pt)):
+        dx, dy = x[k] - mean[0], _near(y[k] - mean[1], half_turn)
+        total += pt[k]
         xx += pt[k] * dx * dx
         xy += pt[k] * dx * dy
         yy += pt[k] * dy * dy
     if total == 0:
-        return x[hardest], y[hardest], 0.0, 0.0, 0.0
-    mean_x /= total
-    mean_y /= total
-    return (
-        x[hardest] + mean_x,
-        y[hardest] + mean_y,
-        xx / total - mean_x * mean_x,
-        xy / total - mean_x * mean_y,
-        yy / total - mean_y * mean_y,
-    )
+        return 0.0, 0.0, 0.0
+    return xx / total, xy / total, yy / total
 
 
 @compiled
-def _principal_angle(pt: Floats, x: Floats, y: Floats, hardest: int, periodic: bool) -> float:
+def _principal_angle(pt: Floats, x: Floats, y: Floats, hardest: int, half_turn: float) -> float:
     """Return the turn that lays the longer axis along y, its side of higher pT at positive y."""
-    mean_x, mean_y, xx, xy, yy = _moments(pt, x, y, hardest, periodic)
+    mean_x, mean_y = _mean(pt, x, y, hardest, half_turn)
+    xx, xy, yy = _covariance(pt, x, y, (mean_x, mean_y), half_turn)
     if np.hypot(xx - yy, 2 * xy) < _ISOTROPIC:
         return 0.0
     direction = 0.5 * float(np.arctan2(2 * xy, xx - yy))
     cosine, sine = np.cos(direction), np.sin(direction)
     balance = 0.0
     for k in range(len(pt)):
-        dy = y[k] - mean_y
-        if periodic:
-            dy = wrap(dy)
+        dy = _near(y[k] - mean_y, half_turn)
         along = cosine * (x[k] - mean_x) + sine * dy
         if along > _ON_AXIS:
             balance += pt[k]
@@ -229,9 +319,7 @@ def _principal_angle(pt: Floats, x: Floats, y: Floats, hardest: int, periodic: b
 
 
 @compiled
-def _subjet(
-    pt: Floats, x: Floats, y: Floats, label: NDArray[np.int64], which: int
-) -> tuple[float, float]:
+def _subjet(pt: Floats, x: Floats, y: Floats, label: Ints, which: int) -> tuple[float, float]:
     """Return rapidity and azimuth of a subjet's four-momentum.
 
     The sum is about its hardest constituent, so that a subjet of one is there without rounding.

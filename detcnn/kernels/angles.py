@@ -44,3 +44,9 @@ def wrap(angle: float) -> float:
     """
     angle = angle - TWO_PI if angle >= np.pi else angle
     return angle + TWO_PI if angle < -np.pi else angle
+
+
+@compiled
+def turned(angle: float) -> float:
+    """Return one finite angle of any turn in [−π, π), as exactly as `wrapped`; for kernels."""
+    return wrap(np.fmod(angle, TWO_PI)) if not -np.pi <= angle < np.pi else angle

@@ -5,6 +5,9 @@ crashes on a truncated file, on an installation that cannot be written, and when
 at once; this one never does, because each entry is one file that is checksummed, published by
 renaming, and named by everything it depends on. Whatever is wrong with an entry, the kernel is
 compiled again.
+
+Compiled code that is found runs without numba's compiler, which takes half a second to get ready:
+it is woken only when there is something to compile.
 """
 
 import hashlib
@@ -17,8 +20,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite.binding as llvm
 import numba
 from numba.core.caching import CompileResultCacheImpl, NullCache
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -45,8 +50,11 @@ def compiled(function: Kernel) -> Kernel:
         The compiled function; `function` itself where ``NUMBA_DISABLE_JIT`` is set.
     """
     kernel: Any = numba.njit(nogil=True, error_model="numpy")(function)
-    # numba reads its cache from this attribute and has no public way to provide another.
+    # numba reads both from these attributes and has no public way to provide others. The second
+    # loads the types that other packages (vector with sympy, awkward) add to numba: none of a
+    # kernel's arguments is of them, and the compiler itself loads them when it is needed.
     kernel._cache = _CheckedCache(function)  # noqa: SLF001
+    kernel._compilation_chain_init_hook = _nothing  # noqa: SLF001
     return kernel  # type: ignore[no-any-return]  # typed by the caller's Kernel
 
 
@@ -69,6 +77,10 @@ def cache_folder() -> Path | None:
         return None
 
 
+def _nothing() -> None:
+    """Stand in for a hook."""
+
+
 @lru_cache
 def _source_digest(folder: Path) -> str:
     digest = hashlib.sha256()
@@ -85,7 +97,11 @@ class _Reduction(CompileResultCacheImpl):  # type: ignore[misc]  # numba is unty
 
 
 class _CheckedCache(NullCache):  # type: ignore[misc]  # numba is untyped
-    """Compiled code of one kernel: a file per signature, holding a SHA-256 and the payload."""
+    """Compiled code of one kernel: a file per signature, holding a SHA-256 and the payload.
+
+    The payload is what numba makes of the code, after the names of the functions that it calls in
+    numba's own libraries.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = function.__qualname__
@@ -103,7 +119,6 @@ class _CheckedCache(NullCache):  # type: ignore[misc]  # numba is untyped
         return folder / version / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
         entry = self._entry(sig, target_context.codegen())
         if entry is None:
             return None
@@ -114,17 +129,32 @@ class _CheckedCache(NullCache):  # type: ignore[misc]  # numba is untyped
         digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
         if hashlib.sha256(payload).digest() != digest:
             return None
-        return self._reduction.rebuild(target_context, pickle.loads(payload))
+        symbols, reduced = pickle.loads(payload)
+        # What kernels call to allocate arrays. All else that numba's compiler would prepare (with
+        # refresh, as numba's cache does) is for compiling, but for rare functions: to call one that
+        # is not there would end the process.
+        rtsys.initialize(target_context)
+        if any(llvm.address_of_symbol(name) is None for name in symbols):
+            target_context.refresh()
+        return self._reduction.rebuild(target_context, reduced)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         entry = self._entry(sig, data.codegen)
         if entry is None or data.library.has_dynamic_globals:
             return
-        payload = dumps(self._reduction.reduce(data))
+        payload = dumps((_symbols(data.library), self._reduction.reduce(data)))
         try:
             _publish(entry, hashlib.sha256(payload).digest() + payload)
         except OSError:
             return  # A cache that cannot be written only costs time.
+
+
+def _symbols(library: Any) -> list[str]:
+    """Return the names of all that compiled code calls and does not hold itself."""
+    module = llvm.parse_assembly(library.get_llvm_str())
+    parts = (*module.functions, *module.global_variables)
+    names = [part.name for part in parts if part.is_declaration]
+    return sorted(name for name in names if not name.startswith("llvm."))
 
 
 def _publish(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
-"""Pixel lists to dense images."""
+"""Pixel lists to dense images, moved and standardised on the way."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,10 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.kernels.compilation import compiled
+from detcnn.kernels.copying import copy_into
+from detcnn.kernels.moves import Moves
+
+_NO_MOVE = np.empty((4, 0), dtype=np.int64)
 
 
 def densify(
@@ -16,11 +21,14 @@ def densify(
     rows: NDArray[np.int64],
     *,
     out: NDArray[np.float32],
+    moves: Moves | None = None,
+    statistics: NDArray[np.float32] | None = None,
 ) -> None:
     """Write chosen images of a store of pixel lists into a dense buffer.
 
     Serial, and without the interpreter lock: made to feed a training loop from its own thread.
-    Every index is checked on the way, at no cost beside the writing of the zeros.
+    Every index is checked on the way, and the images are moved and standardised: all at hardly any
+    cost beside the writing of the empty pixels.
 
     Parameters
     ----------
@@ -35,27 +43,50 @@ def densify(
     rows : numpy.ndarray
         int64, shape (B,): which images, each in [0, n_images), in any order, also repeated.
     out : numpy.ndarray
-        float32, shape (B, channels, rows, columns), C-contiguous; overwritten as a whole.
+        float32, shape (B, channels, rows, columns); overwritten as a whole. Either C-contiguous or
+        channels last: a view of an array that is contiguous as (B, rows, columns, channels).
+    moves : Moves, optional
+        How each of the B images is mirrored and shifted.
+    statistics : numpy.ndarray, optional
+        float32, shape (channels, rows, columns, 2): mean and scale of each pixel; the images, after
+        the moves, become (image − mean) / scale. Nothing is copied where its axes lie in memory as
+        those of `out` do.
 
     Raises
     ------
     ValueError
-        If `out` does not fit, `pixel` is not unsigned, or an index in `rows` names no image.
+        If a parameter does not fit `out`, `pixel` is not unsigned, or an index in `rows` names no
+        image.
     DataError
         If the offsets or the pixel of a chosen image point outside their range. What `out` then
         holds is undefined.
     """
-    if len(out) != len(rows) or not out.flags.c_contiguous or out.dtype != np.float32:
-        raise ValueError(
-            f"out is {out.dtype} of shape {out.shape}: "
-            f"expected C-contiguous float32 with {len(rows)} images"
-        )
+    flat, strides = _flat(out, len(rows))
     if pixel.dtype.kind != "u":
         raise ValueError(f"pixel is {pixel.dtype}: expected unsigned integers")
     if len(pixel) != len(value):
         raise DataError(f"pixel lists with {len(pixel)} pixels but {len(value)} values")
-    n_pixels = int(np.prod(out.shape[1:]))
-    bad = _densify(offsets, pixel, value, rows, out.reshape(len(out), n_pixels))
+    n_pixels = flat.shape[1]
+    if moves is not None and (moves.n_images != len(rows) or moves.shape != out.shape[2:]):
+        raise ValueError(
+            f"moves of {moves.n_images} images of {moves.shape}: expected {len(rows)} "
+            f"of {out.shape[2:]}"
+        )
+    indices, places = _tables(out.shape[1:], strides)
+    row_moves, column_moves = (_NO_MOVE, _NO_MOVE) if moves is None else (moves.rows, moves.columns)
+    bad = _densify(
+        offsets,
+        pixel,
+        value,
+        rows,
+        places,
+        indices,
+        strides,
+        row_moves,
+        column_moves,
+        _in_order(statistics, out),
+        flat,
+    )
     if bad < 0:
         return
     image, n_images = int(rows[bad]), len(offsets) - 1
@@ -68,29 +99,105 @@ def densify(
     )
 
 
+def _flat(
+    out: NDArray[np.float32], n_images: int
+) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
+    """Return `out` with one line an image, and the strides of channel, row and column in it."""
+    _, n_channels, n_rows, n_columns = out.shape
+    n_pixels = n_channels * n_rows * n_columns
+    by_channel = out.transpose(0, 2, 3, 1)
+    if len(out) == n_images and out.dtype == np.float32:
+        if out.flags.c_contiguous:
+            return out.reshape(n_images, n_pixels), (n_rows * n_columns, n_columns, 1)
+        if by_channel.flags.c_contiguous:
+            strides = 1, n_columns * n_channels, n_channels
+            return by_channel.reshape(n_images, n_pixels), strides
+    raise ValueError(
+        f"out is {out.dtype} of shape {out.shape} and strides {out.strides}: "
+        f"expected C-contiguous float32 with {n_images} images, or the same with channels last"
+    )
+
+
+def _in_order(
+    statistics: NDArray[np.float32] | None, out: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return mean and scale of the pixels as they follow each other in `out`: (n_pixels, 2)."""
+    shape = out.shape[1:]
+    if statistics is None:
+        n_pixels = int(np.prod(shape))
+        return np.broadcast_to(np.array([0, 1], dtype=np.float32), (n_pixels, 2)).copy()
+    if statistics.shape != (*shape, 2):
+        raise ValueError(f"statistics of shape {statistics.shape}: expected {(*shape, 2)}")
+    ordered = statistics if out.flags.c_contiguous else statistics.transpose(1, 2, 0, 3)
+    return np.ascontiguousarray(ordered, dtype=np.float32).reshape(-1, 2)
+
+
+@lru_cache(maxsize=8)
+def _tables(
+    shape: tuple[int, int, int], strides: tuple[int, int, int]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return channel, row and column of each pixel number, (n_pixels, 3), and its place in `out`.
+
+    They are small, so that they stay in the fastest cache.
+    """
+    indices = np.indices(shape).reshape(3, -1).T
+    places = indices @ np.array(strides)
+    limit = np.iinfo(np.uint16).max
+    dtype = np.uint16 if max(*shape, int(np.prod(shape))) <= limit else np.uint32
+    return indices.astype(dtype, order="C"), places.astype(dtype)
+
+
 @compiled
 def _densify(
     offsets: NDArray[np.int64],
     pixel: NDArray[Any],
     value: NDArray[np.float32],
     rows: NDArray[np.int64],
+    places: NDArray[Any],
+    indices: NDArray[Any],
+    strides: tuple[int, int, int],
+    row_moves: NDArray[np.int64],
+    column_moves: NDArray[np.int64],
+    statistics: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> int:
     """Return the position in `rows` of the first image that cannot be, -1 if all can."""
     n_images = len(offsets) - 1
     n_pixels = out.shape[1]
+    channel_stride, row_stride, column_stride = strides
+    # Where all lists lie is found first: looking one place up does not wait for another, and the
+    # lists are then fetched ahead of the writing.
+    spans = np.empty((len(rows), 2), dtype=np.int64)
     for i in range(len(rows)):
         image = rows[i]
         if image < 0 or image >= n_images:
             return i
-        first = offsets[image]
-        last = offsets[image + 1]
+        first, last = offsets[image], offsets[image + 1]
         if first < 0 or last < first or last > len(pixel):
             return i
+        spans[i, 0], spans[i, 1] = first, last
+    empty = (np.float32(0) - statistics[:, 0]) / statistics[:, 1]
+    for i in range(len(rows)):
         dense = out[i]
-        dense[:] = 0.0
+        copy_into(dense, empty)
+        first, last = spans[i, 0], spans[i, 1]
+        if row_moves.shape[1] == 0:
+            for k in range(first, last):
+                if pixel[k] >= n_pixels:
+                    return i
+                place = places[pixel[k]]
+                dense[place] = (value[k] - statistics[place, 0]) / statistics[place, 1]
+            continue
+        row_step = row_moves[0, i] * row_stride
+        column_step = column_moves[0, i] * column_stride
+        start = row_moves[1, i] * row_stride + column_moves[1, i] * column_stride
+        first_row, stop_row = row_moves[2, i], row_moves[3, i]
+        first_column, stop_column = column_moves[2, i], column_moves[3, i]
         for k in range(first, last):
             if pixel[k] >= n_pixels:
                 return i
-            dense[pixel[k]] = value[k]
+            channel, row, column = indices[pixel[k]]
+            if first_row <= row < stop_row and first_column <= column < stop_column:
+                moved = start + channel * channel_stride + row * row_step + column * column_step
+                dense[moved] = (value[k] - statistics[moved, 0]) / statistics[moved, 1]
     return -1

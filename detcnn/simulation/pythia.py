@@ -131,12 +131,10 @@ def generate_jets(
         If Pythia refuses its settings or keeps failing.
     """
     process = definition.processes[label]
-    purpose = f"simulate/{definition.name}/{process.name}"
-    random_seed = derived_seed(seed, purpose, piece, below=_SEEDS)
-    hook = _build_hook(process.veto, definition.radius)
-    pythia = _start_pythia((*definition.settings, *process.settings), random_seed, hook)
+    started = start_generator(definition, label, seed=seed, piece=piece)
+    pythia, hook = started.pythia, started.hook
     finder = _jet_finder(definition.radius, pt_min=definition.pt[0] / 2)
-    smearing = generator(seed, f"{purpose}/calorimeter", piece)
+    smearing = generator(seed, f"{_purpose(definition, process)}/calorimeter", piece)
     rows = _Rows(is_groomed=definition.trimming is not None)
     failed = audit_jets = audit_lost = 0
     while rows.n_jets < n_jets:
@@ -167,6 +165,38 @@ def generate_jets(
         audit_lost=audit_lost,
     )
     return GeneratedJets(rows.table(), tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A seeded Pythia, and the hook that gives up its condemned events and counts them."""
+
+    pythia: Any
+    hook: "_Hook"
+
+
+def start_generator(definition: Definition, label: int, *, seed: int, piece: int) -> Generator:
+    """Start what generates the events of one piece of a sample.
+
+    Parameters
+    ----------
+    definition, label, seed, piece
+        As in `generate_jets`.
+
+    Raises
+    ------
+    DataError
+        If Pythia refuses its settings.
+    """
+    process = definition.processes[label]
+    random_seed = derived_seed(seed, _purpose(definition, process), piece, below=_SEEDS)
+    hook = _build_hook(process.veto, definition.radius)
+    pythia = _start_pythia((*definition.settings, *process.settings), random_seed, hook)
+    return Generator(pythia, hook)
+
+
+def _purpose(definition: Definition, process: Process) -> str:
+    return f"simulate/{definition.name}/{process.name}"
 
 
 class _Hook(pythia8mc.UserHooks):  # type: ignore[misc]  # pythia8mc has no types
@@ -233,7 +263,7 @@ class _HardVetoHook(_Hook):
 
     def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802 (Pythia's name)
         low, high = self._veto.pt
-        resonances = (p for p in _particles(process) if p.idAbs() == self._veto.particle)
+        resonances = (p for p in process if p.idAbs() == self._veto.particle)
         may_give_a_jet = any(
             low <= p.pT() < high and abs(p.eta()) < self._veto.max_eta for p in resonances
         )
@@ -256,7 +286,7 @@ class _Jet:
 
 def _measured(pythia: Any, calorimeter: Calorimeter, rng: np.random.Generator) -> Any:
     """Return the event that the calorimeter sees."""
-    visible = [p for p in _particles(pythia.event) if p.isFinal() and p.isVisible()]
+    visible = [p for p in pythia.event if p.isFinal() and p.isVisible()]
     energy, eta, phi, pdgid = np.array([(p.e(), p.eta(), p.phi(), p.id()) for p in visible]).T
     found = deposits(energy, eta, phi, pdgid.astype(np.int64), calorimeter=calorimeter, rng=rng)
     event = pythia8mc.Event()
@@ -281,9 +311,9 @@ def _wanted_jet(
     if finder.sizeJet() == 0 or finder.pT(0) < low:
         return None
     ungroomed = momentum = finder.p(0)
-    particles = [seen[i] for i in finder.constituents(0)]
+    particles: list[Any] | None = None  # taken out of the event once they are wanted
     if definition.trimming is not None:
-        particles = _trimmed(particles, definition.trimming, pt=finder.pT(0))
+        particles = _trimmed(_constituents(seen, finder), definition.trimming, pt=finder.pT(0))
         momentum = sum((p.p() for p in particles), pythia8mc.Vec4())
     # As stored: 549.99999 would be written as 550.
     pt, eta, rapidity = map(np.float32, (momentum.pT(), momentum.eta(), momentum.rap()))
@@ -294,7 +324,13 @@ def _wanted_jet(
     if not is_inside:
         return None
     origin = _origin(pythia, momentum, process.truth)
-    return None if origin is None else _Jet(momentum, particles, origin, ungroomed)
+    if origin is None:
+        return None
+    return _Jet(momentum, particles or _constituents(seen, finder), origin, ungroomed)
+
+
+def _constituents(seen: Any, finder: Any) -> list[Any]:
+    return [seen[i] for i in finder.constituents(0)]
 
 
 def _trimmed(particles: list[Any], trimming: Trimming, *, pt: float) -> list[Any]:
@@ -313,12 +349,24 @@ def _origin(pythia: Any, axis: Any, truth: Truth | None) -> int | None:
         partons = (p for p in (pythia.process[i] for i in (5, 6)) if p.colType() != 0)
         return int(min(partons, key=lambda p: _distance(p.p(), axis)).id())
     event = pythia.event
-    for i, particle in enumerate(_particles(event)):
-        if particle.idAbs() == truth.particle and particle.iBotCopyId() == i:
-            inside = [i, *_decay_quarks(event, i)]
-            if all(_distance(event[j].p(), axis) < truth.radius for j in inside):
-                return int(particle.id())
+    for i in _last_copies(pythia, truth.particle):
+        inside = [i, *_decay_quarks(event, i)]
+        if all(_distance(event[j].p(), axis) < truth.radius for j in inside):
+            return int(event[i].id())
     return None
+
+
+def _last_copies(pythia: Any, identity: int) -> list[int]:
+    """Return where the particles of the hard process are in the event when they decay."""
+    n = len({p.iBotCopyId() for p in pythia.process if p.idAbs() == identity})
+    found: set[int] = set()
+    # They come early, and each particle looked at costs time.
+    for particle in pythia.event:
+        if len(found) == n:
+            break
+        if particle.idAbs() == identity:
+            found.add(particle.iBotCopyId())
+    return sorted(found)
 
 
 def _decay_quarks(event: Any, index: int) -> list[int]:
@@ -330,10 +378,6 @@ def _decay_quarks(event: Any, index: int) -> list[int]:
         elif event[daughter].idAbs() <= _TOP_QUARK:
             quarks.append(daughter)
     return quarks
-
-
-def _particles(event: Any) -> Iterator[Any]:
-    return (event[i] for i in range(event.size()))
 
 
 def _distance(a: Any, b: Any) -> float:

@@ -1,6 +1,5 @@
 """From the scores and images of an evaluation to what the network has learned."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +12,12 @@ from detcnn.evaluation.discriminant import discriminant
 from detcnn.evaluation.inputs import scored_events
 from detcnn.evaluation.learned import Learned, evaluate_learned
 from detcnn.evaluation.occlusion import occlusion_from_table
-from detcnn.events.images import Images
 from detcnn.plotting.learned import ImageMaps, learned_section
 from detcnn.plotting.report import Section
 from detcnn.stages.predict import OCCLUSION, TABLE
-from detcnn.storage.reader import ImageSplit, open_store
+from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet
-
-_IMAGES_AT_ONCE = 1 << 14
-_PIXELS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ def describe_learned(
         np.average(means[side], axis=0, weights=[max(n_train[classes[i]], 1) for i in side])
         for side in sides
     )
-    made: Mapping[str, object] | None = contents["occlusion"]
+    made: dict[str, object] | None = contents["occlusion"]
     maps = ImageMaps(
         grid=store.schema.grid,
         channels=[channel.name for channel in store.schema.channels],
@@ -84,7 +79,9 @@ def describe_learned(
         signal_mean=signal_mean,
         background_mean=background_mean,
         correlation=pixel_correlation(
-            _blocks(store.splits[contents["split"]]), value, weights=events.weights
+            (block for _, block in store.splits[contents["split"]].iter_images()),
+            value,
+            weights=events.weights,
         ),
         occlusion=occlusion_from_table(read_parquet(scores.path / OCCLUSION)) if made else None,
         occlusion_made=made or {},
@@ -97,12 +94,3 @@ def describe_learned(
         background=background[0] if len(background) == 1 else "background",
     )
     return LearnedPart(learned, section)
-
-
-def _blocks(split: ImageSplit) -> Iterator[Images]:
-    """Yield the images of a split in blocks that fit into memory, however large the images are."""
-    n_pixels = int(np.prod(split.schema.shape))
-    is_dense = split.schema.encoding == "dense"
-    at_once = max(1, _PIXELS_AT_ONCE // n_pixels) if is_dense else _IMAGES_AT_ONCE
-    for start in range(0, split.n_events, at_once):
-        yield split.images(start, min(start + at_once, split.n_events))

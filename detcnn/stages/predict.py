@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 TABLE = "scores.parquet"
 OCCLUSION = "occlusion.parquet"
-_IMAGES_AT_ONCE = 1 << 14
 _PATCHES_ACROSS = 11
 
 
@@ -131,8 +130,7 @@ def run(
         bar = progress.task("scoring", total=chosen.n_events, unit="images")
         rows = _sampled(chosen.label, len(store.schema.classes), occlusion)
         scores, samples = [], []
-        for start in range(0, chosen.n_events, _IMAGES_AT_ONCE):
-            block = chosen.images(start, min(start + _IMAGES_AT_ONCE, chosen.n_events))
+        for start, block in chosen.iter_images():
             try:
                 scores.append(predict(trained, task, block))
             except DataError as error:

@@ -7,9 +7,10 @@ a partition; the result depends neither on the number of workers nor on interrup
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from detcnn.stages.inputs import classes_of, input_files, open_sources
 from detcnn.stages.recipes import (
     build_ready_steps,
     build_recipe,
+    check_recipe,
     image_channels,
     image_grid,
     project_events,
@@ -50,6 +52,10 @@ from detcnn.storage.schema import MOST_SPARSE, SPLITS, STORE, ChannelInfo, Encod
 from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
 _PIECES = "pieces"
+
+_SECONDS_TO_START = 2.0
+"""What further processes cost, to be started and to load what they need."""
+
 _OWN_COLUMNS = ("event_id", "source", "row")
 
 
@@ -187,8 +193,7 @@ def run(
         n_events = sum(sample.n_events for source in sources for sample in source.samples)
         task = progress.task("events to images", total=n_events, unit="events")
         task.advance(n_resumed * n_events / plan.n_partitions)
-        run_tasks(
-            _make_piece,
+        _make_pieces(
             to_do,
             workers=workers,
             on_result=lambda _: task.advance(n_events / plan.n_partitions),
@@ -232,6 +237,8 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     if config.image is not None:
         recipe = build_recipe(config.image)
         shape = recipe.shape
+        for source in sources:
+            check_recipe(recipe, source)
     assert shape is not None
     steps = build_ready_steps(config.image_steps, shape)
     samples = [sample for source in sources for sample in source.samples]
@@ -316,7 +323,8 @@ def _event_columns(
         for name, values in table.columns.items()
         if name not in ("label", "weight")
     }
-    columns.setdefault("event_id", content_ids(table))
+    if "event_id" not in columns:
+        columns["event_id"] = content_ids(table)
     if isinstance(table, EventTable):
         columns["n_constituents"] = np.diff(table.offsets)
     else:
@@ -326,6 +334,22 @@ def _event_columns(
     first = sum(entry.n_events for entry in source.samples[:sample])
     columns["row"] = np.arange(first + start, first + start + table.n_events)
     return columns
+
+
+def _make_pieces(
+    partitions: list[_Partition], *, workers: int, on_result: Callable[[None], None]
+) -> None:
+    """Make pieces here, and in several processes if that is done sooner."""
+    started = perf_counter()
+    for i, partition in enumerate(partitions):
+        _make_piece(partition)
+        on_result(None)
+        # The first one also loads the kernels, which says nothing of the others.
+        started = perf_counter() if i == 0 else started
+        left = partitions[i + 1 :]
+        if i > 0 and (perf_counter() - started) / i * len(left) > _SECONDS_TO_START:
+            run_tasks(_make_piece, left, workers=workers, on_result=on_result)
+            return
 
 
 def _make_piece(partition: _Partition) -> None:
@@ -474,8 +498,14 @@ def _write_store(
     n_filled = {split: int(totals[f"n_filled.{split}"][0]) for split in SPLITS}
     _check_selection(plan, n_events, totals["n_cut"])
     _check_classes(plan, n_events)
+    n_kept = sum(int(counts.sum()) for counts in n_events.values())
+    if totals["n_empty"][0] == n_kept:
+        raise DataError(
+            f"all of the {n_kept:,} images are empty: the events have no constituents with pT in "
+            "the image, and no pixels: look at the input with detcnn inspect and audit"
+        )
     n_pixels = len(plan.channels) * plan.grid.n_pixels
-    size = n_pixels * sum(int(counts.sum()) for counts in n_events.values())
+    size = n_pixels * n_kept
     occupancy = sum(n_filled.values()) / size
     encoding: Encoding = "sparse" if occupancy <= MOST_SPARSE else "dense"
     if config.encoding != "auto":

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -15,6 +15,9 @@ from zarr.errors import ZarrUserWarning
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
 from detcnn.storage.schema import SPLITS, Schema, schema_from_attributes
+
+_IMAGES_AT_ONCE = 1 << 14
+_BYTES_AT_ONCE = 1 << 24
 
 _DAMAGE = (
     ConfigError,
@@ -65,6 +68,47 @@ class ImageSplit:
                 f"{self.group.store_path}: the pixel lists are damaged: make them again"
             )
         return images
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that all images take, as they are stored; nothing is read to tell."""
+        with _damage_named(f"{self.group.store_path}/images"):
+            if self.schema.encoding == "dense":
+                return int(self.group["images"].nbytes)
+            return sum(int(array.nbytes) for array in self.group["images"].array_values())
+
+    @property
+    def images_per_chunk(self) -> int:
+        """How many images are stored together; 1 for pixel lists, whose chunks count pixels."""
+        with _damage_named(f"{self.group.store_path}/images"):
+            is_dense = self.schema.encoding == "dense"
+            return int(self.group["images"].chunks[0]) if is_dense else 1
+
+    def iter_images(self) -> Iterator[tuple[int, Images]]:
+        """Yield all images in their order, in blocks that fit into memory however large they are.
+
+        Yields
+        ------
+        int
+            The first event of the block.
+        SparseImages or DenseImages
+            Its images.
+        """
+        per_image = max(1, self.nbytes // max(1, self.n_events))
+        at_once = min(_IMAGES_AT_ONCE, max(1, _BYTES_AT_ONCE // per_image))
+        if at_once > self.images_per_chunk:
+            at_once -= at_once % self.images_per_chunk
+        for start in range(0, self.n_events, at_once):
+            yield start, self.images(start, min(start + at_once, self.n_events))
+
+    def values(
+        self,
+        name: Literal["label", "weight", "training_weight"],
+        start: int = 0,
+        stop: int | None = None,
+    ) -> NDArray[Any]:
+        """Read one value of each event, `start` to `stop` (all by default)."""
+        return self._read(name, start, stop)
 
     @property
     def label(self) -> NDArray[np.int64]:

@@ -1,91 +1,68 @@
-"""Batches of a split that is held in memory, in an order that is a function and not a state."""
+"""Batches of a split, in an order that is a function and not a state."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detcnn.errors import DataError
 from detcnn.events.images import Images, SparseImages
-from detcnn.imaging.augmentation import Policy, augment
+from detcnn.imaging.augmentation import Policy, augment, leading_moves
 from detcnn.kernels.densify import densify
+from detcnn.kernels.moves import Moves, unmoved
+from detcnn.models.standardise import Standardise
 from detcnn.seeding import generator
+from detcnn.training.prefetch import prefetched
+from detcnn.training.splits import AnySplit, Events, joined
 
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The images of one split with what is to be learned of them.
-
-    Parameters
-    ----------
-    images : SparseImages or DenseImages
-        At least one.
-    target : numpy.ndarray
-        First axis the images; int64 class indices for classification.
-    weight : numpy.ndarray
-        Shape (n_images,): how much each image counts; event weight times class weight, say. May be
-        negative, but the sum must be positive. Only ratios matter.
-
-    Raises
-    ------
-    DataError
-        If there is no image, the lengths differ, or a pixel or a weight cannot be used.
-    """
-
-    images: Images
-    target: NDArray[Any]
-    weight: NDArray[Any]
-
-    def __post_init__(self) -> None:
-        n = self.n_images
-        if n == 0:
-            raise DataError("a split has no image: check the cuts and the split fractions")
-        if len(self.target) != n or len(self.weight) != n:
-            raise DataError(
-                f"{n} images with {len(self.target)} targets and {len(self.weight)} weights: "
-                "make the image store again"
-            )
-        if not np.isfinite(self.weight).all():
-            row = int(np.argmin(np.isfinite(self.weight)))
-            raise DataError(f"image {row} has the weight {self.weight[row]}, expected a number")
-        if self.weight.sum() <= 0:
-            raise DataError(
-                f"the weights of a split sum to {self.weight.sum():g}, expected more than 0: "
-                "check the weight column"
-            )
-        bad_image = _first_bad_image(self.images)
-        if bad_image is not None:
-            raise DataError(
-                f"image {bad_image} has a pixel that is not finite: make the image store again"
-            )
-
-    @property
-    def n_images(self) -> int:
-        """Number of images."""
-        return self.images.n_images
-
-    @property
-    def relative_weight(self) -> NDArray[np.float32]:
-        """Weights over their mean, so that they average to one."""
-        weight: NDArray[np.float32] = (self.weight / self.weight.mean()).astype(np.float32)
-        return weight
+Statistics = NDArray[np.float32]
+"""Mean and scale of each pixel, shape (channels, rows, columns, 2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images [B, channels, rows, columns], targets [B, ...], relative weights [B]; on the CPU."""
+    """Images [B, channels, rows, columns], targets [B, ...], relative weights [B].
+
+    The images lie in memory with channels last, which is the faster layout for convolutions.
+    """
 
     images: Tensor
     targets: Tensor
     weights: Tensor
 
+    def pinned(self) -> "Batch":
+        """Return a copy in memory that a GPU can fetch from by itself."""
+        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.weights.pin_memory())
 
-def dense_images(images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return chosen images as a new dense array.
+    def to(self, device: torch.device) -> "Batch":
+        """Return it on that device; what is pinned is fetched while the caller goes on."""
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            self.targets.to(device, non_blocking=True),
+            self.weights.to(device, non_blocking=True),
+        )
+
+
+def statistics_of(layer: Standardise, shape: tuple[int, int, int]) -> Statistics:
+    """Return mean and scale of a layer for images of `shape`, laid out as those of a batch."""
+    n_channels, n_rows, n_columns = shape
+    ordered = np.empty((n_rows, n_columns, n_channels, 2), dtype=np.float32)
+    statistics = ordered.transpose(2, 0, 1, 3)
+    statistics[..., 0] = layer.mean[0].cpu().numpy()
+    statistics[..., 1] = layer.scale[0].cpu().numpy()
+    return statistics
+
+
+def dense_images(
+    images: Images,
+    rows: NDArray[np.int64],
+    *,
+    moves: Moves | None = None,
+    statistics: Statistics | None = None,
+) -> Tensor:
+    """Return chosen images as a new dense tensor.
 
     Parameters
     ----------
@@ -93,18 +70,29 @@ def dense_images(images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]
         Where to choose from.
     rows : numpy.ndarray
         int64, shape (B,), in [0, n_images), in any order.
+    moves : Moves, optional
+        How each of the B images is mirrored and shifted; of pixel lists only.
+    statistics : numpy.ndarray, optional
+        From `statistics_of`: the images are standardised as by that layer, to the bit.
 
     Returns
     -------
-    numpy.ndarray
-        float32, shape (B, channels, rows, columns).
+    torch.Tensor
+        float32, shape (B, channels, rows, columns), channels last.
     """
     if isinstance(images, SparseImages):
-        values = np.empty((len(rows), *images.shape), dtype=np.float32)
-        densify(images.offsets, images.pixel, images.value, rows, out=values)
-        return values
-    chosen: NDArray[np.float32] = images.values[rows]
-    return chosen
+        chosen = torch.empty((len(rows), *images.shape), memory_format=torch.channels_last)
+        densify(
+            images.offsets,
+            images.pixel,
+            images.value,
+            rows,
+            out=chosen.numpy(),
+            moves=moves,
+            statistics=statistics,
+        )
+        return chosen
+    return _standardised(images.values[rows], statistics)
 
 
 class Batches:
@@ -113,9 +101,13 @@ class Batches:
     The order of an epoch and the changes made to each batch are functions of (seed, epoch, step):
     a run that is taken up again in mid-epoch sees what it would have seen.
 
+    A split in memory is shuffled as a whole: every order is equally likely. One that stays on disk
+    is shuffled twice: its blocks, and then the images of as many blocks as are in memory together.
+    See `Shuffle` for what that is worth.
+
     Parameters
     ----------
-    split : Split
+    split : Split or StoredSplit
         The training split.
     batch_size : int
         Images in a batch; the last one of an epoch takes what is left.
@@ -126,42 +118,183 @@ class Batches:
     """
 
     def __init__(
-        self, split: Split, *, batch_size: int, seed: int, policies: Sequence[Policy] = ()
+        self, split: AnySplit, *, batch_size: int, seed: int, policies: Sequence[Policy] = ()
     ) -> None:
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
         self.policies = tuple(policies)
-        self._weight = split.relative_weight
+        self._moving = leading_moves(self.policies)
 
     @property
     def n_steps(self) -> int:
         """Number of batches of an epoch."""
         return -(-self.split.n_images // self.batch_size)
 
-    def iter_batches(self, epoch: int, *, start_step: int = 0) -> Iterator[Batch]:
+    @property
+    def shuffle(self) -> "Shuffle":
+        """How well the images are mixed."""
+        return Shuffle(len(self.split.block_sizes), self.split.blocks_at_once)
+
+    def iter_batches(
+        self, epoch: int, *, start_step: int = 0, standardise: Standardise | None = None
+    ) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch, from `start_step` on.
 
-        Every batch has memory of its own: it stays as it is when the next one is asked for.
+        Parameters
+        ----------
+        epoch : int
+            Which epoch.
+        start_step : int
+            How many batches to leave out.
+        standardise : Standardise, optional
+            Apply this layer to the images; the result is the layer's to the bit, but costs next to
+            nothing where the images are pixel lists.
+
+        Yields
+        ------
+        Batch
+            In memory of its own: it stays as it is when the next one is asked for.
         """
-        order = generator(self.seed, "order", epoch).permutation(self.split.n_images)
-        for step in range(start_step, self.n_steps):
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            values = dense_images(self.split.images, rows)
-            values = augment(values, self.policies, generator(self.seed, "augment", epoch, step))
-            yield Batch(
-                images=torch.from_numpy(values),
-                targets=torch.from_numpy(self.split.target[rows]),
-                weights=torch.from_numpy(self._weight[rows]),
-            )
+        statistics = None
+        begun: Events | None = None
+        step = start_step
+        shuffled = self._iter_shuffled(epoch, skip=start_step * self.batch_size)
+        # While the images of some blocks are in use, the next ones are read.
+        for events, order in shuffled if self.shuffle.is_true else prefetched(shuffled):
+            if statistics is None and standardise is not None:
+                statistics = statistics_of(standardise, events.images.shape)
+            if begun is not None:
+                missing = self.batch_size - begun.n_images
+                begun = joined([begun, events.take(order[:missing])])
+                order = order[missing:]
+                if begun.n_images == self.batch_size:
+                    yield self._batch(begun, np.arange(self.batch_size), epoch, step, statistics)
+                    step += 1
+                    begun = None
+            n_whole = len(order) // self.batch_size * self.batch_size
+            for rows in order[:n_whole].reshape(-1, self.batch_size):
+                yield self._batch(events, rows, epoch, step, statistics)
+                step += 1
+            if n_whole < len(order):
+                # A copy, so that the memory of these events is free when the next ones come.
+                begun = events.take(order[n_whole:])
+        if begun is not None:
+            yield self._batch(begun, np.arange(begun.n_images), epoch, step, statistics)
+
+    def _iter_shuffled(
+        self, epoch: int, *, skip: int
+    ) -> Generator[tuple[Events, NDArray[np.int64]], None, None]:
+        """Yield events that are in memory together, and the order to take them in.
+
+        The first `skip` images of the epoch are left out, and not read if that can be.
+        """
+        sizes, at_once = self.split.block_sizes, self.split.blocks_at_once
+        rng = generator(self.seed, "order", epoch)
+        blocks = rng.permutation(len(sizes))
+        for start in range(0, len(blocks), at_once):
+            chosen = blocks[start : start + at_once]
+            n_images = int(sizes[chosen].sum())
+            order = rng.permutation(n_images)
+            if skip < n_images:
+                yield self.split.read(chosen.tolist()), order[skip:]
+            skip = max(0, skip - n_images)
+
+    def _batch(
+        self,
+        events: Events,
+        rows: NDArray[np.int64],
+        epoch: int,
+        step: int,
+        statistics: Statistics | None,
+    ) -> Batch:
+        return Batch(
+            images=self._images(events.images, rows, epoch, step, statistics),
+            targets=torch.from_numpy(events.target[rows]),
+            weights=torch.from_numpy(events.relative_weight[rows]),
+        )
+
+    def _images(
+        self,
+        images: Images,
+        rows: NDArray[np.int64],
+        epoch: int,
+        step: int,
+        statistics: Statistics | None,
+    ) -> Tensor:
+        if not self.policies:
+            return dense_images(images, rows, statistics=statistics)
+        rng = generator(self.seed, "augment", epoch, step)
+        moving = self._moving if isinstance(images, SparseImages) else ()
+        moves = unmoved(len(rows), images.shape[1:])
+        for policy in moving:
+            moves = policy.after(moves, rng)
+        rest = self.policies[len(moving) :]
+        if not rest:
+            return dense_images(images, rows, moves=moves, statistics=statistics)
+        raw = dense_images(images, rows, moves=moves).contiguous().numpy()
+        return _standardised(augment(raw, rest, rng), statistics)
 
 
-def _first_bad_image(images: Images) -> int | None:
-    values = images.value if isinstance(images, SparseImages) else images.values
-    # One sum tells in a single pass without scratch memory whether there is anything to look for.
-    if np.isfinite(values.sum(dtype=np.float64)):
-        return None
-    bad = np.flatnonzero(~np.isfinite(values))
-    if isinstance(images, SparseImages):
-        return int(np.searchsorted(images.offsets, bad[0], side="right")) - 1
-    return int(bad[0] // np.prod(images.shape))
+def feed(
+    batches: Generator[Batch, None, None], device: torch.device
+) -> Generator[Batch, None, None]:
+    """Yield batches on a device, made in a thread while the device computes.
+
+    To a GPU they go through pinned memory, and the copy waits for nothing but the GPU.
+    """
+    is_gpu = device.type == "cuda"
+    for batch in prefetched(batch.pinned() if is_gpu else batch for batch in batches):
+        yield batch.to(device)
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffle:
+    """How well a split is mixed that is shuffled by blocks.
+
+    In every epoch the blocks come in a random order, so a batch is drawn from `blocks_at_once`
+    blocks that are a random sample of all. In whatever order the store has its events, by class
+    say, the composition of what is drawn from scatters as that of a sample of so many independent
+    events at least; a batch of a true shuffle is a sample of as many events as it holds.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Of the split.
+    blocks_at_once : int
+        That are shuffled together; all of them is a true shuffle.
+    """
+
+    n_blocks: int
+    blocks_at_once: int
+
+    @property
+    def is_true(self) -> bool:
+        """Whether all orders are equally likely."""
+        return self.blocks_at_once >= self.n_blocks
+
+    @property
+    def pairs_that_meet(self) -> float:
+        """Share of the pairs of blocks, and so of events, that are mixed in an epoch; 0 to 1.
+
+        Two events can share a batch only if they are mixed.
+        """
+        if self.is_true:
+            return 1.0
+        whole, rest = divmod(self.n_blocks, self.blocks_at_once)
+        pairs = whole * self.blocks_at_once**2 + rest**2
+        return pairs / self.n_blocks**2
+
+
+def _standardised(values: NDArray[np.float32], statistics: Statistics | None) -> Tensor:
+    """Return dense images with channels last, standardised if there is something to do it by."""
+    ordered = torch.empty(values.shape, memory_format=torch.channels_last)
+    out = ordered.numpy()
+    if statistics is None:
+        out[...] = values
+    else:
+        # NumPy's arithmetic, for torch would start its threads once more for a thread that it
+        # does not know.
+        np.subtract(values, statistics[..., 0], out=out)
+        np.divide(out, statistics[..., 1], out=out)
+    return ordered

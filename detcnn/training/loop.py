@@ -17,11 +17,12 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from detcnn.errors import ConfigError, DivergedError
 from detcnn.models.standardise import DetectorModel
 from detcnn.seeding import derived_seed
-from detcnn.training.batches import Batch, Batches, Split
+from detcnn.training.batches import Batch, Batches, feed
 from detcnn.training.device import Precision, arithmetic, repeatable
 from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
 from detcnn.training.optimisers import Adam, Constant, OptimiserOptions, Schedule
 from detcnn.training.prediction import iter_outputs
+from detcnn.training.splits import AnySplit, iter_events
 from detcnn.training.tasks import Task
 
 
@@ -49,7 +50,8 @@ class FitOptions:
     gradient_clip : float, optional
         Largest Euclidean norm of the gradient of all weights together; larger ones are scaled down.
     precision : {"float32", "bf16"}
-        Of the network's arithmetic; weights and loss are always float32.
+        Of the network's arithmetic in a training that begins; one that goes on from a checkpoint
+        keeps that which it began with. Weights and loss are always float32.
     """
 
     epochs: int = 50
@@ -73,6 +75,8 @@ class TrainingState:
         With the weights of now.
     optimiser : torch.optim.Optimizer
         With its moments of now.
+    precision : {"float32", "bf16"}
+        Of the network's arithmetic, from the first step to the last.
     step : int
         Steps made in the present epoch.
     loss_sum : float
@@ -87,6 +91,7 @@ class TrainingState:
 
     model: DetectorModel
     optimiser: torch.optim.Optimizer
+    precision: Precision
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
@@ -111,7 +116,9 @@ def start_training(
     model.to(device)
     # The faster layout for convolutions, on CPUs and GPUs alike; torch's stubs do not know it here.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingState(model=model, optimiser=options.optimiser.build(model))
+    return TrainingState(
+        model=model, optimiser=options.optimiser.build(model), precision=options.precision
+    )
 
 
 def fit(
@@ -119,7 +126,7 @@ def fit(
     task: Task,
     *,
     train: Batches,
-    validation: Split,
+    validation: AnySplit,
     options: FitOptions,
 ) -> Iterator[Record]:
     """Train, yielding a record after every step, validated batch and epoch.
@@ -136,7 +143,7 @@ def fit(
         Loss and metrics.
     train : Batches
         The training split.
-    validation : Split
+    validation : Split or StoredSplit
         The validation split.
     options : FitOptions
         How to train.
@@ -166,7 +173,7 @@ def fit(
         if is_stalled or len(state.history) >= options.epochs:
             return
         yield from _train_epoch(state, task, train, options, monitored)
-        values = yield from _validate(state, task, validation, train.batch_size, options)
+        values = yield from _validate(state, task, validation, train.batch_size)
         yield _finish_epoch(state, task, train, values, options, monitored)
 
 
@@ -185,7 +192,10 @@ def _train_epoch(
 ) -> Iterator[StepRecord]:
     state.model.train()
     started = perf_counter()
-    for batch in train.iter_batches(state.epoch, start_step=state.step):
+    batches = train.iter_batches(
+        state.epoch, start_step=state.step, standardise=state.model.standardise
+    )
+    for batch in feed(batches, state.device):
         rate = _learning_rate(state.epoch, state.step, train.n_steps, options, monitored)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
@@ -210,22 +220,22 @@ def _train_epoch(
 def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -> float:
     """Make one optimiser step and return the loss that led to it."""
     device = state.device
-    images = batch.images.to(device, memory_format=torch.channels_last)
-    with arithmetic(device, options.precision):
-        outputs = state.model(images)
+    with arithmetic(device, state.precision):
+        # The batch has passed the model's first layer.
+        outputs = state.model.network(batch.images)
     losses = task.loss(outputs.float(), batch.targets.to(device))
     # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
     loss = (batch.weights.to(device) * losses).mean()
     state.optimiser.zero_grad()
     torch.autograd.backward(loss)
-    weights = [weight for weight in state.model.parameters() if weight.grad is not None]
+    weights = [weight for group in state.optimiser.param_groups for weight in group["params"]]
     norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
-    value = loss.item()
-    if not (math.isfinite(value) and math.isfinite(norm)):
+    # Together, because a GPU has to finish all its work before it can tell.
+    value, size = map(float, torch.stack((loss.detach(), norm)).tolist())
+    if not (math.isfinite(value) and math.isfinite(size)):
         raise DivergedError(
             f"epoch {state.epoch}, step {state.step + 1}: the loss is {value:g} and its gradient "
-            f"{float(norm):g}, expected finite numbers: lower the learning rate or clip the "
-            "gradient"
+            f"{size:g}, expected finite numbers: lower the learning rate or clip the gradient"
         )
     if options.gradient_clip is not None:
         clip_grads_with_norm_(weights, options.gradient_clip, norm)
@@ -244,23 +254,25 @@ def _learning_rate(
 
 
 def _validate(
-    state: TrainingState, task: Task, split: Split, batch_size: int, options: FitOptions
+    state: TrainingState, task: Task, split: AnySplit, batch_size: int
 ) -> Generator[ValidationRecord, None, dict[str, float]]:
     """Yield after every batch; return the loss and the metrics."""
     started = perf_counter()
     meter = task.meter()
-    targets, weights = torch.tensor(split.target), torch.tensor(split.relative_weight)
     loss_sum = 0.0
-    for rows, outputs in iter_outputs(
-        state.model, split.images, batch_size=batch_size, precision=options.precision
-    ):
-        outputs = outputs.cpu()
-        losses = task.loss(outputs, targets[rows])
-        loss_sum += float((weights[rows] * losses).sum(dtype=torch.float64))
-        meter.update(outputs, targets[rows], weights[rows])
-        state.seconds += perf_counter() - started
-        yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
-        started = perf_counter()
+    for events in iter_events(split):
+        targets = torch.from_numpy(events.target)
+        weights = torch.from_numpy(events.relative_weight)
+        for rows, outputs in iter_outputs(
+            state.model, events.images, batch_size=batch_size, precision=state.precision
+        ):
+            outputs = outputs.cpu()
+            losses = task.loss(outputs, targets[rows])
+            loss_sum += float((weights[rows] * losses).sum(dtype=torch.float64))
+            meter.update(outputs, targets[rows], weights[rows])
+            state.seconds += perf_counter() - started
+            yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
+            started = perf_counter()
     if not math.isfinite(loss_sum):
         raise DivergedError(
             f"epoch {state.epoch}: the validation loss is {loss_sum:g}, expected a finite number: "

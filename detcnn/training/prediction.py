@@ -10,7 +10,7 @@ from torch import Tensor
 from detcnn.errors import DataError
 from detcnn.events.images import Images
 from detcnn.models.standardise import DetectorModel
-from detcnn.training.batches import dense_images
+from detcnn.training.batches import dense_images, statistics_of
 from detcnn.training.device import Precision, arithmetic
 from detcnn.training.tasks import Task
 
@@ -40,11 +40,13 @@ def iter_outputs(
     """
     device = next(model.parameters()).device
     model.eval()
+    statistics = statistics_of(model.standardise, images.shape)
     for start in range(0, images.n_images, batch_size):
         rows = np.arange(start, min(start + batch_size, images.n_images))
-        values = torch.from_numpy(dense_images(images, rows))
+        # They have passed the model's first layer.
+        standardised = dense_images(images, rows, statistics=statistics).to(device)
         with torch.inference_mode(), arithmetic(device, precision):
-            outputs = model(values.to(device, memory_format=torch.channels_last))
+            outputs = model.network(standardised)
         yield slice(start, start + len(rows)), outputs.float()
 
 

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.events.selections import SELECTIONS, charges, select
+from detcnn.events.selections import SELECTIONS, charges, distinct, select
 
 CHARGE_OF = {
     22: 0,
@@ -89,7 +91,32 @@ def test_species_without_ids():
         select({"pt": np.ones(1), "charge": np.ones(1)}, "photon")
 
 
+@pytest.mark.parametrize("species", ["photon", "electron", "muon"])
+def test_species_by_flags(species):
+    table = {"pt": np.ones(3), f"is_{species}": np.array([0.0, 1, 0])}
+    assert select(table, species).tolist() == [False, True, False]
+    # An id says more.
+    table["pdgid"] = np.array([211, 211, {"photon": 22, "electron": -11, "muon": 13}[species]])
+    assert select(table, species).tolist() == [False, False, True]
+    other = {"photon": "muon", "electron": "photon", "muon": "electron"}[species]
+    del table["pdgid"]
+    with pytest.raises(DataError, match="no constituent column 'pdgid', and .* none of is_photon"):
+        select(table, other)
+
+
 def test_no_constituents():
     empty = {"pt": np.ones(0), "pdgid": np.ones(0, dtype=int)}
     for selection in SELECTIONS:
         assert len(select(empty, selection)) == 0
+
+
+@given(
+    numbers=st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-3334, 3334)),
+    dtype=st.sampled_from([np.int16, np.int32, np.int64, np.float32]),
+)
+def test_distinct_numbers_are_those_of_numpy(numbers, dtype):
+    column = np.array(numbers, dtype=np.int64).astype(dtype)
+    species, inverse = distinct(column)
+    expected_species, expected_inverse = np.unique(column, return_inverse=True)
+    np.testing.assert_array_equal(species, expected_species)
+    np.testing.assert_array_equal(inverse, expected_inverse)

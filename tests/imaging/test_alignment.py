@@ -13,9 +13,11 @@ GRID = Grid(Axis("eta", 5, -0.5, 0.5), Axis("phi", 5, -1, 1))
 
 def aligned(constituents, *steps, axis=(0.0, 0.0)):
     """Return the (eta, phi) of constituents given as (pt, eta, phi)."""
-    pt, x, y = np.array([*constituents, (0.0, *axis)]).T.copy()
-    align(pt[:-1].copy(), x, y, encoded(steps, GRID), 0.0)
-    return np.stack([x, y], axis=1)[:-1]
+    pt, x, y = np.array(constituents).T.copy()
+    axes = np.array([axis]).T.copy()
+    offsets = np.array([0, len(pt)])
+    align(offsets, pt, x, y, axes, encoded(steps, GRID), 0.0, np.empty((1, 3, 2)))
+    return np.stack([x, y], axis=1)
 
 
 def test_centre_on_each_point():
@@ -113,12 +115,13 @@ def test_steps_are_encoded_in_order():
         [Centre("leading_subjet", snap=True, subjet_radius=0.2), Rotate("principal_axis", 0.4)],
         GRID,
     )
-    assert steps["action"].tolist() == [Action.CENTRE, Action.ROTATE]
-    assert steps["reference"].tolist() == [Reference.LEADING_SUBJET, Reference.PRINCIPAL_AXIS]
+    action, reference, subjet_radius, row_unit, column_unit = steps.T
+    assert action.tolist() == [Action.CENTRE, Action.ROTATE]
+    assert reference.tolist() == [Reference.LEADING_SUBJET, Reference.PRINCIPAL_AXIS]
     # A radius that nothing uses must not start a clustering.
-    assert steps["subjet_radius"].tolist() == [0.2, 0.0]
-    np.testing.assert_allclose(steps["row_unit"], [0.2, 0.0])
-    np.testing.assert_allclose(steps["column_unit"], [0.4, 0.0])
+    assert subjet_radius.tolist() == [0.2, 0.0]
+    np.testing.assert_allclose(row_unit, [0.2, 0.0])
+    np.testing.assert_allclose(column_unit, [0.4, 0.0])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError
+from detcnn.events.images import DenseImages, as_sparse
 from detcnn.imaging.augmentation import (
     DropPixels,
     Flip,
@@ -10,7 +11,10 @@ from detcnn.imaging.augmentation import (
     Shift,
     add_noise,
     augment,
+    leading_moves,
 )
+from detcnn.kernels.densify import densify
+from detcnn.kernels.moves import unmoved
 
 ALL = [Shift(max_pixels=2), Flip(), Rotate(), DropPixels(probability=0.3), Noise(sigma=0.2)]
 
@@ -136,3 +140,33 @@ def test_policies_act_in_order_on_one_generator(values):
 def test_impossible_options_are_refused(policy, options, message):
     with pytest.raises(ConfigError, match=message):
         policy(**options)
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [Shift(max_pixels=3)],
+        [Flip(probability=0.3)],
+        [Flip(rows=False), Shift()],
+        [Shift(max_pixels=2), Flip(columns=False), Shift(max_pixels=5), Flip()],
+    ],
+)
+def test_pixels_are_moved_as_dense_images_are(policies, values):
+    lists = as_sparse(DenseImages(values))
+    one, other = np.random.default_rng(1), np.random.default_rng(1)
+    moves = unmoved(len(values), values.shape[2:])
+    for policy in policies:
+        moves = policy.after(moves, one)
+    moved = np.empty_like(values)
+    densify(lists.offsets, lists.pixel, lists.value, np.arange(len(values)), out=moved, moves=moves)
+    np.testing.assert_array_equal(moved, augment(values, policies, other))
+    # As much was drawn, too: what follows is the same.
+    assert one.random() == other.random()
+
+
+def test_only_what_comes_before_other_changes_is_a_move():
+    flip, shift, noise = Flip(), Shift(), Noise()
+    assert leading_moves([]) == ()
+    assert leading_moves([flip, shift]) == (flip, shift)
+    assert leading_moves([shift, noise, flip]) == (shift,)
+    assert leading_moves([noise, flip]) == ()

@@ -142,8 +142,8 @@ def test_no_home_means_no_cache(source, monkeypatch):
     assert not was_cached_after(source)
 
 
-def run(source, **environment):
-    command = "import sys; sys.path.insert(0, sys.argv[1]); import kernel; print(kernel.twice(21))"
+def run(source, then="print(kernel.twice(21))", **environment):
+    command = f"import sys; sys.path.insert(0, sys.argv[1]); import kernel; {then}"
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", command, str(source.parent)],
         env=os.environ | environment,
@@ -154,12 +154,76 @@ def run(source, **environment):
 
 
 def test_processes_fill_one_cold_cache(cache, source):
-    processes = [run(source) for _ in range(2)]
+    processes = [run(source) for _ in range(4)]
     for process in processes:
         out, error = process.communicate()
         assert (out, error) == ("42\n", "")
     assert len(entries(cache)) == 1
     assert was_cached_after(source)
+
+
+COMPILER = "numba.np.arraymath"
+
+
+def test_code_that_is_found_does_not_wake_the_compiler(cache, source):
+    then = f"print(kernel.twice(21), {COMPILER!r} in sys.modules)"
+    assert run(source, then).communicate() == ("42 True\n", "")
+    assert run(source, then).communicate() == ("42 False\n", "")
+
+
+# What the allocator, loops in Python's manner, exceptions and libraries of algebra are needed for.
+KINDS = """
+import numpy as np
+from detcnn.kernels.compilation import compiled
+
+@compiled
+def reverse(numbers):
+    return np.sort(numbers)[::-1].copy()
+
+@compiled
+def squares(numbers):
+    return np.array([number**2 for number in numbers])
+
+@compiled
+def refuse(numbers):
+    if len(numbers) > 1:
+        raise ValueError("too many")
+    return numbers
+
+@compiled
+def halves(numbers):
+    return np.linalg.solve(2 * np.eye(len(numbers)), numbers)
+
+numbers = np.array([1.0, 3.0, 2.0])
+kernels = (reverse, squares, halves, refuse)
+for kernel in kernels:
+    try:
+        print(kernel(numbers))
+    except ValueError as error:
+        print(error)
+print([sum(kernel.stats.cache_hits.values()) for kernel in kernels])
+"""
+
+
+@pytest.mark.usefixtures("cache")
+def test_code_of_all_kinds_is_found(source):
+    source.write_text(KINDS)
+    results = "[3. 2. 1.]\n[1. 9. 4.]\n[0.5 1.5 1. ]\ntoo many\n"
+    assert run(source, "").communicate() == (f"{results}[0, 0, 0, 0]\n", "")
+    assert run(source, "").communicate() == (f"{results}[1, 1, 1, 1]\n", "")
+
+
+def test_symbols_that_are_missing_wake_the_compiler(cache, source, monkeypatch):
+    fresh(source)(21)
+    woken = []
+    monkeypatch.setattr(compilation.llvm, "address_of_symbol", lambda name: None)
+    monkeypatch.setattr(
+        "numba.core.base.BaseContext.refresh", lambda context: woken.append(context)
+    )
+    kernel = fresh(source)
+    assert kernel(21) == 42
+    assert was_cached(kernel)
+    assert len(woken) == 1
 
 
 def test_installation_without_a_home(source):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import DataError
 from detcnn.kernels.densify import densify
+from detcnn.kernels.moves import unmoved
 
 SHAPE = (2, 3, 4)
 
@@ -95,3 +96,48 @@ def test_pixels_without_values():
 def test_a_buffer_that_does_not_fit(out):
     with pytest.raises(ValueError, match="expected C-contiguous float32 with 1 images"):
         densify(*store([1]), np.array([0]), out=out)
+
+
+def channels_last(n):
+    return np.full((n, 3, 4, 2), np.nan, dtype=np.float32).transpose(0, 3, 1, 2)
+
+
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 24), min_size=1, max_size=6),
+    seed=st.integers(0, 1000),
+    is_laid_out=st.booleans(),
+)
+def test_statistics_and_layout(reference, lengths, seed, is_laid_out):
+    lists, rng = store(lengths), np.random.default_rng(seed)
+    rows = rng.integers(0, len(lengths), 5)
+    mean, scale = rng.normal(size=(2, *SHAPE)).astype(np.float32)
+    statistics = np.stack([mean, scale], axis=-1)
+    if is_laid_out:
+        statistics = np.ascontiguousarray(statistics.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)
+    expected = (reference.densify(*lists, rows, SHAPE) - mean) / scale
+    for out in (np.empty((5, *SHAPE), dtype=np.float32), channels_last(5)):
+        densify(*lists, rows, out=out, statistics=statistics)
+        np.testing.assert_array_equal(out, expected)
+
+
+def test_statistics_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"statistics of shape \(2, 3, 4\): expected"):
+        densify(
+            *store([1]), np.array([0]), out=channels_last(1), statistics=np.ones(SHAPE, np.float32)
+        )
+
+
+@pytest.mark.parametrize("shape", [(1, 70_000, 1), (1, 1, 70_000), (3, 200, 200)])
+def test_images_with_more_pixels_than_a_short_number_counts(shape):
+    n_pixels = int(np.prod(shape))
+    out = np.empty((1, *shape), dtype=np.float32)
+    moves = unmoved(1, shape[1:]).then_flip(np.array([True]), np.array([True]))
+    pixel = np.array([0, n_pixels - 1], dtype=np.uint32)
+    lists = np.array([0, 2]), pixel, np.array([1, 2], dtype=np.float32)
+    densify(*lists, np.array([0]), out=out)
+    assert np.flatnonzero(out).tolist() == pixel.tolist()
+    densify(*lists, np.array([0]), out=out, moves=moves)
+    assert out[0, 0, -1, -1] == 1
+    assert out[0, -1, 0, 0] == 2
+    assert np.count_nonzero(out) == 2

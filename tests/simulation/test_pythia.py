@@ -223,6 +223,32 @@ def test_unmatched_and_split_tops_are_dropped():
     assert pythia._origin(decayed_top(spread=0.5), pythia8mc.Vec4(-600, 0, 0, 624), top) is None
 
 
+@pytest.mark.parametrize(("definition", "identity", "number"), [(TOP_QCD, 6, 2), (W_QCD, 24, 1)])
+def test_last_copies_are_those_of_the_whole_event(definition, identity, number):
+    generator = pythia.start_generator(definition, 1, seed=1, piece=0).pythia
+    n_compared = 0
+    while n_compared < 5:
+        if not generator.next():
+            continue
+        event = generator.event
+        expected = [
+            i
+            for i in range(event.size())
+            if event[i].idAbs() == identity and event[i].iBotCopyId() == i
+        ]
+        assert pythia._last_copies(generator, identity) == expected
+        assert len(expected) == number
+        n_compared += 1
+
+
+def test_the_same_generator_makes_the_same_events(generated, label):
+    tally = generated[label].tally
+    started = pythia.start_generator(QUARK_GLUON, label, seed=1, piece=3)
+    while started.hook.n_events < tally.events:
+        started.pythia.next()
+    assert started.hook.n_vetoed == tally.vetoed
+
+
 def decayed_top(*, spread):
     """Return an event of t → b W, W → u d̄; the down quark is `spread` away from the rest."""
 

@@ -14,6 +14,7 @@ from detcnn.errors import DataError, OutputExistsError
 from detcnn.evaluation.occlusion import occlusion_from_table
 from detcnn.events.images import as_dense
 from detcnn.stages import predict, preprocess, train
+from detcnn.storage import reader
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet
 from detcnn.training import occlusion
@@ -55,7 +56,7 @@ def test_scores_are_those_of_the_split_and_of_the_best_weights(run, trained, tmp
 
 def test_blocks_give_the_same_scores(run, trained, tmp_path, monkeypatch):
     run("train")
-    monkeypatch.setattr(predict, "_IMAGES_AT_ONCE", 50)
+    monkeypatch.setattr(reader, "_IMAGES_AT_ONCE", 50)
     run("train", output=tmp_path / "blocks")
     whole, blocks = (
         pq.read_table(tmp_path / name / "scores.parquet").to_pydict()
@@ -188,7 +189,7 @@ def test_the_sample_of_the_maps_is_a_function_of_its_seed(run, tmp_path, monkeyp
 
     first = maps("1")
     assert first.n_images.tolist() == [6, 6]
-    monkeypatch.setattr(predict, "_IMAGES_AT_ONCE", 50)
+    monkeypatch.setattr(reader, "_IMAGES_AT_ONCE", 50)
     np.testing.assert_allclose(maps("2").mean, first.mean, atol=1e-6)
     assert abs(maps("3", seed=2).mean - first.mean).max() > 1e-4
 

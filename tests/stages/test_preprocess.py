@@ -10,6 +10,7 @@ import pytest
 from detcnn.artifacts.opening import iter_damaged, open_artifact
 from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.identity import split_indices
+from detcnn.scaleout.pool import run_tasks
 from detcnn.stages import preprocess
 from detcnn.storage import writer
 from detcnn.storage.reader import open_store
@@ -209,9 +210,20 @@ def test_classes_weigh_the_same_in_training_and_the_mean_weight_is_one(stored, f
 # Workers, partitions, interruptions
 
 
-def test_workers_do_not_change_the_digest(run):
-    one = run(workers=1, output="1/images").artifact.manifest
-    two = run(workers=2, output="2/images").artifact.manifest
+def test_workers_do_not_change_the_digest(run, monkeypatch):
+    small = "preprocess.events_per_partition=30"
+    one = run(small, workers=1, output="1/images").artifact.manifest
+    shared = []
+
+    def share(function, tasks, **options):
+        shared.extend(tasks)
+        run_tasks(function, tasks, **options)
+
+    # So little work is otherwise done before a second process has started.
+    monkeypatch.setattr(preprocess, "_SECONDS_TO_START", 0.0)
+    monkeypatch.setattr(preprocess, "run_tasks", share)
+    two = run(small, workers=2, output="2/images").artifact.manifest
+    assert len(shared) > 1
     assert one.digest == two.digest
     assert one.payload == two.payload
 
@@ -308,6 +320,14 @@ def no_label(jets):
     del jets["jets/label"]
 
 
+def nothing_in_them(jets):
+    jets["constituents/pt"][:] = 0
+
+
+def no_eta(jets):
+    jets["constituents/rapidity"] = jets.pop("constituents/eta")
+
+
 def as_it_is(jets):
     pass
 
@@ -320,6 +340,8 @@ def as_it_is(jets):
         (one_class, "", ConfigError, ("gluon",)),
         (rare_class, "", DataError, ("'gluon'", "absent from the validation split")),
         (no_weight, "", DataError, ("'quark'", "add up to 0", "more than 0")),
+        (nothing_in_them, "image.channels.1.weight=pt", DataError, ("300 images are empty", "pT")),
+        (no_eta, "", ConfigError, ("jets.h5", "'eta'", "set longitudinal: rapidity")),
         (no_label, "", ConfigError, ("jets.h5", "nothing tells the class", "columns.label")),
         (as_it_is, "classes=[top, gluon]", ConfigError, ("'top'", "gluon, quark")),
         (as_it_is, "classes={gluon: 0, top: 6}", ConfigError, ("'top'", "6")),

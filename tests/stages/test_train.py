@@ -22,6 +22,7 @@ from detcnn.events.images import as_dense
 from detcnn.plotting.style import write_figure
 from detcnn.stages import predict, preprocess, train
 from detcnn.storage.reader import open_store
+from detcnn.training import device, splits
 
 
 @pytest.fixture
@@ -130,6 +131,36 @@ def test_another_configuration_does_not_go_on_from_an_old_checkpoint(run, Listen
         run("train.seed=3", resume=True)
 
 
+def test_another_machine_goes_on_in_the_precision_that_was_begun(run, Listener, monkeypatch):
+    stop = Listener(at=4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(device, "has_native_bf16", lambda _: True)
+    with pytest.raises(CheckpointedError):
+        run(progress=stop)
+    unbroken = run(output="unbroken").artifact.manifest
+    monkeypatch.setattr(device, "has_native_bf16", lambda _: False)
+    listener = Listener()
+    manifest = run(resume=True, progress=listener).artifact.manifest
+    assert "in bf16, as it began" in listener.said[1]
+    assert manifest.contents["precision"] == "bf16"
+    assert manifest.digest == unbroken.digest
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_native", "expected"),
+    [
+        ((), True, "bf16"),
+        ((), False, "float32"),
+        (("train.network={name: deoliveira2016_maxout, options: {}}",), True, "float32"),
+        (("train.precision=float32",), True, "float32"),
+        (("train.precision=bf16",), False, "bf16"),
+    ],
+)
+def test_the_model_tells_its_precision(run, monkeypatch, overrides, is_native, expected):
+    monkeypatch.setattr(device, "has_native_bf16", lambda _: is_native)
+    contents = run("train.epochs=1", *overrides).artifact.manifest.contents
+    assert contents["precision"] == expected
+
+
 def test_an_update_trains_only_what_would_be_different(run, tmp_path):
     first = run(update=True)
     again = run("train.checkpoint_minutes=3", update=True)
@@ -145,6 +176,22 @@ def test_an_update_trains_only_what_would_be_different(run, tmp_path):
 def test_how_often_it_saves_does_not_change_the_digest(run, trained):
     result = run("train.checkpoint_minutes=1e-9")
     assert result.artifact.manifest.digest == digest(trained.path / "model")
+
+
+def test_images_beyond_memory_are_read_from_disk_and_it_resumes(
+    run, trained, Listener, monkeypatch
+):
+    monkeypatch.setattr(splits, "_SMALLEST_BLOCK_BYTES", 1)
+    small, whole = "train.memory_gib=5e-6", Listener()
+    expected = run(small, output="whole/model", progress=whole)
+    (said,) = whole.said
+    assert "do not fit into memory_gib and are read from disk" in said
+    assert expected.artifact.manifest.digest != digest(trained.path / "model")
+    stop = Listener(at=9, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CheckpointedError, match=r"checkpoint in epoch 2, after step 1"):
+        run(small, progress=stop)
+    result = run(small, resume=True)
+    assert result.artifact.manifest.digest == expected.artifact.manifest.digest
 
 
 # What is in a model

@@ -14,6 +14,7 @@ from detcnn.artifacts.opening import open_artifact
 from detcnn.artifacts.publishing import build_artifact
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages, SparseImages, as_dense
+from detcnn.storage import reader
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import SPLITS, schema_from_attributes
 
@@ -73,6 +74,32 @@ def test_runs_of_rows(tmp_path, write_store, small_chunks, values, encoding):
             images = split.images(start, stop)
             assert isinstance(images, SparseImages if encoding == "sparse" else DenseImages)
             np.testing.assert_array_equal(as_dense(images).values, values[start:stop])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("limit", [1, 250, 10**6])
+def test_all_images_in_blocks_of_little_memory(
+    tmp_path, write_store, small_chunks, values, encoding, limit, monkeypatch
+):
+    monkeypatch.setattr(reader, "_BYTES_AT_ONCE", limit)
+    write_store(tmp_path / "s", encoding, {"train": values})
+    split = open_store(tmp_path / "s").splits["train"]
+    assert split.nbytes == sum(array.nbytes for array in arrays_of(split.images()))
+    blocks = list(split.iter_images())
+    assert [start for start, _ in blocks] == np.cumsum([0, *(b.n_images for _, b in blocks)])[
+        :-1
+    ].tolist()
+    dense = np.concatenate([as_dense(block).values for _, block in blocks])
+    np.testing.assert_array_equal(dense, values)
+    largest = max(block.n_images for _, block in blocks)
+    assert largest == 1 or largest * split.nbytes / 11 <= limit
+    assert list(open_store(tmp_path / "s").splits["test"].iter_images()) == []
+
+
+def arrays_of(images):
+    if isinstance(images, DenseImages):
+        return [images.values]
+    return [images.offsets, images.pixel, images.value]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -9,8 +9,9 @@ from detcnn.events.images import DenseImages, SparseImages
 from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Shift
 from detcnn.models.catalogue import Architecture, build_network, describe_network
 from detcnn.models.standardise import DetectorModel, Standardise
-from detcnn.training.batches import Batches, Split
+from detcnn.training.batches import Batches
 from detcnn.training.loop import FitOptions, TrainingState, start_training
+from detcnn.training.splits import Split
 
 # Networks this small gain nothing from threads, and on a busy machine threads that wait for each
 # other take a hundred times as long.

@@ -4,8 +4,11 @@ import torch
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages
-from detcnn.imaging.augmentation import DropPixels, Flip, Shift
-from detcnn.training.batches import Batches, Split, dense_images
+from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Rotate, Shift, augment
+from detcnn.models.standardise import Standardise
+from detcnn.seeding import generator
+from detcnn.training.batches import Batches, Shuffle, dense_images, feed
+from detcnn.training.splits import Split
 
 
 def split_of(images, weight=None):
@@ -61,6 +64,67 @@ def test_batches_share_no_memory(images):
     first_address = first.images.data_ptr()
     assert next(stream).images.data_ptr() != first_address
     assert torch.equal(first.images, before)
+
+
+POLICIES = {
+    "none": [],
+    "moves": [Shift(), Flip()],
+    "moves first": [Flip(), Shift(max_pixels=2), DropPixels(), Rotate()],
+    "moves last": [Noise(), Flip()],
+}
+
+
+@pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("is_standardised", [False, True])
+def test_batches_are_those_of_the_plain_steps(images, values, policies, is_standardised):
+    rng = np.random.default_rng(3)
+    layer = Standardise(rng.random((2, 9, 9)), rng.random((2, 9, 9)) + 0.5)
+    batches = Batches(split_of(images), batch_size=16, seed=1, policies=policies)
+    stream = batches.iter_batches(2, standardise=layer if is_standardised else None)
+    for step, batch in enumerate(stream):
+        plain = values[batch.targets]
+        expected = augment(plain, policies, generator(1, "augment", 2, step))
+        expected = torch.from_numpy(expected)
+        if is_standardised:
+            torch.testing.assert_close(batch.images, layer(expected), rtol=1e-6, atol=1e-6)
+        else:
+            assert torch.equal(batch.images, expected)
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
+def test_both_encodings_give_the_same_bits(values, to_sparse, policies):
+    layer = Standardise(np.full((2, 1, 1), 0.2), np.full((2, 1, 1), 0.3))
+    streams = [
+        Batches(split_of(images), batch_size=16, seed=1, policies=policies).iter_batches(
+            1, standardise=layer
+        )
+        for images in (to_sparse(values), DenseImages(values))
+    ]
+    for sparse, dense in zip(*streams, strict=True):
+        assert torch.equal(sparse.images, dense.images)
+
+
+def test_what_a_thread_makes_is_the_same(images):
+    batches = Batches(split_of(images), batch_size=12, seed=1, policies=[Flip(), DropPixels()])
+    fed = feed(batches.iter_batches(3), torch.device("cpu"))
+    for here, there in zip(batches.iter_batches(3), fed, strict=True):
+        assert torch.equal(here.images, there.images)
+        assert torch.equal(here.targets, there.targets)
+        assert torch.equal(here.weights, there.weights)
+
+
+def test_batches_in_memory_are_truly_shuffled(images):
+    shuffle = Batches(split_of(images), batch_size=12, seed=1).shuffle
+    assert shuffle.is_true
+    assert shuffle.pairs_that_meet == 1
+
+
+@pytest.mark.parametrize(("n_blocks", "at_once"), [(1, 1), (7, 2), (12, 3), (5, 4), (4, 9)])
+def test_pairs_that_meet_by_counting(n_blocks, at_once):
+    group = np.arange(n_blocks) // at_once
+    expected = np.mean(group[:, None] == group)
+    assert Shuffle(n_blocks, at_once).pairs_that_meet == pytest.approx(expected)
 
 
 def test_augmentation_leaves_the_split_alone(values):

@@ -6,11 +6,12 @@ import torch
 
 from detcnn.errors import ConfigError, DivergedError
 from detcnn.events.images import DenseImages
-from detcnn.training.batches import Batches, Split
+from detcnn.training.batches import Batches
 from detcnn.training.history import EpochRecord, StepRecord, ValidationRecord
 from detcnn.training.loop import FitOptions, fit
 from detcnn.training.optimisers import SGD, Adam, Cosine, Plateau
 from detcnn.training.prediction import predict
+from detcnn.training.splits import Split
 from detcnn.training.tasks import Classification
 
 TASK = Classification(2)

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.identity import content_ids
 from detcnn.events.table import Column
-from detcnn.kernels.angles import wrapped
 from detcnn.sources.base import Layout, Source
 from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.formats.objects import (
@@ -245,6 +244,9 @@ class NearestAxis:
         self, container: Container, start: int, stop: int, jets: Offsets
     ) -> tuple[Offsets, dict[str, Column]]:
         """Read the constituents of the jets of events `start` to `stop`."""
+        # Here, because numba comes with it, which opening a file does without.
+        from detcnn.kernels.angles import wrapped
+
         offsets, columns = self.objects.read(container, start, stop)
         names = {"eta": self.eta, "phi": self.phi}
         of_jets, axes = read_lists(container, names, start, stop)

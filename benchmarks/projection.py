@@ -1,0 +1,193 @@
+"""Jets to images: 50 particles each, to three channels of 33 × 33 pixels about the pT centroid."""
+
+import json
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from benchmarks.jets import of_fifty
+from benchmarks.timing import Contender, Table, compare, peer
+from detcnn.config.preprocess import ImageConfig
+from detcnn.config.presets import expand_preset
+from detcnn.events.table import EventTable
+from detcnn.imaging.projection import Recipe, project
+from detcnn.kernels.densify import densify
+from detcnn.processors import available_cpus
+from detcnn.stages.recipes import build_recipe
+
+PIXELS, WIDTH = 33, 0.8
+EDGE = WIDTH / 2
+SHAPE = (3, PIXELS, PIXELS)
+
+
+def run(*, quick: bool) -> list[Table]:
+    n_jets = 512 if quick else 40_000
+    n_slow = 32 if quick else 1000
+    rounds = 1 if quick else 7
+    table = of_fifty(n_jets)
+    recipe = komiske()
+    cpus = available_cpus()
+    images = np.empty((n_jets, *SHAPE), dtype=np.float32)
+    jets = _particle_arrays(table, n_slow)
+    few = _first(table, n_slow)
+    peers, missing = _loops(jets)
+    vectorised = [
+        Contender("numpy.bincount, all jets at once", lambda: _bincount(table), n_jets),
+        Contender("numpy.add.at, all jets at once", lambda: _add_at(few), n_slow),
+        Contender("torch.scatter_add_, all jets at once", lambda: _scatter_add(table), n_jets),
+    ]
+    fill = Contender("writing zeros, one thread", lambda: images.fill(0), n_jets, is_limit=True)
+    conditions = (
+        "Pareto pT, 50 particles in N(0, 0.12²); charged pT, neutral pT and charged multiplicity; "
+        "centred by whole pixels and normalised. The peers have their particles centred, checked "
+        "and sorted into channels beforehand; EnergyFlow fills two channels."
+    )
+    serial = Contender("detcnn, one thread", lambda: project(table, recipe), n_jets)
+    threads = Contender(
+        f"detcnn, {cpus} threads", lambda: project(table, recipe, n_threads=cpus), n_jets
+    )
+
+    def fill_images():
+        lists = project(table, recipe).images
+        densify(lists.offsets, lists.pixel, lists.value, np.arange(n_jets), out=images)
+
+    dense = Contender("detcnn, one thread", fill_images, n_jets)
+    return [
+        compare(
+            "Projection to sparse pixels",
+            "jets",
+            [threads, serial, *peers, *vectorised, fill],
+            rounds=rounds,
+            notes=[conditions, *missing],
+        ),
+        compare(
+            "Projection to dense images, all of them in memory",
+            "jets",
+            [dense, *peers, *vectorised, fill],
+            rounds=rounds,
+            notes=missing,
+        ),
+    ]
+
+
+def komiske() -> Recipe:
+    preset = expand_preset({"preset": "komiske2017"})
+    return build_recipe(ImageConfig.model_validate_json(json.dumps(preset)))
+
+
+def energyflow_images() -> ModuleType | None:
+    """Return EnergyFlow's image module alone, for the package needs NumPy 1 to be imported."""
+    package = find_spec("energyflow")
+    if package is None or package.origin is None:
+        return None
+    path = Path(package.origin).parent / "utils" / "image_utils.py"
+    spec = spec_from_file_location("energyflow_images", path)
+    if spec is None or spec.loader is None:
+        return None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _particle_arrays(table: EventTable, n_jets: int) -> list[np.ndarray]:
+    columns = [table.constituents[name] for name in ("pt", "rapidity", "phi", "pdgid")]
+    particles = np.stack(columns, axis=1).astype(np.float64)
+    ends = table.offsets
+    return [particles[ends[i] : ends[i + 1]] for i in range(n_jets)]
+
+
+def _first(table: EventTable, n_jets: int) -> EventTable:
+    last = table.offsets[n_jets]
+    columns = {name: values[:last] for name, values in table.constituents.items()}
+    return EventTable(table.offsets[: n_jets + 1], columns)
+
+
+def _loops(jets: list[np.ndarray]) -> tuple[list[Contender], list[str]]:
+    """Return the tools that take one jet at a time, and a word on those that are missing."""
+    is_charged = [np.abs(jet[:, 3]) == 211 for jet in jets]
+    box = [[-EDGE, EDGE], [-EDGE, EDGE]]
+
+    def planes(histogram):
+        for jet, charged in zip(jets, is_charged, strict=True):
+            pt, y, phi = jet[:, 0], jet[:, 1], jet[:, 2]
+            histogram(y[charged], phi[charged], pt[charged])
+            histogram(y[~charged], phi[~charged], pt[~charged])
+            histogram(y[charged], phi[charged], None)
+
+    def with_numpy(y, phi, weights):
+        np.histogram2d(y, phi, bins=PIXELS, range=box, weights=weights)
+
+    found = [Contender("numpy.histogram2d", lambda: planes(with_numpy), len(jets))]
+    missing = []
+    images = energyflow_images()
+    if images is None:
+        missing.append("EnergyFlow is not installed.")
+    else:
+        options = {"npix": PIXELS, "img_width": WIDTH, "nb_chan": 2, "charged_counts_only": True}
+        found.insert(
+            0,
+            Contender(
+                "EnergyFlow pixelate",
+                lambda: [images.pixelate(jet, **options) for jet in jets],
+                len(jets),
+            ),
+        )
+    fast = peer("fast_histogram")
+    if fast is None:
+        missing.append("fast-histogram is not installed.")
+    else:
+
+        def with_fast(y, phi, weights):
+            fast.histogram2d(y, phi, bins=PIXELS, range=box, weights=weights)
+
+        found.append(Contender("fast-histogram", lambda: planes(with_fast), len(jets)))
+    boost = peer("boost_histogram")
+    if boost is None:
+        missing.append("boost-histogram is not installed.")
+    else:
+        axes = [boost.axis.Regular(PIXELS, -EDGE, EDGE) for _ in range(2)]
+
+        def with_boost(y, phi, weights):
+            boost.Histogram(*axes).fill(y, phi, weight=weights)
+
+        found.append(Contender("boost-histogram", lambda: planes(with_boost), len(jets)))
+    return found, missing
+
+
+def _deposits(table: EventTable) -> tuple[np.ndarray, np.ndarray]:
+    """Return place and weight of all that jets deposit, for peers that take them all at once."""
+    pt, charge = table.constituents["pt"], table.constituents["charge"]
+    scale = PIXELS / WIDTH
+    row = np.floor((table.constituents["rapidity"] + EDGE) * scale).astype(np.int64)
+    column = np.floor((table.constituents["phi"] + EDGE) * scale).astype(np.int64)
+    is_inside = (row >= 0) & (row < PIXELS) & (column >= 0) & (column < PIXELS)
+    jet = np.repeat(np.arange(table.n_events), np.diff(table.offsets))
+    place = ((jet * 3) * PIXELS + row) * PIXELS + column
+    is_charged = is_inside & (charge != 0)
+    is_neutral = is_inside & (charge == 0)
+    plane = PIXELS * PIXELS
+    places = [place[is_charged], place[is_neutral] + plane, place[is_charged] + 2 * plane]
+    weights = [pt[is_charged], pt[is_neutral], np.ones(int(is_charged.sum()), np.float32)]
+    return np.concatenate(places), np.concatenate(weights)
+
+
+def _bincount(table: EventTable) -> np.ndarray:
+    place, weight = _deposits(table)
+    size = table.n_events * int(np.prod(SHAPE))
+    return np.bincount(place, weight, minlength=size).astype(np.float32)
+
+
+def _add_at(table: EventTable) -> np.ndarray:
+    place, weight = _deposits(table)
+    images = np.zeros(table.n_events * int(np.prod(SHAPE)), dtype=np.float32)
+    np.add.at(images, place, weight)
+    return images
+
+
+def _scatter_add(table: EventTable) -> torch.Tensor:
+    place, weight = _deposits(table)
+    images = torch.zeros(table.n_events * int(np.prod(SHAPE)))
+    return images.scatter_add_(0, torch.from_numpy(place), torch.from_numpy(weight))
