@@ -145,14 +145,17 @@ def shuffled(
         order = rng.permutation(n)
         yield from order[: n - n % BATCH].reshape(-1, BATCH)
 
+    label, weight = torch.from_numpy(split.target), torch.from_numpy(split.relative_weight)
+
+    def selected(rows: Tensor) -> tuple[Tensor, ...]:
+        return torch.index_select(tensor, 0, rows), label[rows], weight[rows]
+
     contenders = [
         Contender("detcnn", batches(), split.n_images),
         Contender("detcnn, flipped and shifted", batches(policies=POLICIES), split.n_images),
         Contender(
             "dense tensor in memory, index_select",
-            lambda: exhaust(
-                torch.index_select(tensor, 0, torch.from_numpy(r)) for r in chosen(len(dense))
-            ),
+            lambda: exhaust(selected(torch.from_numpy(r)) for r in chosen(len(dense))),
             len(dense),
         ),
         Contender(
@@ -192,8 +195,8 @@ def shuffled(
     ]
     conditions = (
         f"Batches of {BATCH} images of {SHAPE[0]} × {SHAPE[1]} × {SHAPE[2]}, 50 particles each, "
-        "with labels and weights in detcnn's rows. detcnn: one thread, standardised, channels "
-        "last; the others give the images as they were stored. Files are in the memory of the "
+        "with labels and weights from detcnn and the dense tensor. detcnn: one thread, "
+        "standardised, channels last; the others give the images as they were stored. Files are in the memory of the "
         "file system, zarr and HDF5 with their default chunks. webdataset shuffles in a buffer of "
         "1,000 images: no true shuffle."
     )
