@@ -1,5 +1,6 @@
-"""Processors and threads: how many there are, and how libraries are to use them."""
+"""Processors, threads and memory: what there is, and how libraries are to use it."""
 
+import ctypes
 import math
 import os
 from pathlib import Path
@@ -33,6 +34,47 @@ def prepare_threads() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(available_cpus()))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def busy_advice() -> str | None:
+    """Return what to do about a machine on which others compute, or None if it is free.
+
+    Two threads that wait for each other at every layer are held up whenever one of them is: where
+    programs outnumber processors, one thread trains faster than two. How many there are is left to
+    the user, because results depend on it to the bit.
+    """
+    cpus = available_cpus()
+    threads = os.environ.get("OMP_NUM_THREADS", str(cpus))
+    load = os.getloadavg()[0]
+    if cpus == 1 or threads == "1" or load < cpus:
+        return None
+    return (
+        f"{load:.0f} programs compute on this machine, where {threads} threads are to train: "
+        "with others beside it, OMP_NUM_THREADS=1 may be faster"
+    )
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, to use it again.
+
+    A training step allocates and frees the same megabytes as the step before. glibc would return
+    each large block to the system at once and get it again page by page, zeros to be written
+    first, which takes up to half of the time of a step. Blocks of 1 GiB and more, and whatever
+    is free beyond as much, are still returned.
+
+    Returns
+    -------
+    bool
+        Whether the C library knows how: that of Linux does, others are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    trim_threshold, mmap_threshold = -1, -3
+    # Older versions of glibc take none above 32 MiB.
+    is_kept = any(mallopt(mmap_threshold, size) == 1 for size in (2**30, 2**25))
+    return is_kept and mallopt(trim_threshold, 2**30) == 1
 
 
 def _affinity() -> int:

@@ -2,6 +2,8 @@
 #
 #   make report                  the network of study.yaml, on the jets in sample_data/
 #   make compare                 those of the other study files as well, compared with it
+#   make seeds                   the network of study.yaml trained again with each of SEEDS: how
+#                                much of its result is the luck of one training
 #   make report SCALE=medium     on simulated jets (needs detcnn[simulate]); SCALE=full on more
 #   make validate SCALE=medium   whether the simulated jets are what they should be
 #   make clean
@@ -23,10 +25,13 @@ else
 JETS := $(WORK)/jets.h5
 endif
 
+# Of further trainings of study.yaml, which has its own.
+SEEDS ?= 2 3 4 5
+
 # Further options of every stage, as in SET='--set train.epochs=30'.
 SET ?=
 
-.PHONY: FORCE jets validate images model report compare clean
+.PHONY: FORCE jets validate images model report compare seeds clean
 .DEFAULT_GOAL := report
 .DELETE_ON_ERROR:
 
@@ -76,6 +81,21 @@ $(RIVALS:%=rival-%): rival-%: $(WORK)/%/model/manifest.json
 compare: report $(RIVALS:%=rival-%)
 	$(DETCNN) compare $(WORK) $(RIVALS:%=$(WORK)/%) --label study $(RIVALS:%=--label %) \
 	  $(addprefix --published ,$(wildcard published.csv)) --output $(WORK)/comparison --update
+
+# They see the images of study.yaml, and stand beside its training under one label: mean ± spread.
+$(SEEDS:%=$(WORK)/seed-%/model/manifest.json): $(WORK)/seed-%/model/manifest.json: \
+		study.yaml $(WORK)/set $(WORK)/images/manifest.json
+	$(DETCNN) train study.yaml --work $(WORK)/seed-$* --images $(WORK)/images \
+	  --resume --update $(SET) --set train.seed=$*
+	@touch $@
+
+$(SEEDS:%=scores-%): scores-%: $(WORK)/seed-%/model/manifest.json
+	$(DETCNN) predict study.yaml --work $(WORK)/seed-$* --images $(WORK)/images \
+	  --update $(SET) --set evaluate.occlusion=null
+
+seeds: report $(SEEDS:%=scores-%)
+	$(DETCNN) compare $(WORK) $(SEEDS:%=$(WORK)/seed-%) --label study $(SEEDS:%=--label study) \
+	  --output $(WORK)/seeds --update
 
 clean:
 	rm -rf $(WORK)

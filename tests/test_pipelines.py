@@ -67,6 +67,33 @@ def test_w_tagging_compares_its_networks(clone):
 def test_top_tagging_reports(clone):
     folder = clone / "pipelines" / "top_tagging"
     assert "best baseline" in make(folder, "report", "SET=--set train.epochs=1")
+    said = make(folder, "seeds", "SEEDS=2", "SET=--set train.epochs=1")
+    assert "(2 trainings)" in said
+    comparison = json.loads((folder / "work/small/seeds/comparison.json").read_text())
+    (entry,) = comparison["entries"]
+    assert len(set(entry["auc_trainings"])) == 2
+    assert entry["auc_spread"] > 0
+
+
+@pytest.mark.parametrize("name", ["quark_gluon", "top_tagging", "w_tagging"])
+def test_seeds_are_trainings_of_one_study_on_the_same_images(clone, name):
+    said = make(clone / "pipelines" / name, "seeds", "SCALE=full", "SEEDS=7 11", "--dry-run")
+    plan = [line.split() for line in said.replace("\\\n", " ").splitlines()]
+    plan = [words[1:] for words in plan if words[:1] == ["detcnn"]]
+    assert [words[0] for words in plan[:4]] == ["simulate", "preprocess", "train", "evaluate"]
+    assert sorted(words[0] for words in plan[4:-1]) == ["predict", "predict", "train", "train"]
+    for words in plan[1:-1]:
+        assert words[1] == "study.yaml"
+    for seed in ("7", "11"):
+        work = f"work/full/seed-{seed}"
+        train, predict = (words for words in plan if words[2:4] == ["--work", work])
+        assert [train[0], train[-2:]] == ["train", ["--set", f"train.seed={seed}"]]
+        assert predict[0] == "predict"
+        for words in (train, predict):
+            assert words[words.index("--images") + 1] == "work/full/images"
+    compare = plan[-1]
+    assert compare[:4] == ["compare", "work/full", "work/full/seed-7", "work/full/seed-11"]
+    assert compare.count("study") == compare.count("--label") == 3
 
 
 def test_a_sample_is_validated(clone):

@@ -39,11 +39,13 @@ SCORES = Kind("scores", version=2, made_by="detcnn predict")
 # 2  occlusion.parquet, unless it was not asked for: label (true class), row, column, n_images,
 #    mean_ and error_<class index>; contents.occlusion says how it was made, or is null.
 
-METRICS = Kind("metrics", version=1, made_by="detcnn evaluate")
+METRICS = Kind("metrics", version=2, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
+# 2  Each area with its binning_error, p_value in metrics.csv; other random numbers in the
+#    bootstrap.
 
 VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
-# 1  validation.json, figures as PNG and PDF, report.html.
+# 1  validation.json; validation.csv, every number of the page; figures as PNG and PDF; report.html.
 
 COMPARISON = Kind("comparison", version=1, made_by="detcnn compare")
 # 1  comparison.json, comparison.csv, figures as PNG and PDF, report.html.

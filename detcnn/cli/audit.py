@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detcnn.cli.console import command, print_summary, print_table, show_progress
+from detcnn.cli.console import command, print_summary, print_table, printable, show_progress
 from detcnn.cli.options import AsJson, Debug, Overrides, Quiet, Verbose
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _audit(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="PATH", help="An input file, images, or a study file.", show_default=False
+            metavar="PATH", help="Input files, images, or a study file.", show_default=False
         ),
     ],
     preset: Annotated[
@@ -83,7 +83,7 @@ def _audit(
         print_summary(summary, as_json=True, quiet=quiet)
     elif not quiet:
         # No title of the table: that would be broken to its width.
-        print(f"{path}: {found.verdict} ({found.kind}, {found.n_events:,} events)")
+        print(f"{printable(str(path))}: {found.verdict} ({found.kind}, {found.n_events:,} events)")
         print_table(
             [_row(f, f.message or f"no {CHECKS[f.check]}", verbose) for f in found.findings],
             header=("verdict", "check", "count", "found"),
@@ -92,7 +92,7 @@ def _audit(
         raise typer.Exit(DataError.exit_code)
 
 
-def _row(finding: "Finding", text: str, is_verbose: bool) -> list[str]:
+def _row(finding: "Finding", text: str, is_verbose: bool) -> list[str | list[str]]:
     is_fine = finding.severity == "fine"
     lines = [text]
     if finding.where and (is_verbose or not is_fine):
@@ -100,4 +100,4 @@ def _row(finding: "Finding", text: str, is_verbose: bool) -> list[str]:
     if finding.remedy:
         lines.append(f"→ {finding.remedy}")
     count = f"{finding.count:,}" if finding.count else ""
-    return [finding.severity, finding.check, count, "\n".join(lines)]
+    return [finding.severity, finding.check, count, lines]

@@ -86,11 +86,11 @@ class ConsoleProgress:
     def info(self, message: str) -> None:
         """Say something on stderr."""
         if not self._is_quiet:
-            self._console.print(message, soft_wrap=True)
+            self._console.print(printable(message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Say something on stderr even when quiet."""
-        self._console.print(f"warning: {message}", style="yellow", soft_wrap=True)
+        self._console.print(f"warning: {printable(message)}", style="yellow", soft_wrap=True)
 
 
 def _console(*, stderr: bool = False) -> "Console":
@@ -128,6 +128,14 @@ def show_progress(*, quiet: bool) -> Iterator[ConsoleProgress]:
         yield ConsoleProgress(bars, console, is_quiet=False)
 
 
+def printable(text: str) -> str:
+    """Return text with what a terminal would obey, such as escapes and new lines, spelled out.
+
+    The names in a file are whatever somebody wrote there.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_summary(
     summary: Mapping[str, Any], *, as_json: bool, quiet: bool, title: str | None = None
 ) -> None:
@@ -136,23 +144,32 @@ def print_summary(
         print(json.dumps(summary, indent=2))
     elif not quiet:
         print_table(
-            [(name.replace("_", " "), _text(value)) for name, value in summary.items()], title=title
+            [(name.replace("_", " "), _lines(value)) for name, value in summary.items()],
+            title=title,
         )
 
 
 def print_table(
-    rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), title: str | None = None
+    rows: Sequence[Sequence[str | Sequence[str]]],
+    *,
+    header: Sequence[str] = (),
+    title: str | None = None,
 ) -> None:
-    """Print a table on stdout."""
+    """Print a table on stdout; a line of a cell that is a list, and all else, has one line."""
     from rich.table import Table
 
     table = Table(
-        title=title, title_justify="left", show_header=bool(header), box=None, pad_edge=False
+        title=title and printable(title),
+        title_justify="left",
+        show_header=bool(header),
+        box=None,
+        pad_edge=False,
     )
     for name in header or [""] * max((len(row) for row in rows), default=0):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        cells = ([cell] if isinstance(cell, str) else cell for cell in row)
+        table.add_row(*("\n".join(map(printable, lines)) for lines in cells))
     console = _console()
     if not console.is_terminal:
         # A file or a pipe has no width; folding there would only cut paths and digests.
@@ -163,21 +180,37 @@ def print_table(
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def _text(value: Any) -> str:
+def _lines(value: Any) -> list[str]:
+    """Return a value of a summary as the lines of a cell."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return ["yes" if value else "no"]
     if isinstance(value, int):
-        return f"{value:,}"
+        return [f"{value:,}"]
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return [f"{value:.4g}"]
     if isinstance(value, Mapping):
+        named = [(str(key), _lines(entry)) for key, entry in value.items()]
         if any(isinstance(entry, Mapping) for entry in value.values()):
-            return "\n".join(f"{key}: {_text(entry)}" for key, entry in value.items())
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+            return [
+                line for key, (first, *others) in named for line in (f"{key}: {first}", *others)
+            ]
+        return _joined([[f"{key} {first}", *others] for key, (first, *others) in named])
     if isinstance(value, list | tuple):
-        texts = [_text(entry) for entry in value]
-        return ("\n" if any(" " in text for text in texts) else ", ").join(texts)
-    return str(value)
+        entries = [_lines(entry) for entry in value]
+        if any(" " in line for entry in entries for line in entry):
+            return [line for entry in entries for line in entry]
+        return _joined(entries)
+    return [str(value)]
+
+
+def _joined(entries: list[list[str]]) -> list[str]:
+    """Return entries of a row, where one that has several lines goes on in the next."""
+    lines = [""]
+    for entry in entries:
+        first, *others = entry
+        lines[-1] = f"{lines[-1]}, {first}" if entry is not entries[0] else first
+        lines += others
+    return lines
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
@@ -203,7 +236,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 from rich.console import Console
 
                 Console(stderr=True).print_exception()
-        print(f"detcnn: {' '.join(failure.split())}", file=sys.stderr)
+        print(f"detcnn: {printable(' '.join(failure.split()))}", file=sys.stderr)
         raise typer.Exit(code)
 
     return wrapped

@@ -129,11 +129,10 @@ def _baseline_rows(baselines: "Baselines | None", *, verbose: bool) -> list[tupl
     if baselines is None:
         return []
     best, *others = baselines.baselines
-    gain = baselines.gain
     rows = [
-        (f"AUC of the best baseline, {best.label}", best.discrimination.auc.interval.text()),
-        ("AUC of the network minus that", f"{gain.auc.text()}, p = {gain.p_value:.2g}"),
+        (f"AUC of the best baseline, {best.title}", best.discrimination.auc.interval.text()),
+        ("AUC of the network minus that", baselines.gain.text()),
     ]
     if verbose:
-        rows += [(f"AUC of {b.label}", b.discrimination.auc.interval.text()) for b in others]
+        rows += [(f"AUC of {b.title}", b.discrimination.auc.interval.text()) for b in others]
     return rows

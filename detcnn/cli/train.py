@@ -56,7 +56,7 @@ def _train(
 
         detcnn train study.yaml -s train.epochs=5 -s train.seed=2 -o work/model-2
     """
-    from detcnn.processors import prepare_threads
+    from detcnn.processors import busy_advice, prepare_threads
 
     # Before torch is imported, which happens with the stage.
     prepare_threads()
@@ -66,6 +66,8 @@ def _train(
 
     opened = open_study(study, overrides, work=work)
     with show_progress(quiet=quiet) as progress:
+        if advice := busy_advice():
+            progress.info(advice)
         result = run(
             opened.study.train,
             images=images or opened.output / "images",
@@ -80,6 +82,7 @@ def _train(
         "model": str(result.artifact.path),
         "network": contents["network"],
         "parameters": contents["n_parameters"],
+        "precision": contents["precision"],
         "epochs": contents["n_epochs"],
         "best": {name: value for name, value in contents["best"].items() if value is not None},
         "digest": result.artifact.manifest.digest,

@@ -210,8 +210,20 @@ class CropConfig(Section):
     )
 
 
+class ThresholdConfig(Section):
+    """Empty the pixels that are not above a threshold; counts and charges are left alone."""
+
+    step: Literal["threshold"]
+    above: PositiveFloat = Field(description="In the units of the image by then, such as GeV.")
+
+
 ImageStepConfig = Annotated[
-    RotateImageConfig | FlipImageConfig | NormaliseImageConfig | ScaleConfig | CropConfig,
+    RotateImageConfig
+    | FlipImageConfig
+    | NormaliseImageConfig
+    | ScaleConfig
+    | CropConfig
+    | ThresholdConfig,
     Field(discriminator="step"),
 ]
 

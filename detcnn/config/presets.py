@@ -15,6 +15,7 @@ _DE_OLIVEIRA_2016: dict[str, Any] = {
     "channels": [{"name": "pt", "weight": "pt", "of": "all"}],
     "align": [{"step": "centre", "on": "leading_subjet", "subjet_radius": 0.3}],
     "image_steps": [
+        {"step": "threshold", "above": 0.1},
         {"step": "rotate", "by": "second_subjet", "subjet_radius": 0.3},
         {"step": "flip", "axis": "rows", "towards": "third_subjet", "subjet_radius": 0.3},
     ],
@@ -39,23 +40,31 @@ IMAGE_PRESETS: dict[str, dict[str, Any]] = {
     },
     # De Oliveira, Kagan, Mackey, Nachman and Schwartzman, JHEP 07 (2016) 069, arXiv:1511.05190, in
     # the order of steps of the public re-implementation of Barnard et al., PRD 95 (2017) 014018:
-    # the hardest subjet in the centre, 0.1 cells, and then the image, not the constituents, turned
-    # by a cubic spline and mirrored. Trimming belongs to the jets, not to their image. 25 by 25
-    # cells and subjets of R = 0.3 are quoted from memory. There is no normalisation, because the
-    # authors warn that it distorts what the image knows of the mass: see the next preset.
+    # the hardest subjet in the centre, 0.1 cells, those of no more than 0.1 GeV emptied, and then
+    # the image, not the constituents, turned by a cubic spline and mirrored. Trimming belongs to
+    # the jets, not to their image. 25 by 25 cells and subjets of R = 0.3 are quoted from memory.
+    # There is no normalisation, because the authors warn that it distorts what the image knows of
+    # the mass: see the next preset. Departures: the re-implementation holds its cut against the ET
+    # of each deposit as it fills the cells, here it is the pT of the cell; and its image is wider
+    # than 25 cells while it is turned, here what turns in from beyond the corners is empty. Whether
+    # the paper has the cut is not known here.
     "deoliveira2016": _DE_OLIVEIRA_2016,
     # The same with squares that add up to 1.
     "deoliveira2016_l2": {
         **_DE_OLIVEIRA_2016,
         "image_steps": [*_DE_OLIVEIRA_2016["image_steps"], {"step": "normalise", "by": "l2"}],
     },
-    # Macaluso and Shih, arXiv:1803.00107, in the order of steps of the
-    # authors' public prototype: the pT centroid in the centre, the principal axis upright, pT as a
-    # share of the jet's, 37 by 37 pixels over 3.2 by 3.2, and then the halves of larger sum to the
-    # right and to the top. The prototype has one grey channel; the four colours are quoted from
-    # memory, and it is the two of pT that the flips go by. A jet of R = 0.8 takes 1.6 by 1.6. They
-    # divide by the spread of the background plus 0.02 and subtract nothing; the nearest thing in
-    # training, standardise: {floor: 0.02, relative_floor: 0}, takes both classes and their mean.
+    # Macaluso and Shih, arXiv:1803.00107, in the order of steps of the authors' public prototype:
+    # the pT centroid in the centre, the principal axis upright, pT as a share of the jet's, 37 by
+    # 37 pixels over 3.2 by 3.2, and then the halves of larger sum to the right and to the top. The
+    # prototype has one grey channel; the four colours are quoted from memory, and it is the two of
+    # pT that the flips go by. A jet of R = 0.8 takes 1.6 by 1.6. Departures: the prototype lays the
+    # axis along eta and the larger sum at low eta, which is this image turned and mirrored. It
+    # takes jets of 130 to 210 GeV in mass that have 95 % of their pT inside; a preset selects
+    # nothing, preprocess.select can do the former. It divides by the fourth root of the fourth
+    # central moment of the background, or by its standard deviation, plus 0.02, and subtracts
+    # nothing; the nearest thing in training, standardise: {floor: 0.02, relative_floor: 0}, takes
+    # the standard deviation of both classes and subtracts their mean.
     "macaluso2018": {
         "longitudinal": "eta",
         "grid": {"pixels": 37, "width": 3.2},

@@ -200,7 +200,11 @@ class TrainConfig(Section):
         "read from disk in every epoch and shuffled in parts, in an order that depends on this "
         "number and not on the machine.",
     )
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto",
+        description="Of the network's arithmetic. auto: bf16 where the hardware has it and the "
+        "network is known to learn as much in it, float32 elsewhere.",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_minutes: Annotated[PositiveFloat, Incidental()] = Field(
         default=10.0, description="Longest time between checkpoints inside an epoch."

@@ -11,9 +11,20 @@ from detcnn.evaluation.classification import ClassificationEvaluation, Discrimin
 from detcnn.evaluation.discriminant import discriminant
 from detcnn.evaluation.inputs import ScoredEvents, event_column
 from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.p_values import p_value_text
 from detcnn.evaluation.replicas import curve_replicas, percentiles, two_sided_p_value
 from detcnn.evaluation.roc import auc, roc_curve
 from detcnn.seeding import derived_seed
+
+_TITLES = {
+    "jet_multiplicity": "multiplicity",
+    "jet_mass": "mass",
+    "jet_width": "width",
+    "jet_ptd": "pT^D",
+    "jet_tau21": "τ21",
+    "jet_tau32": "τ32",
+    "pixel_sum": "sum of pixels",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +69,14 @@ class Baseline:
 
     @property
     def label(self) -> str:
-        """The name, and that small values count as signal if they do."""
+        """The name, and that small values count as signal if they do; for tables of numbers."""
         return f"small {self.name}" if self.sign < 0 else self.name
+
+    @property
+    def title(self) -> str:
+        """The same in words, for figures and pages."""
+        words = _TITLES.get(self.name, self.name)
+        return f"{words} (small)" if self.sign < 0 else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,11 @@ class Gain:
     auc: Interval
     p_value: float
     n_replicas: int
+
+    def text(self) -> str:
+        """Return ``value [low, high], p = …``, or ``p ≤ …`` where no replica could give less."""
+        p_value = p_value_text(self.p_value, least=2 / (self.n_replicas + 1))
+        return f"{self.auc.text()}, p {p_value if '≤' in p_value else f'= {p_value}'}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from detcnn.evaluation.inputs import ScoredEvents
 from detcnn.evaluation.intervals import LEVEL, Intervals, weighted_fraction
+from detcnn.kernels.binning import bin_sums, unit_bins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,26 +68,19 @@ def calibration(
     """
     score, weights = events.scores[:, class_index], events.weights
     truth = events.labels == class_index
-    index = np.minimum((score * n_bins).astype(np.int64), n_bins - 1)
-    weight = np.bincount(index, weights, minlength=n_bins)
+    index = unit_bins(score, n_bins)
+    sums = bin_sums(index + n_bins * truth, weights, 2 * n_bins)
+    count, total, squares = (of.reshape(2, n_bins) for of in sums)
+    weight = total.sum(axis=0)
     filled = weight > 0
-    mean_score = np.divide(
-        np.bincount(index, weights * score, minlength=n_bins),
-        weight,
-        out=np.full(n_bins, np.nan),
-        where=filled,
-    )
-    frequency = weighted_fraction(
-        np.bincount(index, weights * truth, minlength=n_bins),
-        weight,
-        np.bincount(index, weights**2, minlength=n_bins),
-        level=level,
-    )
+    mean_score = np.full(n_bins, np.nan)
+    np.divide(bin_sums(index, weights * score, n_bins).total, weight, out=mean_score, where=filled)
+    frequency = weighted_fraction(total[1], weight, squares.sum(axis=0), level=level)
     gap = np.abs(frequency.value - mean_score)[filled]
     return Calibration(
         class_name=events.classes[class_index],
         edges=np.linspace(0, 1, n_bins + 1),
-        n_events=np.bincount(index, minlength=n_bins),
+        n_events=count.sum(axis=0),
         mean_score=mean_score,
         frequency=frequency,
         expected_error=float(np.average(gap, weights=weight[filled])),

@@ -12,11 +12,12 @@ from detcnn.evaluation.calibration import Calibration, calibration
 from detcnn.evaluation.confusion import Confusion, confusion
 from detcnn.evaluation.discriminant import discriminant
 from detcnn.evaluation.distributions import ScoreDistributions, score_distributions
-from detcnn.evaluation.efficiency import BinnedEfficiency, efficiency_in_bins, quantile_edges
+from detcnn.evaluation.efficiency import BinnedEfficiency, efficiencies_of_cuts, quantile_edges
 from detcnn.evaluation.inputs import ScoredEvents, event_column, scored_events
 from detcnn.evaluation.intervals import LEVEL, effective_count
 from detcnn.evaluation.roc import AucEstimate, Roc, bootstrap_auc, roc_curve, thin
 from detcnn.evaluation.working_points import WorkingPoint, working_points
+from detcnn.kernels.binning import bin_sums
 
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies of the default working points."""
@@ -183,12 +184,16 @@ def evaluate_classification(
         )
     sides = _sides(events.classes, signal)
 
-    def discrimination(signal: Sequence[int], background: Sequence[int]) -> Discrimination:
-        taken = np.isin(events.labels, [*signal, *background])
+    def compared(
+        among: ScoredEvents,
+        value: NDArray[np.float64],
+        signal: Sequence[int],
+        background: Sequence[int],
+    ) -> Discrimination:
         return discriminate(
-            discriminant(events.scores[taken], signal=signal, background=background),
-            np.isin(events.labels[taken], signal),
-            events.weights[taken],
+            value,
+            among.are_of(signal),
+            among.weights,
             signal=[events.classes[i] for i in signal],
             background=[events.classes[i] for i in background],
             targets=targets,
@@ -197,14 +202,19 @@ def evaluate_classification(
             seed=seed,
         )
 
-    headline = discrimination(*sides)
+    def discrimination(signal: Sequence[int], background: Sequence[int]) -> Discrimination:
+        among = events.only([*signal, *background])
+        value = discriminant(among.scores, signal=signal, background=background)
+        return compared(among, value, signal, background)
+
     value = discriminant(events.scores, signal=sides[0], background=sides[1])
-    is_signal = np.isin(events.labels, sides[0])
+    headline = compared(events, value, *sides)
+    is_background = events.are_of(sides[1]).astype(np.int64)
     everyone = range(len(events.classes))
     is_binary = len(events.classes) == 2
     return ClassificationEvaluation(
         level=level,
-        counts=tuple(_count(events, i) for i in everyone),
+        counts=_counts(events),
         headline=headline,
         one_versus_rest=()
         if is_binary
@@ -219,18 +229,22 @@ def evaluate_classification(
         ),
         distributions=score_distributions(events, value),
         efficiencies=tuple(
-            _efficiency_curve(
-                events,
-                is_signal,
-                value >= point.threshold,
-                column=name,
-                values=values,
-                edges=(edges or {}).get(name) or quantile_edges(values),
-                target=point.target,
-                level=level,
-            )
+            EfficiencyCurve(target=point.target, signal=of_signal, background=of_background)
             for name, values in column_values.items()
-            for point in headline.working_points
+            for point, (of_signal, of_background) in zip(
+                headline.working_points,
+                efficiencies_of_cuts(
+                    name,
+                    values,
+                    value,
+                    is_background,
+                    thresholds=[point.threshold for point in headline.working_points],
+                    edges=(edges or {}).get(name) or quantile_edges(values),
+                    weights=events.weights,
+                    level=level,
+                ),
+                strict=True,
+            )
         ),
         confusion=confusion(events, level=level),
         calibrations=tuple(
@@ -255,13 +269,17 @@ def _sides(classes: tuple[str, ...], signal: Sequence[str]) -> tuple[list[int], 
     return inside, outside
 
 
-def _count(events: ScoredEvents, class_index: int) -> ClassCount:
-    weight = events.weights[events.labels == class_index]
-    return ClassCount(
-        name=events.classes[class_index],
-        n_events=len(weight),
-        sum_of_weights=float(weight.sum()),
-        n_effective=float(effective_count(weight.sum(), (weight**2).sum())),
+def _counts(events: ScoredEvents) -> tuple[ClassCount, ...]:
+    sums = bin_sums(events.labels, events.weights, len(events.classes))
+    n_effective = effective_count(sums.total, sums.squares)
+    return tuple(
+        ClassCount(
+            name=name,
+            n_events=int(sums.n_events[i]),
+            sum_of_weights=float(sums.total[i]),
+            n_effective=float(n_effective[i]),
+        )
+        for i, name in enumerate(events.classes)
     )
 
 
@@ -308,27 +326,3 @@ def discriminate(
         roc=thin(roc),
         curve=working_points(roc, targets=_CURVE_TARGETS, level=level, n_draws=2000, seed=seed),
     )
-
-
-def _efficiency_curve(
-    events: ScoredEvents,
-    is_signal: NDArray[np.bool_],
-    passed: NDArray[np.bool_],
-    *,
-    column: str,
-    values: NDArray[np.float64],
-    edges: Sequence[float],
-    target: float,
-    level: float,
-) -> EfficiencyCurve:
-    def of(side: NDArray[np.bool_]) -> BinnedEfficiency:
-        return efficiency_in_bins(
-            column,
-            values[side],
-            passed[side],
-            edges=edges,
-            weights=events.weights[side],
-            level=level,
-        )
-
-    return EfficiencyCurve(target=target, signal=of(is_signal), background=of(~is_signal))

@@ -11,6 +11,7 @@ from detcnn.errors import ConfigError
 from detcnn.evaluation.classification import TARGETS
 from detcnn.evaluation.intervals import LEVEL, LIMIT_LEVEL, Interval, tail
 from detcnn.evaluation.matching import Result, match_results
+from detcnn.evaluation.p_values import p_value_text
 from detcnn.evaluation.published import PublishedFigure
 from detcnn.evaluation.replicas import percentiles, two_sided_p_value
 from detcnn.evaluation.trainings import Line, resampled_lines
@@ -215,9 +216,8 @@ class Comparison:
         return f"{' + '.join(self.signal)} against {' + '.join(self.background)}"
 
     def p_value_text(self, p_value: float) -> str:
-        """Return a p-value with two digits, as a bound if so many replicas cannot give a lesser."""
-        least = 2 / (self.n_replicas + 1)
-        return f"≤ {least:.1g}" if p_value <= least else f"{p_value:.2g}"
+        """Return a p-value of these replicas as `p_values.p_value_text` writes it."""
+        return p_value_text(p_value, least=2 / (self.n_replicas + 1))
 
 
 def mean_text(interval: Interval, spread: float | None, n_trainings: int) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from detcnn.evaluation.inputs import ScoredEvents
 from detcnn.evaluation.intervals import LEVEL, Interval, Intervals, weighted_fraction
+from detcnn.kernels.binning import bin_sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +51,11 @@ def confusion(events: ScoredEvents, *, level: float = LEVEL) -> Confusion:
     """
     n_classes = len(events.classes)
     shape = (n_classes, n_classes)
-    predicted = np.argmax(events.scores, axis=1)
-    cell = events.labels * n_classes + predicted
-    n_events = np.bincount(cell, minlength=n_classes**2).reshape(shape)
-    weight = np.bincount(cell, events.weights, minlength=n_classes**2).reshape(shape)
-    squares = np.bincount(events.labels, events.weights**2, minlength=n_classes)
+    cell = events.labels * n_classes
+    cell += np.argmax(events.scores, axis=1)
+    sums = bin_sums(cell, events.weights, n_classes**2)
+    n_events, weight = sums.n_events.reshape(shape), sums.total.reshape(shape)
+    squares = sums.squares.reshape(shape).sum(axis=1)
 
     fraction = weighted_fraction(
         weight, weight.sum(axis=1, keepdims=True), squares[:, np.newaxis], level=level

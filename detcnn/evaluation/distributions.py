@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.evaluation.inputs import ScoredEvents
+from detcnn.kernels.binning import bin_sums, unit_bins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +34,10 @@ def score_distributions(
 ) -> ScoreDistributions:
     """Return the distributions of a discriminant in [0, 1], shape (n_events,), for each class."""
     n_classes = len(events.classes)
-    index = np.minimum((discriminant * n_bins).astype(np.int64), n_bins - 1)
-    cell = events.labels * n_bins + index
-    shape = (n_classes, n_bins)
-    weight = np.bincount(cell, events.weights, minlength=n_classes * n_bins).reshape(shape)
-    squares = np.bincount(cell, events.weights**2, minlength=n_classes * n_bins).reshape(shape)
+    cell = events.labels * n_bins
+    cell += unit_bins(discriminant, n_bins)
+    sums = bin_sums(cell, events.weights, n_classes * n_bins)
+    weight, squares = (of.reshape(n_classes, n_bins) for of in (sums.total, sums.squares))
     scale = n_bins / weight.sum(axis=1, keepdims=True)
     return ScoreDistributions(
         classes=events.classes,

@@ -1,5 +1,6 @@
 """Efficiency of a cut in bins of an event column, such as the transverse momentum."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from detcnn.errors import ConfigError
 from detcnn.evaluation.inputs import event_column, event_weights
 from detcnn.evaluation.intervals import LEVEL, Interval, Intervals, weighted_fraction
+from detcnn.kernels.binning import bin_index, bin_sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,25 +73,96 @@ def efficiency_in_bins(
     DataError
         If shapes differ or a number is NaN or infinite.
     """
+    is_passed = np.asarray(passed, dtype=np.bool_)
+    ((efficiency,),) = efficiencies_of_cuts(
+        column,
+        values,
+        is_passed.astype(np.float64),
+        np.zeros(len(is_passed), np.int64),
+        thresholds=[1.0],
+        edges=edges,
+        weights=weights,
+        level=level,
+    )
+    return efficiency
+
+
+def efficiencies_of_cuts(
+    column: str,
+    values: ArrayLike,
+    discriminant: ArrayLike,
+    side: NDArray[np.int64],
+    *,
+    thresholds: Sequence[float],
+    edges: ArrayLike,
+    weights: ArrayLike | None = None,
+    level: float = LEVEL,
+) -> list[tuple[BinnedEfficiency, ...]]:
+    """Return the efficiencies of several cuts on several kinds of events in bins of a column.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    values, discriminant, weights : array_like
+        Shape (n_events,): the column, what is cut on, and the weight (one each by default; may be
+        negative).
+    side : numpy.ndarray
+        Integers from 0, shape (n_events,): what kind of event each is.
+    thresholds : sequence of float
+        An event passes a cut if its discriminant is at least the threshold.
+    edges, level
+        As in `efficiency_in_bins`.
+
+    Returns
+    -------
+    list of tuple of BinnedEfficiency
+        For each threshold, one for each kind of events.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As in `efficiency_in_bins`.
+    """
     edge = np.asarray(edges, dtype=np.float64)
     if edge.ndim != 1 or len(edge) < 2 or not (np.diff(edge) > 0).all():
         raise ConfigError(
             f"bin edges of {column!r} are {edge.tolist()}: expected two or more that rise"
         )
-    is_passed = np.asarray(passed, dtype=np.bool_)
-    value = event_column(column, values, len(is_passed))
-    weight = event_weights(weights, len(is_passed))
+    value = event_column(column, values, len(side))
+    weight = event_weights(weights, len(side))
+    cuts = np.unique(np.asarray(thresholds, np.float64))
+    # One pass over the events for all cuts: the number of cuts that an event passes is one more
+    # axis. On the other one bin 0 is the underflow, the last one the overflow.
+    shape = (int(side.max(initial=0)) + 1, len(edge) + 1, len(cuts) + 1)
+    cell = bin_index(value, edge)
+    cell += side * np.int32(shape[1])
+    cell *= np.int32(shape[2])
+    cell += bin_index(event_column("discriminant", discriminant, len(side)), cuts)
+    sums = bin_sums(cell, weight, math.prod(shape))
+    count, total, squares = (of.reshape(shape) for of in sums)
+    return [
+        tuple(
+            _binned_efficiency(
+                column,
+                edge,
+                count[kind].sum(axis=1),
+                weighted_fraction(
+                    total[kind, :, np.searchsorted(cuts, threshold) + 1 :].sum(axis=1),
+                    total[kind].sum(axis=1),
+                    squares[kind].sum(axis=1),
+                    level=level,
+                ),
+            )
+            for kind in range(shape[0])
+        )
+        for threshold in thresholds
+    ]
 
-    # Bin 0 is the underflow, the last one the overflow.
-    index = np.digitize(value, edge)
-    n_bins = len(edge) + 1
-    count = np.bincount(index, minlength=n_bins)
-    everything = weighted_fraction(
-        np.bincount(index, weight * is_passed, minlength=n_bins),
-        np.bincount(index, weight, minlength=n_bins),
-        np.bincount(index, weight**2, minlength=n_bins),
-        level=level,
-    )
+
+def _binned_efficiency(
+    column: str, edge: NDArray[np.float64], count: NDArray[np.int64], everything: Intervals
+) -> BinnedEfficiency:
     return BinnedEfficiency(
         column=column,
         edges=edge,
@@ -98,7 +171,7 @@ def efficiency_in_bins(
             value=everything.value[1:-1],
             low=everything.low[1:-1],
             high=everything.high[1:-1],
-            level=level,
+            level=everything.level,
             method=everything.method,
         ),
         n_underflow=int(count[0]),

@@ -53,8 +53,8 @@ def table_rows(evaluation: ClassificationEvaluation) -> list[TableRow]:
         With the keys ``quantity``, ``discriminant`` (what was cut on: ``network`` or the name of a
         baseline), ``signal``, ``background`` (class names, joined by ``+``),
         ``target`` (signal efficiency asked for), ``threshold``, ``value``, ``low``, ``high``,
-        ``level``, ``is_lower_limit`` and ``method``. None stands for what a row does not have and
-        for what is not finite.
+        ``level``, ``is_lower_limit``, ``method`` and ``p_value`` (of a difference, a distance).
+        None stands for what a row does not have and for what is not finite.
     """
     rows = [
         _row("accuracy", evaluation.confusion.accuracy),
@@ -71,9 +71,11 @@ def baseline_rows(baselines: Baselines) -> list[TableRow]:
     Returns
     -------
     list of dict
-        As `table_rows`, with the additional quantity ``auc_over_best_baseline``.
+        As `table_rows`, with the additional quantity ``auc_over_best_baseline``, whose p-value is
+        two-sided, for the difference 0.
     """
-    rows = [_row("auc_over_best_baseline", baselines.gain.auc)]
+    gain = baselines.gain
+    rows = [_row("auc_over_best_baseline", gain.auc, p_value=gain.p_value)]
     for baseline in baselines.baselines:
         rows.extend(_discrimination_rows(baseline.discrimination, by=baseline.label))
     return rows
@@ -85,18 +87,19 @@ def learned_rows(learned: Learned) -> list[TableRow]:
     Returns
     -------
     list of dict
-        As `table_rows`, with ``sculpting_from_all`` and ``sculpting_from_failing`` as quantities;
-        none without a mass.
+        As `table_rows`, with ``sculpting_from_all`` and ``sculpting_from_failing`` as quantities,
+        whose p-value is that of a cut that takes no notice of the mass; none without a mass.
     """
     return [
         _row(
             f"sculpting_{which}",
-            getattr(cut, which).interval,
+            distance.interval,
             target=cut.target,
             threshold=plain(cut.threshold),
+            p_value=plain(distance.p_value),
         )
         for cut in (learned.sculpting.cuts if learned.sculpting else ())
-        for which in ("from_all", "from_failing")
+        for which, distance in (("from_all", cut.from_all), ("from_failing", cut.from_failing))
     ]
 
 
@@ -132,6 +135,7 @@ def _row(
     background: str | None = None,
     target: float | None = None,
     threshold: float | None = None,
+    p_value: float | None = None,
 ) -> TableRow:
     numbers: TableRow = plain(interval)
     return {
@@ -145,4 +149,5 @@ def _row(
             key: numbers[key]
             for key in ("value", "low", "high", "level", "is_lower_limit", "method")
         },
+        "p_value": p_value,
     }

@@ -1,12 +1,13 @@
 """What evaluation takes in, checked once at the door."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detcnn.errors import DataError
+from detcnn.kernels.binning import BinSums, bin_sums
 
 _SUM_TOLERANCE = 1e-3
 
@@ -50,21 +51,29 @@ def _require_finite(name: str, values: NDArray[np.float64]) -> None:
         )
 
 
-def require_events(name: str, weights: NDArray[np.float64]) -> None:
+def require_events(names: Sequence[str], sums: BinSums) -> None:
     """Refuse a class without events, or with a sum of weights that is not positive.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What messages call the classes.
+    sums : BinSums
+        Shape (n_classes,): over the events of each.
 
     Raises
     ------
     DataError
         Naming the class.
     """
-    if len(weights) == 0:
-        raise DataError(f"{name} has no events: expected at least one of every class")
-    if not weights.sum() > 0:
-        raise DataError(
-            f"{name} has a sum of weights of {weights.sum():g} over {len(weights):,} events: "
-            "expected a positive sum"
-        )
+    for name, count, total in zip(names, sums.n_events, sums.total, strict=True):
+        if count == 0:
+            raise DataError(f"{name} has no events: expected at least one of every class")
+        if not total > 0:
+            raise DataError(
+                f"{name} has a sum of weights of {total:g} over {count:,} events: "
+                "expected a positive sum"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +97,21 @@ class ScoredEvents:
     weights: NDArray[np.float64]
     classes: tuple[str, ...]
 
+    def are_of(self, classes: Sequence[int]) -> NDArray[np.bool_]:
+        """Return for each event whether it is of one of these classes."""
+        chosen = np.zeros(len(self.classes), np.bool_)
+        chosen[list(classes)] = True
+        return np.asarray(chosen[self.labels])
+
+    def only(self, classes: Sequence[int]) -> "ScoredEvents":
+        """Return the events of some of the classes, with the scores and names of all."""
+        if len(set(classes)) == len(self.classes):
+            return self
+        rows = self.are_of(classes)
+        return replace(
+            self, scores=self.scores[rows], labels=self.labels[rows], weights=self.weights[rows]
+        )
+
 
 def scored_events(
     scores: ArrayLike,
@@ -110,7 +134,8 @@ def scored_events(
         probabilities, a label names no class, or a class has no events or no positive sum of
         weights.
     """
-    score = np.asarray(scores, dtype=np.float64)
+    # Column by column: numpy is slow over many short rows.
+    score = np.asarray(scores, dtype=np.float64, order="F")
     n_classes = len(classes)
     if n_classes < 2 or score.ndim != 2 or score.shape[1] != n_classes:
         raise DataError(
@@ -132,13 +157,11 @@ def scored_events(
             f"labels have shape {label.shape} and type {label.dtype} for {n_events} events: "
             "expected one integer an event"
         )
-    unknown = (label < 0) | (label >= n_classes)
-    if unknown.any():
-        row = int(np.argmax(unknown))
+    if n_events and (label.min() < 0 or label.max() >= n_classes):
+        row = int(np.argmax((label < 0) | (label >= n_classes)))
         raise DataError(
             f"label {label[row]} in row {row} names no class: expected 0 to {n_classes - 1}"
         )
     weight = event_weights(weights, n_events)
-    for i, name in enumerate(classes):
-        require_events(f"class {name!r}", weight[label == i])
+    require_events([f"class {name!r}" for name in classes], bin_sums(label, weight, n_classes))
     return ScoredEvents(score, label.astype(np.int64), weight, tuple(classes))

@@ -2,25 +2,26 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, special
+from scipy import special
 
 from detcnn.evaluation.intervals import tail
-from detcnn.evaluation.roc import Roc, auc, thin
-from detcnn.seeding import generator
+from detcnn.evaluation.roc import Roc, auc, falling_bins, thin
+from detcnn.kernels.binning import bin_sums
+from detcnn.kernels.resampling import REPLICAS_AT_ONCE, event_replicas
+from detcnn.processors import available_cpus
+from detcnn.seeding import derived_seed
 
-_REPLICAS_AT_ONCE = 64
-_EVENTS_AT_ONCE = 1 << 15
-
-# A word of 16 random bits to a Poisson number of mean 1. Drawing through a table is ten times
-# faster than an exact draw, and its probabilities are right to 1 in 2¹⁷.
+# A word of 16 random bits to a Poisson number of mean 1: its probabilities are right to 1 in 2¹⁷.
 _WORDS = 1 << 16
 _POISSON = np.searchsorted(
     np.round(special.pdtr(np.arange(9), 1.0) * _WORDS), np.arange(_WORDS), side="right"
 ).astype(np.uint8)
+_RISES = np.searchsorted(_POISSON, np.arange(1, _POISSON.max() + 1)).astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +91,9 @@ def curve_replicas(
     Returns
     -------
     CurveReplicas
-        Besides it, memory is taken for a block of events and the bins of a few replicas.
+        The same for any number of threads; those of a smaller number of replicas are the first
+        of a larger one. Besides it, memory is taken for the bins of the events, and for the
+        replicas that a thread makes at once: 4 MB a curve.
 
     Notes
     -----
@@ -112,28 +115,33 @@ def curve_replicas(
         auc_replicas=np.empty((n_curves, n_replicas)),
         passing_replicas=np.empty((n_curves, n_efficiencies, n_replicas)),
     )
-    ends = np.append(np.flatnonzero(event_id[1:] != event_id[:-1]) + 1, len(event_id))
-    for start in range(0, n_replicas, _REPLICAS_AT_ONCE):
-        now = slice(start, min(start + _REPLICAS_AT_ONCE, n_replicas))
-        rng = generator(seed, "bootstrap/curves", stream, start)
-        sums = [np.zeros((2 * curve.n_bins, now.stop - now.start)) for curve in binned]
-        first = 0
-        for i in range(0, len(ends), _EVENTS_AT_ONCE):
-            last = ends[i : i + _EVENTS_AT_ONCE]
-            rows = slice(first, int(last[-1]))
-            words = rng.integers(0, _WORDS, (len(last), now.stop - now.start), dtype=np.uint16)
-            k = np.take(_POISSON, words).astype(np.float64)
-            if len(last) < rows.stop - rows.start:
-                k = np.repeat(k, np.diff(last, prepend=first), axis=0)
-            for total, curve in zip(sums, binned, strict=True):
-                total += curve.sums(rows, weights[rows], k)
-            first = rows.stop
+    unit = np.zeros(len(event_id), np.int64)
+    np.cumsum(event_id[1:] != event_id[:-1], out=unit[1:])
+    # By the bins of the first curve, so that those of all are found in the cache.
+    order = np.argsort(binned[0].cell, kind="stable")
+    unit, weight = unit[order], weights[order]
+    first_cells = np.cumsum([0] + [2 * curve.n_bins for curve in binned])
+    cells = np.stack(
+        [curve.cell[order] + first for curve, first in zip(binned, first_cells[:-1], strict=True)],
+        axis=1,
+    ).astype(np.int32)
+    key = derived_seed(seed, "bootstrap/curves", stream)
+
+    def resample(block: int) -> None:
+        start = block * REPLICAS_AT_ONCE
+        now = slice(start, min(start + REPLICAS_AT_ONCE, n_replicas))
+        sums = event_replicas(
+            unit, cells, weight, int(first_cells[-1]), rises=_RISES, seed=key, block=block
+        )[:, : now.stop - start]
         for i, curve in enumerate(binned):
-            areas, passing = curve.measures(sums[i], efficiencies)
+            areas, passing = curve.measures(sums[first_cells[i] : first_cells[i + 1]], efficiencies)
             replicas.auc_replicas[i, now], replicas.passing_replicas[i, :, now] = areas, passing
-    everything = slice(0, len(event_id))
+
+    n_blocks = -(-n_replicas // REPLICAS_AT_ONCE)
+    with ThreadPoolExecutor(min(available_cpus(), n_blocks)) as pool:
+        list(pool.map(resample, range(n_blocks)))
     for i, curve in enumerate(binned):
-        once = curve.sums(everything, weights, np.ones((len(weights), 1)))
+        once = bin_sums(curve.cell, weights, 2 * curve.n_bins).total[:, np.newaxis]
         area, passing = curve.measures(once, efficiencies)
         replicas.auc_replicas[i] += replicas.auc[i] - area
         shift = np.ones(passing.shape)
@@ -197,26 +205,19 @@ class _BinnedCurve:
         cls, curve: Roc, values: NDArray[np.float64], is_signal: NDArray[np.bool_], n_bins: int
     ) -> "_BinnedCurve":
         edges = thin(curve, n_points=n_bins + 1).threshold[1:]
-        # The first edge is the highest; bin i holds the events in [edges[i], edges[i - 1]).
-        index = len(edges) - np.searchsorted(edges[::-1], values, side="right")
-        return cls((index + len(edges) * ~is_signal).astype(np.int32), len(edges))
-
-    def sums(
-        self, rows: slice, weights: NDArray[np.float64], k: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return Σ k·w of some events in each bin, for each column of `k`."""
-        cell = self.cell[rows]
-        place = (weights, cell, np.arange(len(cell) + 1, dtype=np.int32))
-        return np.asarray(sparse.csc_array(place, shape=(2 * self.n_bins, len(cell))) @ k)
+        cell = falling_bins(values, edges)
+        cell += np.int32(len(edges)) * ~is_signal
+        return cls(cell, len(edges))
 
     def measures(
         self, sums: NDArray[np.float64], efficiencies: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return areas and background efficiencies, shapes (n,) and (n_efficiencies, n)."""
-        signal, background = (_efficiency(half) for half in np.split(sums, 2))
-        areas = np.asarray(np.trapezoid(signal, background, axis=0))
+        replicas = np.ascontiguousarray(sums.T)
+        signal, background = (_efficiency(half) for half in np.split(replicas, 2, axis=1))
+        areas = np.asarray(np.trapezoid(signal, background))
         passing = np.array(
-            [_passing(efficiencies, s, b) for s, b in zip(signal.T, background.T, strict=True)]
+            [_passing(efficiencies, s, b) for s, b in zip(signal, background, strict=True)]
         )
         # Interpolation does not know of an axis that is NaN.
         return areas, np.where(np.isnan(areas), np.nan, passing.T)
@@ -224,9 +225,11 @@ class _BinnedCurve:
 
 def _efficiency(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share at or above each bin, from 0 to 1; NaN without a positive sum."""
-    running = np.concatenate([np.zeros((1, sums.shape[1])), np.cumsum(sums, axis=0)])
+    running = np.zeros((len(sums), sums.shape[1] + 1))
+    np.cumsum(sums, axis=1, out=running[:, 1:])
+    whole = running[:, -1:]
     share = np.full(running.shape, np.nan)
-    np.divide(running, running[-1], out=share, where=running[-1] > 0)
+    np.divide(running, whole, out=share, where=whole > 0)
     return share
 
 

@@ -7,7 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from detcnn.evaluation.inputs import event_column, event_weights, require_events
 from detcnn.evaluation.intervals import LEVEL, Interval, effective_count, tail
-from detcnn.seeding import generator
+from detcnn.kernels.binning import BinSums, bin_index, bin_sums
+from detcnn.kernels.ranking import running_sums
+from detcnn.kernels.resampling import area_replicas
+from detcnn.kernels.spacing import evenly_spaced
+from detcnn.seeding import derived_seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,30 +69,21 @@ def roc_curve(
     signal = np.asarray(is_signal, dtype=np.bool_)
     value = event_column("discriminant", discriminant, len(signal))
     weight = event_weights(weights, len(signal))
-    require_events("signal", weight[signal])
-    require_events("background", weight[~signal])
-
-    order = np.argsort(-value)
-    falling = value[order]
-    last_of_ties = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
-
-    def efficiency(member: NDArray[np.bool_]) -> NDArray[np.float64]:
-        passing = np.cumsum(np.where(member, weight, 0.0)[order])
-        return np.append(0.0, passing[last_of_ties] / passing[-1])
-
+    sides = bin_sums(~signal, weight, 2)
+    require_events(["signal", "background"], sides)
+    n_effective = effective_count(sides.total, sides.squares)
+    running = running_sums(value, signal, weight)
+    for sums in (running.signal, running.background):
+        np.divide(sums, sums[-1], out=sums)
     return Roc(
-        threshold=np.append(np.inf, falling[last_of_ties]),
-        signal_efficiency=efficiency(signal),
-        background_efficiency=efficiency(~signal),
-        n_signal=int(np.count_nonzero(signal)),
-        n_background=int(np.count_nonzero(~signal)),
-        n_effective_signal=_effective(weight[signal]),
-        n_effective_background=_effective(weight[~signal]),
+        threshold=running.value,
+        signal_efficiency=running.signal,
+        background_efficiency=running.background,
+        n_signal=int(sides.n_events[0]),
+        n_background=int(sides.n_events[1]),
+        n_effective_signal=float(n_effective[0]),
+        n_effective_background=float(n_effective[1]),
     )
-
-
-def _effective(weight: NDArray[np.float64]) -> float:
-    return float(effective_count(weight.sum(), (weight**2).sum()))
 
 
 def auc(roc: Roc) -> float:
@@ -117,9 +112,11 @@ def thin(roc: Roc, *, n_points: int = 1000) -> Roc:
         logarithm of background efficiency together.
     """
     floor = 1 / roc.n_effective_background
-    height = np.log(np.maximum(roc.background_efficiency, 0) + floor)
-    steps = np.abs(np.diff(roc.signal_efficiency)) + np.abs(np.diff(height)) / np.ptp(height)
-    kept = _evenly_spaced(steps, n_points)
+    height = np.maximum(roc.background_efficiency, 0)
+    height += floor
+    np.log(height, out=height)
+    height /= np.ptp(height)
+    kept = evenly_spaced(roc.signal_efficiency, height, n_points)
     return Roc(
         threshold=roc.threshold[kept],
         signal_efficiency=roc.signal_efficiency[kept],
@@ -129,16 +126,6 @@ def thin(roc: Roc, *, n_points: int = 1000) -> Roc:
         n_effective_signal=roc.n_effective_signal,
         n_effective_background=roc.n_effective_background,
     )
-
-
-def _evenly_spaced(steps: NDArray[np.float64], n_points: int) -> NDArray[np.intp]:
-    """Choose at most `n_points` of ``len(steps) + 1`` points, at even distances, with both ends."""
-    if len(steps) < n_points:
-        return np.arange(len(steps) + 1)
-    distance = np.append(0.0, np.cumsum(steps))
-    chosen = np.searchsorted(distance, np.linspace(0, distance[-1], n_points))
-    chosen[-1] = len(steps)
-    return np.unique(chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +141,16 @@ class AucEstimate:
     binning_shift : float
         Area from the bins minus the exact one. The replicas are corrected for it; 0 when every
         discriminant had a bin of its own.
+    binning_error : float
+        What the bins can do to an area at most: half the share of pairs of signal and background
+        whose discriminants fall into one bin. It bounds the shift, and on average over the
+        replicas what the bins do to each.
     """
 
     interval: Interval
     n_replicas: int
     binning_shift: float
+    binning_error: float
 
 
 def bootstrap_auc(
@@ -207,65 +199,54 @@ def bootstrap_auc(
     value = event_column("discriminant", discriminant, len(signal))
     weight = event_weights(weights, len(signal))
 
-    steps = np.abs(np.diff(roc.signal_efficiency)) + np.abs(np.diff(roc.background_efficiency))
-    edges = roc.threshold[_evenly_spaced(steps, n_bins + 1)[1:]]
-    # The first edge is the highest; bin i holds the events in [edges[i], edges[i - 1]).
-    index = len(edges) - np.searchsorted(edges[::-1], value, side="right")
+    kept = evenly_spaced(roc.signal_efficiency, roc.background_efficiency, n_bins + 1)
+    cell = falling_bins(value, roc.threshold[kept[1:]])
+    n_bins = len(kept) - 1
+    # Those of negative weight apart, and the background after the signal.
+    cell += np.int32(n_bins) * (weight < 0)
+    cell += np.int32(2 * n_bins) * ~signal
+    sums = bin_sums(cell, weight, 4 * n_bins)
+    s, b = (BinSums(*(of.reshape(2, 2, n_bins)[side] for of in sums)) for side in (0, 1))
 
-    rng = generator(seed, "bootstrap/auc")
     exact = auc(roc)
-    s = _BinnedWeights.of(index[signal], weight[signal], len(edges))
-    b = _BinnedWeights.of(index[~signal], weight[~signal], len(edges))
-    binned = float(_binned_area(s.mean, b.mean))
-    replicas = _binned_area(s.replicas(n_replicas, rng), b.replicas(n_replicas, rng))
+    binned = _binned_area(s.total.sum(axis=0), b.total.sum(axis=0))
+    replicas = area_replicas(s, b, n_replicas, seed=derived_seed(seed, "bootstrap/auc"))
     spread = replicas[np.isfinite(replicas)] - binned
     low, high = np.clip(
         exact + np.quantile(spread, [alpha, 1 - alpha]), min(exact, 0), max(exact, 1)
     )
     interval = Interval(exact, float(low), float(high), level, "Poisson bootstrap")
-    return AucEstimate(interval=interval, n_replicas=n_replicas, binning_shift=binned - exact)
+    return AucEstimate(
+        interval=interval,
+        n_replicas=n_replicas,
+        binning_shift=binned - exact,
+        binning_error=float(
+            np.sum(np.abs(s.total).sum(axis=0) * np.abs(b.total).sum(axis=0))
+            / (2 * s.total.sum() * b.total.sum())
+        ),
+    )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _BinnedWeights:
-    """Sums over the events of each bin, those of negative weight apart: shape (2, n_bins)."""
+def falling_bins(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the bin of each value when bin 0 is the highest and `edges` are their lower ends.
 
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    Parameters
+    ----------
+    values : numpy.ndarray
+        float64, shape (n,), none of them below the last edge.
+    edges : numpy.ndarray
+        Shape (n_bins,), falling.
 
-    @classmethod
-    def of(
-        cls, index: NDArray[np.intp], weight: NDArray[np.float64], n_bins: int
-    ) -> "_BinnedWeights":
-        cell = index + n_bins * (weight < 0)
-        total = np.bincount(cell, weight, minlength=2 * n_bins)
-        squares = np.bincount(cell, weight**2, minlength=2 * n_bins)
-        return cls(
-            np.asarray(total.reshape(2, n_bins), np.float64),
-            np.asarray(squares.reshape(2, n_bins), np.float64),
-        )
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        return np.asarray(self.total.sum(axis=0))
-
-    def replicas(self, n_replicas: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw the weight in each bin: shape (n_replicas, n_bins)."""
-        drawn = np.zeros((n_replicas, self.total.shape[1]))
-        for total, squares in zip(self.total, self.squares, strict=True):
-            filled = np.flatnonzero(squares)
-            count = total[filled] ** 2 / squares[filled]
-            scale = squares[filled] / total[filled]
-            drawn[:, filled] += scale * rng.poisson(count, (n_replicas, len(filled)))
-        return drawn
+    Returns
+    -------
+    numpy.ndarray
+        int32, shape (n,), in [0, n_bins): bin i holds what is in ``[edges[i], edges[i - 1])``.
+    """
+    index = bin_index(values, edges[::-1])
+    return np.subtract(len(edges), index, out=index)
 
 
-def _binned_area(
-    signal: NDArray[np.float64], background: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Area under binned curves, highest bin first; NaN where a side has no positive weight."""
-    area = np.sum(background * (np.cumsum(signal, axis=-1) - signal / 2), axis=-1)
-    s, b = signal.sum(axis=-1), background.sum(axis=-1)
-    share = np.full(area.shape, np.nan)
-    np.divide(area, s * b, out=share, where=(s > 0) & (b > 0))
-    return share
+def _binned_area(signal: NDArray[np.float64], background: NDArray[np.float64]) -> float:
+    """Area under a binned curve, the highest bin first."""
+    area = np.sum(background * (np.cumsum(signal) - signal / 2))
+    return float(area / (signal.sum() * background.sum()))

@@ -11,6 +11,8 @@ from scipy import special
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.inputs import event_column, event_weights, require_events
 from detcnn.evaluation.intervals import LEVEL, Interval, tail
+from detcnn.evaluation.p_values import p_value_text
+from detcnn.kernels.binning import bin_index, bin_sums
 from detcnn.seeding import generator
 
 
@@ -26,12 +28,19 @@ class SpectrumDistance:
         Mean distance if the cut took no notice of the column: it is not 0, because samples of one
         spectrum differ by chance, the more so the smaller they are.
     p_value : float
-        Probability that such a cut reaches a distance as large as the one found.
+        Probability that such a cut reaches a distance as large as the one found; NaN as above.
+    n_replicas : int
+        Replicas of such a cut that say so; no p-value is below ``1 / (n_replicas + 1)``.
     """
 
     interval: Interval
     expected: float
     p_value: float
+    n_replicas: int
+
+    def p_value_text(self) -> str:
+        """Return the p-value as `p_values.p_value_text` writes it."""
+        return p_value_text(self.p_value, least=1 / (self.n_replicas + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,9 +195,8 @@ def sculpting(
     if x.ndim != 1:
         raise DataError(f"column {column!r} has shape {x.shape}, expected one value an event")
     s, w = event_column("score", score, len(x)), event_weights(weights, len(x))
-    require_events("background", w)
-    # NaN sorts above every number, so it joins the overflow.
-    cell = np.digitize(x, edge)
+    require_events(["background"], bin_sums(np.zeros(len(w), np.int32), w, 1))
+    cell = bin_index(x, edge)
     everything = _Spectrum.of(cell, w, len(edge) + 1)
     density, error = everything.density(np.diff(edge))
     return Sculpting(
@@ -222,11 +230,9 @@ class _Spectrum:
     squares: NDArray[np.float64]
 
     @classmethod
-    def of(cls, cell: NDArray[np.intp], weight: NDArray[np.float64], n_cells: int) -> "_Spectrum":
-        return cls(
-            np.asarray(np.bincount(cell, weight, minlength=n_cells), np.float64),
-            np.asarray(np.bincount(cell, weight**2, minlength=n_cells), np.float64),
-        )
+    def of(cls, cell: NDArray[np.int32], weight: NDArray[np.float64], n_cells: int) -> "_Spectrum":
+        sums = bin_sums(cell, weight, n_cells)
+        return cls(sums.total, sums.squares)
 
     def scaled(self, factor: float) -> "_Spectrum":
         """Return the spectrum that a cut of efficiency `factor` without preference would leave."""
@@ -247,7 +253,7 @@ class _Spectrum:
 
 
 def _cut(
-    cell: NDArray[np.intp],
+    cell: NDArray[np.int32],
     weight: NDArray[np.float64],
     passed: NDArray[np.bool_],
     edges: NDArray[np.float64],
@@ -310,4 +316,5 @@ def _distance(
         interval=Interval(distance, low, high, level, "Poisson bootstrap, centred"),
         expected=expected,
         p_value=p_value,
+        n_replicas=len(chance),
     )

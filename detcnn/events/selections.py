@@ -92,7 +92,8 @@ def select(constituents: Mapping[str, Column], selection: str | Sequence[int]) -
     Parameters
     ----------
     constituents : mapping
-        Constituent columns.
+        Constituent columns; without ``pdgid``, ``is_photon``, ``is_electron`` and ``is_muon`` tell
+        these species, where they are not 0.
     selection : str or sequence of int
         One of `SELECTIONS`, or PDG ids (a sign counts: 11 is the electron alone).
 
@@ -120,9 +121,13 @@ def select(constituents: Mapping[str, Column], selection: str | Sequence[int]) -
                 f"unknown selection {selection!r}: expected one of {', '.join(SELECTIONS)}, "
                 "or a list of PDG ids"
             )
+        flag = f"is_{selection}"
+        if "pdgid" not in constituents and flag in constituents:
+            return np.asarray(constituents[flag] != 0)
         selection = PDG_IDS[selection]
     if "pdgid" not in constituents:
         raise DataError(
-            "particles cannot be selected by species: the input has no constituent column 'pdgid'"
+            "particles cannot be selected by species: the input has no constituent column 'pdgid', "
+            "and of the species that have a name none of is_photon, is_electron or is_muon"
         )
     return np.isin(constituents["pdgid"], selection)

@@ -157,7 +157,32 @@ class Crop:
     columns: int
 
 
-ImageStep = RotateImage | FlipImage | NormaliseImage | ScalePixels | Crop
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Empty the pixels that are not above a threshold, of the channels that hold momenta.
+
+    Channels as in `NormaliseImage`: counts and charges are left alone.
+
+    Parameters
+    ----------
+    above : float
+        A pixel of absolute value up to this becomes 0, in the units that the images have by then;
+        above 0.
+
+    Raises
+    ------
+    ConfigError
+        If the threshold is not above 0.
+    """
+
+    above: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.above < np.inf:
+            raise ConfigError(f"threshold above: {self.above}, expected a number above 0")
+
+
+ImageStep = RotateImage | FlipImage | NormaliseImage | ScalePixels | Crop | Threshold
 
 
 def apply_image_steps(
@@ -179,8 +204,8 @@ def apply_image_steps(
     grid : Grid
         Of the images; turns are by angles in its units.
     is_normalised : numpy.ndarray
-        bool, shape (channels,): the channels that `NormaliseImage` acts on. They also decide where
-        an image turns and flips to, or all channels if there is none.
+        bool, shape (channels,): those that `NormaliseImage` and `Threshold` act on. They also
+        decide where an image turns and flips to, or all channels if there is none.
     subjets : numpy.ndarray, optional
         float64, shape (n_images, 3, 2): coordinates of the hardest subjets on the rows' and the
         columns' axis, NaN where there are fewer; for steps that go by subjets.
@@ -283,6 +308,9 @@ class _Block:
                 self.values = np.copysign(scale(np.abs(self.values)), self.values)
             case Crop():
                 self._crop(step)
+            case Threshold(above):
+                is_faint = self.is_normalised[:, None, None] & (np.abs(self.values) <= above)
+                self.values = np.where(is_faint, np.float32(0), self.values)
 
     def _intensity(self) -> Floats:
         channels = self.is_normalised if self.is_normalised.any() else ~self.is_normalised

@@ -124,12 +124,17 @@ def _cluster(ends: Ints, pt: Floats, x: Floats, y: Floats, radius: float, label:
     for event in range(len(ends) - 1):
         mine = slice(ends[event], ends[event + 1])
         massless = np.zeros(ends[event + 1] - ends[event])
-        label[mine] = recombine(pt[mine], x[mine], y[mine], massless, radius, 1.0)
+        found = recombine(pt[mine], x[mine], y[mine], massless, radius, 1.0)
+        for k in range(len(found)):
+            label[ends[event] + k] = found[k]
 
 
 @compiled
 def _n_subjets(label: Ints) -> int:
-    return label.max() + 1 if len(label) > 0 else 0
+    n = 0
+    for number in label:
+        n = max(n, number + 1)
+    return n
 
 
 @compiled

@@ -211,7 +211,9 @@ def _project(deposits: Deposits, plan: Plan, out: PixelLists) -> bool:
         if not is_usable:
             return False
         _turn(y)
-        axes[:, : stop - start] = deposits.axes[:, start:stop]
+        for event in range(start, stop):
+            axes[0, event - start] = deposits.axes[0, event]
+            axes[1, event - start] = deposits.axes[1, event]
         align(
             offsets[start : stop + 1],
             pt,

@@ -57,8 +57,9 @@ def deoliveira2016(shape: tuple[int, int, int], n_outputs: int) -> Network:
             OrderedDict(
                 dropout=nn.Dropout(0.2),
                 convolution=nn.Conv2d(channels, 32, kernel, padding=kernel // 2),
-                activation=nn.ReLU(),
+                # Before the rectifier: the same outputs, and fewer values to rectify.
                 pool=nn.MaxPool2d(pool),
+                activation=nn.ReLU(),
             )
         )
         channels, rows, columns = 32, rows // pool, columns // pool

@@ -19,6 +19,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 
+_RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Tanh)
+"""Activations that never fall: the largest value of a window stays the largest."""
+
 
 def _require_whole(name: str, value: object, *, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -158,6 +161,9 @@ def _convolutional(channels: int, block: Block, activation: nn.Module) -> nn.Seq
     )
     if block.pool > 1:
         layers["pool"] = nn.MaxPool2d(block.pool)
+        if isinstance(activation, _RISING):
+            # The same outputs and gradients, and pool² times fewer values to activate.
+            layers.move_to_end("activation")
     if block.dropout > 0:
         layers["dropout"] = nn.Dropout2d(block.dropout)
     return nn.Sequential(layers)

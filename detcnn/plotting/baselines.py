@@ -19,7 +19,7 @@ from detcnn.plotting.style import (
     styled,
 )
 
-_MOST_CURVES = 4
+_MOST_CURVES = 9
 _WITH_BAND = 2
 _BEYOND = 1e12
 
@@ -44,8 +44,8 @@ def baselines_section(network: Discrimination, baselines: Baselines, *, masses: 
     return Section(
         title="Baselines",
         lead=(
-            f"AUC of the network minus that of the best baseline, {best.label}: "
-            f"{gain.auc.text()}, p = {gain.p_value:.2g} (bootstrap in pairs, on the same events, "
+            f"AUC of the network minus that of the best baseline, {best.title}: "
+            f"{gain.text()} (bootstrap in pairs, on the same events, "
             f"{gain.n_replicas:,} replicas)."
         ),
         tables=(
@@ -53,11 +53,11 @@ def baselines_section(network: Discrimination, baselines: Baselines, *, masses: 
                 header=tuple(header),
                 rows=(
                     _row("network", network),
-                    *(_row(b.label, b.discrimination) for b in baselines.baselines),
+                    *(_row(b.title, b.discrimination) for b in baselines.baselines),
                 ),
                 caption=(
-                    f"Brackets: central {level} intervals. “small” marks a column of which small "
-                    "values count as signal. Signs and boosted trees (BDT) come from the "
+                    f"Brackets: central {level} intervals. “(small)” marks what counts as signal "
+                    "where it is small. Signs and boosted trees (BDT) come from the "
                     f"{baselines.n_training:,} training events. Of a column of whole numbers a cut "
                     "may keep more signal than asked for." + _about_masses(masses)
                 ),
@@ -68,8 +68,9 @@ def baselines_section(network: Discrimination, baselines: Baselines, *, masses: 
                 "baselines",
                 baselines_figure(network, baselines.baselines),
                 "Network and baselines",
-                "Background rejection against signal efficiency, of the network and of the best "
-                "baselines: what lies between the curves is what the network knows beyond them.",
+                "Background rejection against signal efficiency, of the network and of the "
+                "baselines by falling AUC: what lies between the curves is what the network knows "
+                "beyond them. Bands: network and best baseline.",
             ),
         ),
     )
@@ -84,13 +85,13 @@ def baselines_figure(network: Discrimination, baselines: Sequence[Baseline]) -> 
     network : Discrimination
         The network's curve, with its intervals as those of the first baseline.
     baselines : sequence of Baseline
-        Of which the first four are drawn.
+        Of which the first nine are drawn, all but the first in thin lines.
     """
-    figure = new_figure(6.0, 4.6)
+    figure = new_figure(6.0, 5.0)
     axes = figure.subplots()
     highest = 10.0
     named = [("network", network)]
-    named += [(b.label, b.discrimination) for b in baselines[:_MOST_CURVES]]
+    named += [(b.title, b.discrimination) for b in baselines[:_MOST_CURVES]]
     for i, (name, discrimination) in enumerate(named):
         points = [p for p in discrimination.curve if not p.background_rejection.is_lower_limit]
         efficiency = [p.signal_efficiency.value for p in points]
@@ -100,6 +101,7 @@ def baselines_figure(network: Discrimination, baselines: Sequence[Baseline]) -> 
             [interval.value for interval in intervals],
             color=colour(i),
             linestyle=line_style(i),
+            linewidth=1.7 if i < _WITH_BAND else 1.1,
             label=literal(f"{name}\nAUC {discrimination.auc.interval.text()}"),
         )
         if i < _WITH_BAND:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from detcnn.evaluation.comparison import Comparison, Curve, Entry, mean_text
+from detcnn.evaluation.comparison import Comparison, Curve, Difference, Entry, mean_text
 from detcnn.evaluation.published import CAVEAT, PublishedFigure
 from detcnn.plotting.report import Picture, Section, Table
 from detcnn.plotting.style import (
@@ -172,7 +172,7 @@ def comparison_sections(comparison: Comparison) -> tuple[Section, ...]:
 
 def _result(comparison: Comparison) -> Section:
     targets = [rejection.target for rejection in comparison.entries[0].rejections]
-    header = ("", "AUC", *(f"Rejection at {100 * target:g} %" for target in targets))
+    header = ("", "AUC", *(f"Rejection at {100 * target:g} % signal" for target in targets))
     level = f"{100 * comparison.level:.3g}\N{NO-BREAK SPACE}%"
     tables = [
         Table(
@@ -196,15 +196,8 @@ def _result(comparison: Comparison) -> Section:
     if comparison.differences:
         tables.append(
             Table(
-                header=("", "AUC difference", *(f"Ratio at {100 * t:g} %" for t in targets)),
-                rows=tuple(
-                    (
-                        f"{d.label} to {d.reference}" + ("" if d.is_paired else ", unpaired"),
-                        f"{d.auc.text()}, p {comparison.p_value_text(d.auc_p_value)}",
-                        *(f"{r.text()}, p {comparison.p_value_text(r.p_value)}" for r in d.ratios),
-                    )
-                    for d in comparison.differences
-                ),
+                header=("", "Quantity", "Value", "p"),
+                rows=tuple(row for d in comparison.differences for row in _changes(d, comparison)),
                 caption=(
                     "Area minus that of the reference, and rejection over that of the reference "
                     "at equal signal efficiency (on the straight line where events tie). p: "
@@ -235,6 +228,23 @@ def _result(comparison: Comparison) -> Section:
             ),
         ),
     )
+
+
+def _changes(difference: Difference, comparison: Comparison) -> list[tuple[str, str, str, str]]:
+    """Return a row for each quantity: side by side they would be too wide for a page."""
+    found = [
+        ("difference of AUC", difference.auc.text(), difference.auc_p_value),
+        *(
+            (f"ratio of rejections at {100 * ratio.target:g} % signal", ratio.text(), ratio.p_value)
+            for ratio in difference.ratios
+        ),
+    ]
+    mark = "" if difference.is_paired else ", unpaired"
+    names = [f"{difference.label} to {difference.reference}{mark}", *[""] * len(difference.ratios)]
+    return [
+        (name, quantity, text, comparison.p_value_text(p_value))
+        for name, (quantity, text, p_value) in zip(names, found, strict=True)
+    ]
 
 
 def _published(comparison: Comparison) -> Section:

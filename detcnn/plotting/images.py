@@ -17,6 +17,8 @@ from detcnn.plotting.style import FAINT, literal, new_figure, styled
 
 _SYMBOLS = {"eta": r"$\Delta\eta$", "rapidity": r"$\Delta y$", "phi": r"$\Delta\phi$"}
 _DECADES = 5
+_SIGNED_DECADES = 4
+_MOST_ACROSS = 4
 
 
 @styled
@@ -29,8 +31,11 @@ def images_figure(
 ) -> Figure:
     """Draw images: a row of panels for each image, a column for each channel.
 
-    Suits averages by class and single events alike. The colour scale is logarithmic over at most
-    five decades and shared by all panels of a channel; pixels that are not positive are blank.
+    Images of one channel stand side by side. Suits averages by class and single events alike. The
+    colour scale is shared by all panels of a channel and logarithmic over at most five decades; of
+    a channel with negative pixels, as splines leave beside bright ones, over four decades on either
+    side of zero. What is empty or weaker than the faintest colour is blank, and the colour bar says
+    where that is if it is not nothing.
 
     Parameters
     ----------
@@ -79,22 +84,41 @@ def difference_figure(
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
+    """Colours of a channel; pixels of absolute value below the floor are blank."""
+
     norm: Normalize
     ticks: list[float]
     colour_map: str
-    blanks_zeros: bool
+    floor: float = 0.0
 
 
 def _log_scale(values: NDArray[np.float64]) -> _Scale:
+    high = float(values.max(initial=0)) or 1.0
+    if values.min(initial=0) < -high / 10**_DECADES:
+        return _signed_log_scale(values)
     positive = values[values > 0]
-    high = float(positive.max(initial=0)) or 1.0
     low = max(float(positive.min(initial=high)), high / 10**_DECADES)
-    low = low if low < high else high / 10
-    decades = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
-    whole = [decade for decade in decades if low <= decade <= high]
-    parts = [step * decade for decade in decades for step in (1, 2, 5)]
-    ticks = whole if len(whole) > 2 else [part for part in parts if low <= part <= high]
-    return _Scale(LogNorm(low, high, clip=True), ticks, "viridis", blanks_zeros=True)
+    bottom = low if low < high else high / 10
+    ticks: list[float] = []
+    for steps in ((1,), (1, 2, 5), range(1, 10)):
+        if len(ticks) < 3:
+            every = [step * decade for decade in _powers_of_ten(bottom, high) for step in steps]
+            ticks = [tick for tick in every if bottom <= tick <= high]
+    return _Scale(LogNorm(bottom, high), ticks, "viridis", floor=low)
+
+
+def _signed_log_scale(values: NDArray[np.float64]) -> _Scale:
+    reach = float(np.abs(values).max())
+    floor = reach / 10**_SIGNED_DECADES
+    decades = [decade for decade in _powers_of_ten(floor, reach) if floor < decade <= reach]
+    norm = SymLogNorm(floor, linscale=0.1, vmin=-reach, vmax=reach)
+    # Every other one, the largest among them, so that the numbers do not touch.
+    shown = decades[::-2]
+    return _Scale(norm, [*(-d for d in shown), 0.0, *shown[::-1]], "RdBu_r", floor=floor)
+
+
+def _powers_of_ten(low: float, high: float) -> list[float]:
+    return [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 
 
 def _diverging_scale(values: NDArray[np.float64]) -> _Scale:
@@ -102,7 +126,7 @@ def _diverging_scale(values: NDArray[np.float64]) -> _Scale:
     decade = 10.0 ** math.floor(math.log10(reach))
     ticks = [-decade, -decade / 10, 0, decade / 10, decade]
     norm = SymLogNorm(reach / 100, vmin=-reach, vmax=reach)
-    return _Scale(norm, ticks, "RdBu_r", blanks_zeros=False)
+    return _Scale(norm, ticks, "RdBu_r")
 
 
 def _panels(
@@ -113,15 +137,24 @@ def _panels(
     *,
     scale_of: Callable[[NDArray[np.float64]], _Scale],
 ) -> Figure:
+    n_down, n_across = len(images), len(channels)
+    if n_across == 1:
+        n_across = min(n_down, _MOST_ACROSS)
+        n_down = -(-n_down // n_across)
     height = 3.0 * panel_shape(grid)
-    figure = new_figure(3.3 * len(channels) + 0.8, (height + 0.35) * len(images) + 1.0)
-    all_axes = figure.subplots(len(images), len(channels), squeeze=False, sharex=True, sharey=True)
+    figure = new_figure(3.3 * n_across + 0.8, (height + 0.35) * n_down + 1.0)
+    panels = figure.subplots(n_down, n_across, squeeze=False, sharex=True, sharey=True)
+    for axes in list(panels.flat)[len(images) * len(channels) :]:
+        axes.set_visible(False)
     for j, (channel, unit) in enumerate(zip(channels, units, strict=True)):
-        scale = scale_of(np.stack([np.asarray(image[j], np.float64) for image in images.values()]))
-        for axes, (title, image) in zip(all_axes[:, j], images.items(), strict=True):
+        values = np.stack([np.asarray(image[j], np.float64) for image in images.values()])
+        scale = scale_of(values)
+        for axes, title, image in zip(
+            panels.flat[j :: len(channels)], images, values, strict=False
+        ):
             drawn = draw_pixels(
                 axes,
-                np.ma.masked_less_equal(image[j], 0) if scale.blanks_zeros else image[j],
+                np.ma.masked_where(np.abs(image) < scale.floor, image),
                 grid,
                 cmap=scale.colour_map,
                 norm=scale.norm,
@@ -130,15 +163,25 @@ def _panels(
             axes.set_box_aspect(panel_shape(grid))
             axes.tick_params(color=FAINT)
             axes.minorticks_off()
+        own = panels if len(channels) == 1 else panels[:, [j]]
         bar = figure.colorbar(
-            drawn, ax=all_axes[:, j], location="bottom", aspect=28, pad=0.02, format="{x:g}"
+            drawn, ax=own, location="bottom", aspect=28 * own.shape[1], pad=0.02, format="{x:g}"
         )
         bar.set_ticks(scale.ticks)
         bar.minorticks_off()
         bar.ax.tick_params(labelsize=8.5)
-        bar.set_label(literal(channel if unit == "1" else f"{channel} [{unit}]"))
-    label_panels(all_axes, grid)
+        bar.set_label(literal(_bar_label(channel, unit, values, scale)))
+    label_panels(panels, grid)
     return figure
+
+
+def _bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: _Scale) -> str:
+    label = channel if unit == "1" else f"{channel} [{unit}]"
+    is_hidden = (np.abs(values) < scale.floor) & (values != 0)
+    if not is_hidden.any():
+        return label
+    where = "between ±" if isinstance(scale.norm, SymLogNorm) else "below "
+    return f"{label}\nblank {where}{scale.floor:.1g}"
 
 
 def draw_pixels(

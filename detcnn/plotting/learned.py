@@ -83,7 +83,7 @@ def learned_section(
         Picture(
             f"score-against-{profile.column}",
             profile_figure(profile),
-            f"Score against {profile.column}",
+            f"Score against {_words(profile.column)}",
             "Mean discriminant of the events of each class, with its standard error, in bins of "
             "the column; below, where the events of a class are. A slope within one class says "
             "that the network uses the column, or what goes with it.",
@@ -136,9 +136,9 @@ def _correlation(maps: ImageMaps) -> Picture:
         ),
         "Correlation of pixels with the score",
         "Pearson's coefficient of the content of a pixel with the discriminant, over all events "
-        "evaluated: red pixels make an event look like signal. If they had nothing in common a "
-        f"coefficient would scatter by 1/√N = {found.noise:.2g}. Grey: the same in all images, "
-        "mostly never filled.",
+        "evaluated: the more a red pixel holds, the more an event looks like signal. If they had "
+        f"nothing in common a coefficient would scatter by 1/√N = {found.noise:.2g}. Grey: the "
+        "same in all images, mostly never filled.",
     )
 
 
@@ -175,17 +175,19 @@ def _sculpting(found: Sculpting, background: str) -> Picture:
     return Picture(
         f"sculpting-{found.column}",
         sculpting_figure(found, name=background),
-        f"Background {found.column} before and after cuts",
+        f"Background {_words(found.column)} before and after cuts",
         "Spectrum of the background, unit area each, before cuts and behind the cut of each "
-        "working point (ε_S: its signal efficiency), and their ratio. Where a cut makes a bump of "
-        "a smooth background, no search for a bump in it can follow.",
+        "working point (ε_S: its signal efficiency), and their ratio, with errors √Σw². Bins are "
+        "the wider the fewer events pass, and fewer than ten are not drawn. Distance: from before "
+        "the cut, as in the table. Where a cut makes a bump of a smooth background, no search for "
+        "a bump in it can follow.",
     )
 
 
 def _distances(found: Sculpting) -> Table:
     return Table(
         header=(
-            f"{found.column} of background",
+            f"{_words(found.column).capitalize()} of background",
             "Events that pass",
             "Distance from before the cut",
             "by chance",
@@ -201,7 +203,7 @@ def _distances(found: Sculpting) -> Table:
                 _number(cut.from_all.expected),
                 _interval(cut.from_failing),
                 _number(cut.from_failing.expected),
-                _p_value(cut.from_failing),
+                cut.from_failing.p_value_text(),
             )
             for cut in found.cuts
         ),
@@ -218,13 +220,13 @@ def _distances(found: Sculpting) -> Table:
     )
 
 
+def _words(column: str) -> str:
+    return column.replace("_", " ")
+
+
 def _interval(distance: SpectrumDistance) -> str:
     return distance.interval.text() if np.isfinite(distance.interval.value) else "–"
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "–"
-
-
-def _p_value(distance: SpectrumDistance) -> str:
-    return f"{distance.p_value:.2g}" if np.isfinite(distance.p_value) else "–"

@@ -58,8 +58,10 @@ def column_figure(
             label=literal(name),
         )
     if mark is not None:
-        axes.axvline(mark, color="0.3", linewidth=1, linestyle=":", label=literal(mark_name))
+        # A source in brackets goes on a line of its own, beside the peak and not over it.
+        label = literal(mark_name).replace(" (", "\n(")
+        axes.axvline(mark, color="0.3", linewidth=1, linestyle=":", label=label)
     axes.set(xlabel=column_label(column), ylabel="Probability density", xlim=(edges[0], edges[-1]))
-    axes.set_ylim(bottom=0)
-    axes.legend(loc="best")
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+    axes.legend(loc="upper right")
     return figure

@@ -27,7 +27,7 @@ def event_id_findings(
     The jets of one event share its id, and with it a split. So ids that are repeated in one file
     are fine, and told; across files they are a warning, because they may be different events that
     were numbered alike. In several splits they are trouble; so is an id that has a share of
-    `LARGEST_SHARE` or more of at least `FEWEST` events.
+    `LARGEST_SHARE` or more of at least `FEWEST` events, or that all events have.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def event_id_findings(
     is_across_splits = repeats.is_across(splits)
     is_across_files = repeats.is_across(files)
     is_large = (repeats.sizes >= LARGEST_SHARE * len(ids)) & (len(ids) >= FEWEST)
+    is_large |= repeats.sizes == len(ids)
     return (
         *repeats.findings(
             "leakage",

@@ -53,6 +53,8 @@ class Review:
         Channels whose pixels may be negative.
     windows : tuple of Window
         What the study says of the values of event columns.
+    filled : tuple of str
+        Splits that need events of every class.
     """
 
     classes: tuple[str, ...]
@@ -60,6 +62,7 @@ class Review:
     channels: tuple[str, ...] = ()
     is_signed: tuple[bool, ...] = ()
     windows: tuple[Window, ...] = ()
+    filled: tuple[str, ...] = ()
     _findings: list[Finding] = field(default_factory=list)
     _made: set[str] = field(default_factory=set)
     _ledger: Ledger = field(default_factory=Ledger)
@@ -217,7 +220,7 @@ class Review:
             is_here = classes >= 0
             if self.splits:
                 is_here &= splits == number
-            if not is_here.any():
+            if not is_here.any() and where not in self.filled:
                 continue
             counts = np.bincount(classes[is_here], minlength=n_classes).tolist()
             found = balance_findings(dict(zip(self.classes, counts, strict=True)), where)

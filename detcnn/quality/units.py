@@ -58,7 +58,8 @@ def unit_findings(table: EventTable, place: Place) -> tuple[Finding, ...]:
         name = place.constituents.get("phi", "the constituents' phi")
         findings += _angle_findings(table.constituents["phi"], name, place)
     if "phi" in table.columns:
-        findings += _angle_findings(table.columns["phi"], place.columns.get("phi", "phi"), place)
+        name = place.columns.get("phi", "the events' phi")
+        findings += _angle_findings(table.columns["phi"], name, place)
     return tuple(findings)
 
 
@@ -163,4 +164,4 @@ def _angle_findings(values: Column, name: str, place: Place) -> list[Finding]:
         remedy = "state the unit in the study: units: {phi: rad}"
     else:
         return []
-    return [Finding("angle-units", severity, beyond, place.name, message, remedy)]
+    return [Finding("angle-units", severity, beyond, f"{place.name}, {name}", message, remedy)]

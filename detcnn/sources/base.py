@@ -49,8 +49,9 @@ class Layout:
         constituents padded with zeros to a fixed number, or ready images.
     constituents : mapping
         Role (``pt``, ``eta``, ``rapidity``, ``phi``, ``energy``, ``mass``, ``px``, ``py``, ``pz``,
-        ``charge``, ``pdgid``, …) to column. In a padded layout ``"PT_*"`` stands for the columns
-        ``PT_0``, ``PT_1``, …, and ``"X[..., 0:800:4]"`` for every fourth of a column's features.
+        ``charge``, ``pdgid``, ``is_photon``, …) to column. In a padded layout ``"PT_*"`` stands for
+        the columns ``PT_0``, ``PT_1``, …, and ``"X[..., 0:800:4]"`` for every fourth of a column's
+        features.
     offsets : str, optional
         Column of the n_events + 1 offsets of a jagged layout.
     columns : mapping

@@ -78,7 +78,7 @@ def open_sources(paths: Sequence[Path], layout: Layout | None = None) -> Source:
                 )
     chain = Chain(parts, dict(sorted(label_names.items())))
     if not any(sample.n_events for sample in chain.samples):
-        raise DataError(f"{chain.path}: hold no events")
+        raise DataError(f"{chain.path}: hold no events: name files that have some")
     return chain
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detcnn.errors import DataError
 from detcnn.sources.base import Layout
 
 
@@ -23,7 +24,7 @@ class Dataset:
     shape : tuple of int
         Empty for a scalar; (n_rows,) for a ragged one.
     dtype : numpy.dtype
-        Of the numbers in it; ``object`` where NumPy has no such type.
+        Of the numbers in it; ``str`` for text; ``object`` where NumPy has no such type.
     unit : str, optional
         As the file states it.
     features : tuple of str
@@ -31,7 +32,7 @@ class Dataset:
     is_ragged : bool
         Whether every row is a list of numbers, of any length.
     problem : str, optional
-        For what holds no numbers: why, and what to do about it.
+        What keeps it from being understood, and what to do about it.
     """
 
     name: str
@@ -51,6 +52,11 @@ class Dataset:
     def is_numeric(self) -> bool:
         """Whether it holds numbers or truth values."""
         return self.dtype.kind in "iufb"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+        return self.dtype.kind == "U"
 
 
 class Container(Protocol):
@@ -73,6 +79,8 @@ class Container(Protocol):
 
     def read(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Read rows `start` to `stop` of a column that is not ragged, fewer past its end.
+
+        Text comes as NumPy's ``str``.
 
         Raises
         ------
@@ -128,3 +136,30 @@ class Format(Protocol):
             If the format needs a library that is not installed.
         """
         ...
+
+
+def damaged(place: str, error: Exception, *, kind: str = "") -> DataError:
+    """Return what to say where a library could not read a file.
+
+    Parameters
+    ----------
+    place : str
+        File and what of it was read.
+    error : Exception
+        What the library made of it: its first line is told, as an aside.
+    kind : str
+        What it was to be read as, such as ``" as HDF5"``.
+    """
+    reason = str(error).strip().partition("\n")[0].rstrip(" .,:;") or type(error).__name__
+    return DataError(
+        f"{place}: cannot be read{kind}, damaged or cut short ({reason}): "
+        "copy or make the file again"
+    )
+
+
+def decoded(words: NDArray[Any]) -> NDArray[np.str_]:
+    """Return text as NumPy's ``str``, what is no UTF-8 in it replaced."""
+    if words.dtype.kind == "U":
+        return words
+    texts = [w.decode(errors="replace") if isinstance(w, bytes) else str(w) for w in words.flat]
+    return np.array(texts, dtype=np.str_).reshape(words.shape)

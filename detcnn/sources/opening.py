@@ -15,12 +15,13 @@ from detcnn.sources.formats.parquet import PARQUET
 from detcnn.sources.formats.root import ROOT
 from detcnn.sources.formats.root_jets import open_collections
 from detcnn.sources.layouts.columns import CONSTITUENT_ROLES
+from detcnn.sources.layouts.event_columns import misfits
 from detcnn.sources.layouts.images import open_images
 from detcnn.sources.layouts.jagged import open_jagged
 from detcnn.sources.layouts.lists import open_lists
 from detcnn.sources.layouts.padded import open_padded
 from detcnn.sources.layouts.per_class import PerClass, find_classes
-from detcnn.sources.layouts.references import listing, problems
+from detcnn.sources.layouts.references import listing, long_table_hint, problems
 
 FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX)
 """What is tried in turn on a file."""
@@ -62,7 +63,7 @@ def open_source(path: Path, layout: Layout | None = None) -> Source:
     """
     source = understand(path, layout)
     if not any(sample.n_events for sample in source.samples):
-        raise DataError(f"{path}: holds no events")
+        raise DataError(f"{path}: holds no events: name a file that has some, or leave it out")
     return source
 
 
@@ -139,6 +140,30 @@ def files_read(path: Path, layout: Layout) -> tuple[Path, ...]:
     return (path,)
 
 
+def find_misfits(path: Path, layout: Layout, *, n_events: int) -> str:
+    """Return what is to be said of columns of a file that nearly tell the classes of its events.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    layout : Layout
+        As the source that was opened states it.
+    n_events : int
+        Number of its events.
+
+    Returns
+    -------
+    str
+        The end of a message; empty if there are none.
+    """
+    file_format = find_format(path)
+    if isinstance(file_format, HepmcFormat):
+        return ""
+    with file_format.open(path, layout) as container:
+        return misfits(container.datasets(), "label", n_events)
+
+
 def read_provenance(path: Path) -> dict[str, str | int | float | bool]:
     """Return what a file says of its own origin; nothing for formats that have no place for it.
 
@@ -180,6 +205,7 @@ def _understand_one(container: Container, file_format: Format, layout: Layout) -
         f"{container.path}: neither constituents with offsets, nor lists or padded rows of them, "
         f"nor images found; there are: {listing(datasets) if datasets else 'no datasets'}"
         f"{problems(datasets)}; say in the study which dataset plays which part"
+        f"{long_table_hint(datasets)}"
     )
 
 

@@ -4,7 +4,6 @@ Everything is read once, in blocks. Of every event 23 bytes are kept (hash of co
 class and split), of the event columns a bounded sample, and of the pixels a few sums.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from detcnn.artifacts.kinds import IMAGES
 from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
 from detcnn.config.audit import AuditConfig
-from detcnn.config.preprocess import ImageConfig, SplitConfig
-from detcnn.config.presets import expand_preset
+from detcnn.config.preprocess import SplitConfig
 from detcnn.config.study import Study
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
@@ -45,14 +43,19 @@ from detcnn.sources.base import Sample, Source
 from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
 from detcnn.stages.inputs import classes_of, open_sources
-from detcnn.stages.recipes import build_recipe, image_channels, project_events
+from detcnn.stages.recipes import (
+    build_recipe,
+    check_recipe,
+    first_recipe,
+    image_channels,
+    project_events,
+)
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import SPLITS, STORE
 
 _EVENTS_AT_ONCE = 1 << 14
 _PIXELS_AT_ONCE = 1 << 23
 _MOST_REFUSALS = 100
-_DEFAULT_PRESET = "jet_pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,14 @@ def _review_study(study: Study, base: Path, progress: Progress) -> Review:
     sources = open_sources(config, base=base)
     classes = classes_of(config, sources)
     recipe = None if config.image is None else build_recipe(config.image)
+    for source in sources:
+        check_recipe(recipe, source)
     review = Review(
         classes.names,
         splits=SPLITS,
         channels=_channel_names(sources[0], recipe),
         windows=_windows(study.audit.window),
+        filled=tuple(name for name in SPLITS if getattr(config.split, name) > 0),
     )
     cuts = _windows(config.select)
     _Reader(review, _files(sources), classes, recipe, cuts, config.split).read(progress)
@@ -172,8 +178,7 @@ def _review_file(path: Path, preset: str | None, progress: Progress) -> Review:
         dict.fromkeys([*labels.values(), *(s.class_name for s in source.samples if s.class_name)])
     )
     values = tuple(tuple(v for v, called in labels.items() if called == name) for name in names)
-    section = expand_preset({"preset": preset or _DEFAULT_PRESET})
-    recipe = build_recipe(ImageConfig.model_validate_json(json.dumps(section)))
+    recipe = first_recipe(source, preset)
     review = Review(names, channels=_channel_names(source, recipe))
     reader = _Reader(review, _files([source]), Classes(names, values), recipe)
     reader.is_image_stated = preset is not None

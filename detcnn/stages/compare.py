@@ -26,7 +26,8 @@ from detcnn.plotting.report import Details, Report, Section, Table, write_report
 from detcnn.plotting.style import write_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages.predict import TABLE
-from detcnn.storage.tables import read_csv, read_parquet, write_csv
+from detcnn.storage.csv_tables import read_csv, write_csv
+from detcnn.storage.tables import read_parquet
 
 REPORT = "report.html"
 

@@ -1,6 +1,5 @@
 """Stage ``draw``: average images and single events of an input file or an image store."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +8,14 @@ import numpy as np
 
 from detcnn.artifacts.kinds import IMAGES
 from detcnn.artifacts.opening import open_artifact
-from detcnn.config.preprocess import ImageConfig
-from detcnn.config.presets import expand_preset
 from detcnn.errors import DataError
 from detcnn.events.grid import Grid
 from detcnn.events.images import Images, as_dense
 from detcnn.events.table import ImageTable
 from detcnn.plotting.images import images_figure
 from detcnn.plotting.style import write_figure
-from detcnn.sources.opening import open_source
-from detcnn.stages.recipes import build_recipe, image_channels, image_grid, project_events
+from detcnn.sources.chain import expand_paths, open_sources
+from detcnn.stages.recipes import first_recipe, image_channels, image_grid, project_events
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE, ChannelInfo
 
@@ -46,7 +43,7 @@ def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, .
     folder : Path
         Where the figures go; made if need be.
     preset : str, optional
-        The image to make of constituents; ``"jet_pt"`` if left out. Without meaning for images.
+        The image to make of constituents, as `detcnn.stages.recipes.first_recipe` has it.
 
     Returns
     -------
@@ -102,13 +99,10 @@ def _stored_gallery(path: Path) -> _Gallery:
 
 
 def _source_gallery(path: Path, preset: str | None) -> _Gallery:
-    source = open_source(path)
-    shape = source.image_shape
-    recipe = None
-    if shape is None:
-        section = expand_preset({"preset": preset or "jet_pt"})
-        recipe = build_recipe(ImageConfig.model_validate_json(json.dumps(section)))
-        shape = recipe.shape
+    source = open_sources(expand_paths(str(path), base=Path()))
+    recipe = first_recipe(source, preset)
+    shape = source.image_shape if recipe is None else recipe.shape
+    assert shape is not None
     by_class: dict[str, Images] = {}
     for number, sample in enumerate(source.samples):
         table = source.read(number, 0, min(sample.n_events, _LOOKED_AT))

@@ -28,9 +28,10 @@ from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
 from detcnn.stages.baselines import find_baselines
 from detcnn.stages.learned import describe_learned
+from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
-from detcnn.storage.tables import read_csv, read_parquet, write_csv
+from detcnn.storage.tables import read_parquet
 
 REPORT = "report.html"
 
@@ -249,15 +250,16 @@ def _images_section(images: Artifact) -> Section:
                 units=units,
             ),
             "Average images",
-            "Mean of the training images of each class, one column a channel. The colour scale is "
-            "logarithmic; empty pixels are blank.",
+            "Mean of the training images of each class. The colour scale is logarithmic; pixels "
+            "that are empty, or fainter than it reaches, are blank. Negative pixels, which turns "
+            "by splines leave beside bright ones, are blue, and positive ones then red.",
         )
     ]
     return Section(
         title="Images",
         lead=(
             f"{' × '.join(map(str, contents['image_shape']))} pixels, "
-            f"{contents['occupancy']:.1%} of them filled."
+            f"{100 * contents['occupancy']:.1f}\N{NO-BREAK SPACE}% of them not zero."
         ),
         tables=(
             Table(
@@ -272,8 +274,8 @@ def _images_section(images: Artifact) -> Section:
                     for split, counts in contents["n_events"].items()
                 ),
                 caption=(
-                    "Events. A hash of the event id decides the split; statistics and weights "
-                    "come from the training split alone."
+                    "Events. A hash of the event id decides the split, or of the content where the "
+                    "input has no ids; statistics and weights come from the training split alone."
                 ),
             ),
         ),

@@ -6,8 +6,9 @@ from detcnn.config.preprocess import PreprocessConfig, SourceConfig
 from detcnn.errors import ConfigError
 from detcnn.events.labels import Classes, resolve_classes
 from detcnn.sources.base import Clustering, Layout, Source
-from detcnn.sources.chain import expand_paths
+from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
+from detcnn.sources.opening import find_misfits
 
 
 def input_files(config: PreprocessConfig, *, base: Path) -> tuple[tuple[Path, ...], ...]:
@@ -73,6 +74,19 @@ def layout_of(source: SourceConfig) -> Layout:
     )
 
 
+def classless(source: Source) -> str | None:
+    """Return what to say of a source whose files do not tell the classes of its events, or None."""
+    if source.label_names or all(sample.class_name is not None for sample in source.samples):
+        return None
+    first = source.parts[0] if isinstance(source, Chain) else source
+    n_events = sum(sample.n_events for sample in first.samples)
+    near = find_misfits(first.path, first.layout, n_events=n_events)
+    return (
+        f"{source.path}: nothing tells the class of its events{near}: name a label dataset as "
+        "columns.label, or give the source a class"
+    )
+
+
 def classes_of(config: PreprocessConfig, sources: tuple[Source, ...]) -> Classes:
     """Return the classes of a study and the labels of its input that stand for them.
 
@@ -84,11 +98,9 @@ def classes_of(config: PreprocessConfig, sources: tuple[Source, ...]) -> Classes
     """
     label_names: dict[int, str] = {}
     for source in sources:
-        if not source.label_names and any(s.class_name is None for s in source.samples):
-            raise ConfigError(
-                f"{source.path}: nothing tells the class of its events: name a label dataset as "
-                "columns.label, or give the source a class"
-            )
+        nothing_tells = classless(source)
+        if nothing_tells is not None:
+            raise ConfigError(nothing_tells)
         for value, name in source.label_names.items():
             # With label values in the study it does not matter what a file calls them.
             is_named = not isinstance(config.classes, dict)

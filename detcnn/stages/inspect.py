@@ -11,13 +11,14 @@ from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
 from detcnn.config.study import Study
 from detcnn.errors import DataError
 from detcnn.events.table import Column, EventTable, ImageTable
+from detcnn.quality.emptiness import empty_event_findings, empty_image_findings
 from detcnn.quality.findings import Place
 from detcnn.quality.rapidity import rapidity_findings
 from detcnn.quality.units import unit_findings
 from detcnn.sources.base import Source
 from detcnn.sources.chain import expand_paths, open_sources
-from detcnn.sources.opening import open_source, read_provenance
-from detcnn.stages.inputs import layout_of
+from detcnn.sources.opening import read_provenance
+from detcnn.stages.inputs import classless, layout_of
 
 _LOOKED_AT = 10_000
 _KINDS = {
@@ -46,7 +47,7 @@ class Inspection:
         For artifacts, the configuration and the circumstances they were made with.
     warnings : tuple of str
         For input files, what the beginning looks like that it is not said to be: other units,
-        rapidity under the name of eta.
+        rapidity under the name of eta, events with nothing in them; and if nothing tells classes.
     """
 
     kind: str
@@ -64,7 +65,7 @@ def run(
     Parameters
     ----------
     path : Path
-        The file or folder, or the study file.
+        The file or folder; a pattern or an ``@list`` of files of one layout; or the study file.
     verify : bool
         Also compare every file of an artifact with its checksum.
     study : Study, optional
@@ -92,7 +93,8 @@ def run(
     )
     if path.is_dir() or is_unfinished:
         return _inspect_artifact(open_artifact(path), verify=verify)
-    return _inspect_source(open_source(path), (path,))
+    paths = expand_paths(str(path), base=Path())
+    return _inspect_source(open_sources(paths), paths)
 
 
 def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
@@ -142,16 +144,18 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
     if source.label_names:
         facts["class_labels"] = {name: value for value, name in source.label_names.items()}
     columns = []
-    warnings: tuple[str, ...] = ()
+    warnings: list[str] = []
+    place = Place(str(source.path), 0, layout.constituents, layout.columns)
     if isinstance(table, ImageTable):
         facts |= _image_facts(table)
+        empty = empty_image_findings(table.images, place)
         if layout.channels_last is not None:
             facts["channel_axis"] = "last" if layout.channels_last else "first"
     else:
         facts |= _constituent_facts(table)
-        place = Place(str(source.path), 0, layout.constituents, layout.columns)
         looks = [*unit_findings(table, place), *rapidity_findings(table, place)]
-        warnings = tuple(f"{place.name}: {look.message}; {look.remedy}" for look in looks)
+        warnings += [f"{place.name}: {look.message}; {look.remedy}" for look in looks]
+        empty = empty_event_findings(table, place)
         columns += [
             _column("constituent", role, *_origin(source, role, layout.constituents), values)
             for role, values in table.constituents.items()
@@ -160,6 +164,10 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
         _column("event", name, *_origin(source, name, layout.columns), values)
         for name, values in table.columns.items()
     ]
+    warnings += [f"{place.name}: {look.count:,} {look.message}; {look.remedy}" for look in empty]
+    nothing_tells = classless(source)
+    if nothing_tells is not None:
+        warnings.append(nothing_tells)
     if "event_id" not in table.columns:
         facts["event_id"] = "none in the file: a hash of each event's content is used"
     if first.n_events > _LOOKED_AT:
@@ -169,7 +177,7 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
         facts=facts,
         columns=tuple(columns),
         provenance=read_provenance(paths[0]),
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 

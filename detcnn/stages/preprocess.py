@@ -42,6 +42,7 @@ from detcnn.stages.inputs import classes_of, input_files, open_sources
 from detcnn.stages.recipes import (
     build_ready_steps,
     build_recipe,
+    check_recipe,
     image_channels,
     image_grid,
     project_events,
@@ -236,6 +237,8 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     if config.image is not None:
         recipe = build_recipe(config.image)
         shape = recipe.shape
+        for source in sources:
+            check_recipe(recipe, source)
     assert shape is not None
     steps = build_ready_steps(config.image_steps, shape)
     samples = [sample for source in sources for sample in source.samples]
@@ -495,8 +498,14 @@ def _write_store(
     n_filled = {split: int(totals[f"n_filled.{split}"][0]) for split in SPLITS}
     _check_selection(plan, n_events, totals["n_cut"])
     _check_classes(plan, n_events)
+    n_kept = sum(int(counts.sum()) for counts in n_events.values())
+    if totals["n_empty"][0] == n_kept:
+        raise DataError(
+            f"all of the {n_kept:,} images are empty: the events have no constituents with pT in "
+            "the image, and no pixels: look at the input with detcnn inspect and audit"
+        )
     n_pixels = len(plan.channels) * plan.grid.n_pixels
-    size = n_pixels * sum(int(counts.sum()) for counts in n_events.values())
+    size = n_pixels * n_kept
     occupancy = sum(n_filled.values()) / size
     encoding: Encoding = "sparse" if occupancy <= MOST_SPARSE else "dense"
     if config.encoding != "auto":

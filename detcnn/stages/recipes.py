@@ -1,5 +1,6 @@
 """From the ``image`` section of a study to the recipe that imaging follows, and its meaning."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from detcnn.config.preprocess import (
     RotateConfig,
     RotateImageConfig,
     StepConfig,
+    ThresholdConfig,
 )
+from detcnn.config.presets import expand_preset
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.table import EventTable
@@ -27,11 +30,15 @@ from detcnn.imaging.image_steps import (
     NormaliseImage,
     RotateImage,
     ScalePixels,
+    Threshold,
     grid_after,
     radius_of_subjets,
 )
 from detcnn.imaging.projection import Projection, Recipe, project
+from detcnn.sources.base import Source
 from detcnn.storage.schema import ChannelInfo
+
+_FIRST_LOOK = "jet_pt"
 
 _UNITS = {"pt": "GeV", "energy": "GeV", "count": "1", "charge": "e", "charge_pt": "e GeV"}
 _SUMS = {
@@ -109,6 +116,8 @@ def _build_image_step(config: ImageStepConfig) -> ImageStep:
             return NormaliseImage(config.by)
         case CropConfig():
             return Crop(*_pair(config.pixels))
+        case ThresholdConfig():
+            return Threshold(config.above)
         case _:
             return ScalePixels(config.by)
 
@@ -141,6 +150,51 @@ def project_events(table: EventTable, recipe: Recipe, *, path: Path) -> Projecti
         return project(table, recipe)
     except (DataError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+def check_recipe(recipe: Recipe | None, source: Source) -> None:
+    """Raise if a file lacks a column that a recipe needs, and nothing if there is no recipe.
+
+    What fails without any event is not the fault of one.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file, the column and the remedy.
+    """
+    for number in range(len(source.samples) if recipe is not None else 0):
+        table = source.read(number, 0, 0)
+        if recipe is not None and isinstance(table, EventTable):
+            try:
+                project(table, recipe)
+            except DataError as error:
+                raise ConfigError(f"{source.path}: {error}") from None
+
+
+def first_recipe(source: Source, preset: str | None) -> Recipe | None:
+    """Return the image that a first look makes of a file's constituents; None for ready images.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    preset : str, optional
+        A named image; if left out, ``"jet_pt"`` in η, or in the rapidity where there is no η.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset, or the file lacks a column that it needs.
+    """
+    if source.image_shape is not None:
+        return None
+    table = source.read(0, 0, 0)
+    section = expand_preset({"preset": preset or _FIRST_LOOK})
+    if preset is None and isinstance(table, EventTable) and "eta" not in table.constituents:
+        section["longitudinal"] = "rapidity"
+    recipe = build_recipe(ImageConfig.model_validate_json(json.dumps(section)))
+    check_recipe(recipe, source)
+    return recipe
 
 
 def image_grid(
@@ -191,7 +245,7 @@ def _describe(channel: Channel, recipe: Recipe) -> ChannelInfo:
     steps = [
         step
         for step in recipe.image_steps
-        if channel.is_normalised or not isinstance(step, NormaliseImage)
+        if channel.is_normalised or not isinstance(step, NormaliseImage | Threshold)
     ]
     return _after(steps, ChannelInfo(channel.name, unit, meaning))
 
@@ -205,4 +259,7 @@ def _after(steps: Sequence[ImageStep], channel: ChannelInfo) -> ChannelInfo:
                 meaning, unit = f"{meaning}, normalised by {by}", "1"
             case ScalePixels(by):
                 meaning, unit = f"{meaning}, {by}", "1"
+            case Threshold(above):
+                limit = f"{above:g}" if unit == "1" else f"{above:g} {unit}"
+                meaning = f"{meaning}, pixels above {limit}"
     return ChannelInfo(channel.name, unit, meaning)

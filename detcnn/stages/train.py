@@ -43,16 +43,17 @@ from detcnn.config.train import (
 from detcnn.errors import CheckpointedError, DataError, OutputExistsError
 from detcnn.events.grid import Grid
 from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Policy, Rotate, Shift
-from detcnn.models.catalogue import build_network, describe_network
+from detcnn.models.catalogue import EQUAL_IN_BF16, build_network, describe_network
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
+from detcnn.processors import keep_freed_memory
 from detcnn.progress import SILENT, Progress
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
-from detcnn.training.device import find_device
+from detcnn.training.device import find_device, find_precision
 from detcnn.training.export import ModelDescription, write_model
 from detcnn.training.history import EpochRecord, StepRecord
 from detcnn.training.loop import FitOptions, TrainingState, fit, start_training
@@ -158,6 +159,7 @@ def run(
         options=config.network.options,
     )
     device = find_device(config.device)
+    keep_freed_memory()
     model = DetectorModel(
         _standardise(config.standardise, store), build_network(architecture, seed=config.seed)
     )
@@ -171,7 +173,9 @@ def run(
         patience=config.early_stopping.patience if config.early_stopping else None,
         min_improvement=config.early_stopping.min_improvement if config.early_stopping else 0.0,
         gradient_clip=config.gradient_clip,
-        precision=config.precision,
+        precision=find_precision(
+            config.precision, device, is_as_good_in_bf16=config.network.name in EQUAL_IN_BF16
+        ),
     )
     with build_artifact(
         output, kind=MODEL, identity=identity, overwrite=overwrite or update
@@ -187,6 +191,11 @@ def run(
             )
         if restore_checkpoint(checkpoints, state, identity=identity, progress=progress):
             progress.info(f"going on in epoch {state.epoch}, after step {state.step}")
+            if state.precision != options.precision:
+                progress.info(
+                    f"in {state.precision}, as it began, though this machine would have begun in "
+                    f"{options.precision}"
+                )
         elif resume:
             _warn_of_others(builder.folder, output, progress)
         batches = Batches(
@@ -232,6 +241,7 @@ def run(
             contents={
                 "network": architecture.network,
                 "n_parameters": n_parameters,
+                "precision": state.precision,
                 **{
                     name: source.manifest.contents[name]
                     for name in ("classes", "image_shape", "channels", "axes", "image")

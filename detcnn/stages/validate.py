@@ -16,8 +16,8 @@ from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import Artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.errors import DataError
-from detcnn.evaluation.export import plain
-from detcnn.evaluation.intervals import Interval, clopper_pearson
+from detcnn.evaluation.export import TableRow, plain
+from detcnn.evaluation.intervals import LEVEL, Interval, clopper_pearson
 from detcnn.evaluation.peaks import peak
 from detcnn.evaluation.roc import bootstrap_auc, roc_curve
 from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
@@ -26,10 +26,17 @@ from detcnn.plotting.validation import column_figure
 from detcnn.simulation.definitions import DEFINITIONS
 from detcnn.simulation.expectations import EXPECTATIONS, Expectation
 from detcnn.simulation.jet_file import FORMAT, read_attributes, read_columns
+from detcnn.storage.csv_tables import write_csv
 
 REPORT = "report.html"
+TABLE = "validation.csv"
 
-_DRAWN = ("pt", "mass", "multiplicity", "pthat")
+_DRAWN = {
+    "pt": "Jet pT",
+    "mass": "Jet mass",
+    "multiplicity": "Number of constituents",
+    "pthat": "pT-hat of the hard process",
+}
 _TOLERATED = 3.0
 
 
@@ -69,6 +76,38 @@ class Check:
     def agrees(self) -> bool:
         """Whether the difference is within three standard deviations."""
         return abs(self.pull) <= _TOLERATED
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How the jets of one class were made.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    n_jets, n_events : int
+        Jets of the class in the file, and events generated for them.
+    vetoed : float
+        Share of the events that the veto ended early.
+    n_audited : int
+        Wanted jets found in audited events.
+    lost : Interval
+        Share of these that the veto would have cost.
+    pthat_cut : float or None
+        Least pT-hat generated, in GeV.
+    near_cut : float or None
+        Share of the jets with a pT-hat within a tenth above it.
+    """
+
+    name: str
+    n_jets: int
+    n_events: int
+    vetoed: float
+    n_audited: int
+    lost: Interval
+    pthat_cut: float | None
+    near_cut: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +163,20 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
             # What is known, is known of particles.
             for expectation in (() if has_calorimeter else EXPECTATIONS[study])
         )
+        generations = _generations(attributes, columns, classes)
         sections = (
             _comparison(checks, has_calorimeter=has_calorimeter),
             _distributions(checks, columns, classes),
-            _generation(attributes, columns, classes),
+            _generation(generations, attributes["settings"]),
         )
         figures = builder.folder / "figures"
         figures.mkdir(exist_ok=True)
         for picture in sections[1].pictures:
             write_figure(picture.figure, figures, picture.name)
         n_jets = len(columns["label"])
-        lead = f"{path.name}: {n_jets:,} jets, seed {attributes['seed']}. {_definition(attributes)}"
+        lead = (
+            f"{path.name}: {n_jets:,} jets, seed {attributes['seed']}; {_definition(attributes)}."
+        )
         write_report(
             Report(title=f"Validation: {study}", lead=lead, sections=sections),
             builder.folder / REPORT,
@@ -154,6 +196,7 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
         (builder.folder / "validation.json").write_text(
             json.dumps(contents, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
+        write_csv(builder.folder / TABLE, _table_rows(checks, generations))
         artifact = builder.publish(
             stage="validate",
             config={},
@@ -179,8 +222,8 @@ def _comparison(checks: tuple[Check, ...], *, has_calorimeter: bool) -> Section:
     rows = tuple(
         (
             check.name,
-            f"{check.expectation.value:g} ± {check.expectation.uncertainty:g}",
-            check.found.text(),
+            f"{check.expectation.value:g} ± {check.expectation.uncertainty:g}{_unit(check)}",
+            f"{check.found.text()}{_unit(check)}",
             f"{check.n_jets:,}",
             f"{check.pull:+.1f}",
             "yes" if check.agrees else "NO",
@@ -194,12 +237,18 @@ def _comparison(checks: tuple[Check, ...], *, has_calorimeter: bool) -> Section:
         lead=(
             "Nothing is known of jets behind a calorimeter; see the distributions."
             if has_calorimeter
-            else "The area under the ROC curve of a single column, and the place of a peak; "
-            "brackets are 68.3 % bootstrap intervals. A pull beyond ±3 is a disagreement."
+            else "The area under the ROC curve of a single column, where the class named has the "
+            "larger values, and the place of a peak in that class; brackets are 68.3 % bootstrap "
+            "intervals. A pull, the difference over both errors, beyond ±3 is a disagreement."
         ),
         tables=(Table(header=header, rows=rows),) if rows else (),
         details=(Details("Where the expectations come from", sources),) if rows else (),
     )
+
+
+def _unit(check: Check) -> str:
+    # Of all columns that are looked at for a peak.
+    return " GeV" if check.expectation.statistic == "peak" else ""
 
 
 def _distributions(
@@ -211,71 +260,144 @@ def _distributions(
         if check.expectation.statistic == "peak"
     }
     pictures = []
-    for column in _DRAWN:
+    for column, title in _DRAWN.items():
         values = {
             name: columns[column][columns["label"] == label] for label, name in enumerate(classes)
         }
         # A resonance has no pT-hat.
         values = {name: own for name, own in values.items() if np.any(own != 0)}
+        absent = [name for name in classes if name not in values]
         mark, mark_name = marks.get(column, (None, ""))
         pictures.append(
             Picture(
                 f"column-{column}",
                 column_figure(column, values, mark=mark, mark_name=mark_name),
-                column,
-                "Each class normalised to unit area.",
+                title,
+                "Each class normalised to unit area; the largest 0.2\N{NO-BREAK SPACE}% of all "
+                "values lie beyond the axis."
+                + (f" Events of {' and '.join(absent)} have none." if absent else ""),
             )
         )
     return Section(title="Distributions", pictures=tuple(pictures))
 
 
-def _generation(
+def _generations(
     attributes: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], classes: list[str]
-) -> Section:
+) -> tuple[Generation, ...]:
     statistics = json.loads(attributes["statistics"])
     settings = json.loads(attributes["settings"])
-    rows = []
+    found = []
     for label, name in enumerate(classes):
-        tally = statistics[name]
-        lost = clopper_pearson(
-            np.array([tally["audit_lost"]]), np.array([tally["audit_jets"]]), level=0.683
-        )
-        cut = _pthat_cut(settings[name])
+        tally, cut = statistics[name], _pthat_cut(settings[name])
         pthat = columns["pthat"][columns["label"] == label]
-        rows.append(
-            (
-                name,
-                f"{tally['jets']:,}",
-                f"{tally['events']:,}",
-                f"{tally['vetoed'] / tally['events']:.1%}",
-                f"{tally['audit_lost']} of {tally['audit_jets']} (below {lost.high[0]:.1%})",
-                "none" if cut is None else f"{cut:g} GeV",
-                "–" if cut is None else f"{np.mean(pthat < 1.1 * cut):.2%}",
+        found.append(
+            Generation(
+                name=name,
+                n_jets=tally["jets"],
+                n_events=tally["events"],
+                vetoed=tally["vetoed"] / tally["events"],
+                n_audited=tally["audit_jets"],
+                lost=clopper_pearson(tally["audit_lost"], tally["audit_jets"]).item(),
+                pthat_cut=cut,
+                near_cut=None if cut is None else float(np.mean(pthat < 1.1 * cut)),
             )
         )
+    return tuple(found)
+
+
+def _generation(generations: tuple[Generation, ...], settings: str) -> Section:
     return Section(
         title="Generation",
         lead=(
-            "A share of the events is audited: generated to the end whatever the veto says, so "
-            "that wanted jets it would have cost are seen. Jets just above the pT-hat cut tell "
-            "how many are missing below it: fewer than those in the first tenth above."
+            "A veto ends an event early where it cannot give a wanted jet. A share of the events "
+            "is audited: generated to the end whatever the veto says, so that wanted jets it "
+            "would have cost are seen. Nor can a jet come from below the pT-hat cut: how many are "
+            "missing is told by those just above it, of which there should be few."
         ),
         tables=(
             Table(
                 header=(
                     "Class",
                     "Jets",
-                    "Events",
-                    "Vetoed",
-                    "Lost to the veto",
+                    "Events generated",
+                    "Events vetoed",
+                    "Audited jets",
+                    "Of these lost to a veto",
                     "pT-hat cut",
                     "Jets within 10 % above it",
                 ),
-                rows=tuple(rows),
+                rows=tuple(
+                    (
+                        made.name,
+                        f"{made.n_jets:,}",
+                        f"{made.n_events:,}",
+                        f"{100 * made.vetoed:.1f} %",
+                        f"{made.n_audited:,}",
+                        _percent_text(made.lost),
+                        "none" if made.pthat_cut is None else f"{made.pthat_cut:g} GeV",
+                        "–" if made.near_cut is None else f"{100 * made.near_cut:.2f} %",
+                    )
+                    for made in generations
+                ),
+                caption=(
+                    f"Brackets: central {100 * LEVEL:g} % Clopper-Pearson intervals."
+                    if any(made.n_audited for made in generations)
+                    else ""
+                ),
             ),
         ),
-        details=(Details("Settings of Pythia", json.dumps(settings, indent=2)),),
+        details=(Details("Settings of Pythia", json.dumps(json.loads(settings), indent=2)),),
     )
+
+
+def _percent_text(share: Interval) -> str:
+    if math.isnan(share.value):
+        return "–"
+    return f"{100 * share.value:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}] %"
+
+
+def _table_rows(checks: tuple[Check, ...], generations: tuple[Generation, ...]) -> list[TableRow]:
+    """Return every number of the page, one row each, all with the same columns."""
+    rows = [
+        _row(
+            check.expectation.statistic,
+            check.expectation.larger_in,
+            column=check.expectation.column,
+            n_jets=check.n_jets,
+            interval=check.found,
+            expected=check.expectation.value,
+            uncertainty=check.expectation.uncertainty,
+            pull=check.pull,
+            agrees=check.agrees,
+            source=check.expectation.source,
+        )
+        for check in checks
+    ]
+    for made in generations:
+        rows += [
+            _row("jets", made.name, value=made.n_jets),
+            _row("events", made.name, value=made.n_events),
+            _row("vetoed", made.name, value=made.vetoed),
+            _row("lost_to_veto", made.name, n_jets=made.n_audited, interval=made.lost),
+        ]
+        if made.pthat_cut is not None:
+            rows += [
+                _row("pthat_cut", made.name, column="pthat", value=made.pthat_cut),
+                _row("near_pthat_cut", made.name, n_jets=made.n_jets, value=made.near_cut),
+            ]
+    return rows
+
+
+def _row(quantity: str, of: str, *, interval: Interval | None = None, **cells: Any) -> TableRow:
+    row: TableRow = dict.fromkeys(
+        (
+            "quantity", "class", "column", "n_jets", "value", "low", "high", "level", "method",
+            "expected", "uncertainty", "pull", "agrees", "source",
+        )
+    )  # fmt: skip
+    numbers = {} if interval is None else plain(interval)
+    numbers.pop("is_lower_limit", None)
+    return {**row, "quantity": quantity, "class": of, **numbers, **plain(cells)}
 
 
 def _pthat_cut(settings: list[str]) -> float | None:

@@ -1,7 +1,6 @@
-"""Tables on disk: parquet for machines, CSV for people."""
+"""Tables on disk for machines: parquet."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +32,3 @@ def read_parquet(path: Path) -> dict[str, NDArray[Any]]:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as parquet: {reason}") from None
     return {name: np.asarray(table[name].to_numpy()) for name in table.column_names}
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of equal keys as CSV; None is an empty cell."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None

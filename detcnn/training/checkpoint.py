@@ -23,9 +23,10 @@ from detcnn.progress import SILENT, Progress
 from detcnn.training.history import EpochRecord
 from detcnn.training.loop import TrainingState
 
-FORMAT = 1
+FORMAT = 2
 # 1  tensors.safetensors: model/NAME, best/NAME, optimiser/WEIGHT/MOMENT. state.json: format,
 #    identity, n_threads, step, loss_sum, seconds, history.
+# 2  state.json: precision.
 
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
@@ -70,6 +71,7 @@ def write_checkpoint(folder: Path, state: TrainingState, *, identity: str) -> Pa
         "format": FORMAT,
         "identity": identity,
         "n_threads": torch.get_num_threads(),
+        "precision": state.precision,
         "step": state.step,
         "loss_sum": state.loss_sum,
         "seconds": state.seconds,
@@ -110,7 +112,7 @@ def restore_checkpoint(
         Where checkpoints are kept.
     state : TrainingState
         From `detcnn.training.loop.start_training`, for the same model and options; updated in
-        place, on its own device.
+        place, on its own device. Its precision becomes that of the checkpoint.
     identity : str
         As given to `write_checkpoint`.
     progress : Progress
@@ -162,6 +164,7 @@ def restore_checkpoint(
             "param_groups": state.optimiser.state_dict()["param_groups"],
         }
     )
+    state.precision = scalars["precision"]
     state.step, state.loss_sum = scalars["step"], scalars["loss_sum"]
     state.seconds = scalars["seconds"]
     state.history[:] = [EpochRecord(**record) for record in scalars["history"]]

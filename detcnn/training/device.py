@@ -1,6 +1,6 @@
 """Where the network runs, and making what it does there repeatable."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ _DETERMINISTIC: Any = torch.utils.deterministic
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bf16"]
+PrecisionName = Literal["auto", "float32", "bf16"]
 
 
 def find_device(name: DeviceName = "auto") -> torch.device:
@@ -30,6 +31,38 @@ def find_device(name: DeviceName = "auto") -> torch.device:
             "or install a build of torch with CUDA"
         )
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Return whether a device multiplies matrices of bf16 numbers itself, which is faster.
+
+    Other devices can compute in bf16, too, but convert every number to and fro. Processors other
+    than those with AVX-512 BF16 or AMX count among them, for want of a measurement.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Younger than the oldest torch that detcnn works with; what does not tell gets float32.
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def find_precision(
+    name: PrecisionName, device: torch.device, *, is_as_good_in_bf16: bool
+) -> Precision:
+    """Return the precision of that name.
+
+    Parameters
+    ----------
+    name : {"auto", "float32", "bf16"}
+        ``"auto"`` is bf16 where it is both faster and as good, float32 elsewhere.
+    device : torch.device
+        Where the network is trained.
+    is_as_good_in_bf16 : bool
+        Whether the network is known to learn as much in bf16.
+    """
+    if name != "auto":
+        return name
+    return "bf16" if is_as_good_in_bf16 and has_native_bf16(device) else "float32"
 
 
 def arithmetic(device: torch.device, precision: Precision) -> torch.autocast:

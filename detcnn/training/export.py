@@ -18,7 +18,7 @@ from torch import Tensor
 from detcnn.errors import DataError
 from detcnn.models.catalogue import Architecture, build_network
 from detcnn.models.standardise import DetectorModel, Standardise
-from detcnn.storage.tables import write_csv
+from detcnn.storage.csv_tables import write_csv
 from detcnn.training.history import EpochRecord
 
 DESCRIPTION = "model.json"

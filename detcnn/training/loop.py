@@ -50,7 +50,8 @@ class FitOptions:
     gradient_clip : float, optional
         Largest Euclidean norm of the gradient of all weights together; larger ones are scaled down.
     precision : {"float32", "bf16"}
-        Of the network's arithmetic; weights and loss are always float32.
+        Of the network's arithmetic in a training that begins; one that goes on from a checkpoint
+        keeps that which it began with. Weights and loss are always float32.
     """
 
     epochs: int = 50
@@ -74,6 +75,8 @@ class TrainingState:
         With the weights of now.
     optimiser : torch.optim.Optimizer
         With its moments of now.
+    precision : {"float32", "bf16"}
+        Of the network's arithmetic, from the first step to the last.
     step : int
         Steps made in the present epoch.
     loss_sum : float
@@ -88,6 +91,7 @@ class TrainingState:
 
     model: DetectorModel
     optimiser: torch.optim.Optimizer
+    precision: Precision
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
@@ -112,7 +116,9 @@ def start_training(
     model.to(device)
     # The faster layout for convolutions, on CPUs and GPUs alike; torch's stubs do not know it here.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingState(model=model, optimiser=options.optimiser.build(model))
+    return TrainingState(
+        model=model, optimiser=options.optimiser.build(model), precision=options.precision
+    )
 
 
 def fit(
@@ -167,7 +173,7 @@ def fit(
         if is_stalled or len(state.history) >= options.epochs:
             return
         yield from _train_epoch(state, task, train, options, monitored)
-        values = yield from _validate(state, task, validation, train.batch_size, options)
+        values = yield from _validate(state, task, validation, train.batch_size)
         yield _finish_epoch(state, task, train, values, options, monitored)
 
 
@@ -214,7 +220,7 @@ def _train_epoch(
 def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -> float:
     """Make one optimiser step and return the loss that led to it."""
     device = state.device
-    with arithmetic(device, options.precision):
+    with arithmetic(device, state.precision):
         # The batch has passed the model's first layer.
         outputs = state.model.network(batch.images)
     losses = task.loss(outputs.float(), batch.targets.to(device))
@@ -222,14 +228,14 @@ def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -
     loss = (batch.weights.to(device) * losses).mean()
     state.optimiser.zero_grad()
     torch.autograd.backward(loss)
-    weights = [weight for weight in state.model.parameters() if weight.grad is not None]
+    weights = [weight for group in state.optimiser.param_groups for weight in group["params"]]
     norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
-    value = loss.item()
-    if not (math.isfinite(value) and math.isfinite(norm)):
+    # Together, because a GPU has to finish all its work before it can tell.
+    value, size = map(float, torch.stack((loss.detach(), norm)).tolist())
+    if not (math.isfinite(value) and math.isfinite(size)):
         raise DivergedError(
             f"epoch {state.epoch}, step {state.step + 1}: the loss is {value:g} and its gradient "
-            f"{float(norm):g}, expected finite numbers: lower the learning rate or clip the "
-            "gradient"
+            f"{size:g}, expected finite numbers: lower the learning rate or clip the gradient"
         )
     if options.gradient_clip is not None:
         clip_grads_with_norm_(weights, options.gradient_clip, norm)
@@ -248,7 +254,7 @@ def _learning_rate(
 
 
 def _validate(
-    state: TrainingState, task: Task, split: AnySplit, batch_size: int, options: FitOptions
+    state: TrainingState, task: Task, split: AnySplit, batch_size: int
 ) -> Generator[ValidationRecord, None, dict[str, float]]:
     """Yield after every batch; return the loss and the metrics."""
     started = perf_counter()
@@ -258,7 +264,7 @@ def _validate(
         targets = torch.from_numpy(events.target)
         weights = torch.from_numpy(events.relative_weight)
         for rows, outputs in iter_outputs(
-            state.model, events.images, batch_size=batch_size, precision=options.precision
+            state.model, events.images, batch_size=batch_size, precision=state.precision
         ):
             outputs = outputs.cpu()
             losses = task.loss(outputs, targets[rows])

@@ -176,7 +176,40 @@ def test_on_a_terminal_notes_stay_above_the_bar(monkeypatch):
     ],
 )
 def test_values_read_well(value, text):
-    assert console._text(value) == text
+    assert "\n".join(console._lines(value)) == text
+
+
+def test_what_a_terminal_obeys_is_spelled_out(capsys):
+    name = "a\x1b[31mb\nc\x9b\udc80\u202ed"
+    told = r"a\x1b[31mb\nc\x9b\udc80\u202ed"
+    console.print_table([[name, [name, "é"]]], header=("x", "y"), title=name)
+    console.print_summary(
+        {"a": name, "b": {name: {"c": [name, "e f"]}}}, as_json=False, quiet=False
+    )
+    with console.show_progress(quiet=False) as progress:
+        progress.warn(name)
+        progress.info(name)
+    seen = capsys.readouterr()
+    assert seen.out.splitlines() == [
+        told,
+        f"x{' ' * len(told)} y",
+        f"{told}  {told}",
+        f"{' ' * len(told)}  é",
+        f"a  {told}",
+        f"b  {told}: c {told}",
+        "   e f",
+    ]
+    assert seen.err == f"warning: {told}\n{told}\n"
+
+
+def test_errors_spell_out_what_a_terminal_obeys(capsys):
+    @console.command
+    def fails():
+        raise DataError("no dataset 'a\x1b[2Jb'")
+
+    with pytest.raises(typer.Exit):
+        fails()
+    assert capsys.readouterr().err == "detcnn: no dataset 'a\\x1b[2Jb'\n"
 
 
 def test_a_pipe_gets_long_values_in_one_line(capsys):

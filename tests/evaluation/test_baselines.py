@@ -171,6 +171,8 @@ def test_rows_have_the_columns_of_the_others(found):
     rows = baseline_rows(baselines)
     assert {tuple(row) for row in rows} == {tuple(table_rows(evaluation)[0])}
     assert rows[0]["quantity"] == "auc_over_best_baseline"
+    assert rows[0]["p_value"] == baselines.gain.p_value
+    assert {row["p_value"] for row in rows[1:]} == {None}
     of_area = {row["discriminant"]: row["value"] for row in rows if row["quantity"] == "auc"}
     assert of_area == {b.label: area(b) for b in baselines.baselines}
 

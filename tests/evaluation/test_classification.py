@@ -2,6 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.classification import evaluate_classification
@@ -112,3 +115,49 @@ def test_a_short_column_is_refused():
         evaluate_classification(
             scores, labels, classes=["a", "b"], signal=["a"], columns={"pt": np.zeros(3)}
         )
+
+
+@st.composite
+def weighted_events(draw):
+    n = draw(st.integers(2, 60))
+    labels = draw(
+        st.lists(st.integers(0, 1), min_size=n, max_size=n).filter(lambda y: 0 < sum(y) < n)
+    )
+    # Few values, so that many events tie.
+    score = np.array(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n))) / 9
+    weight = draw(st.lists(st.floats(0.01, 10), min_size=n, max_size=n))
+    return np.stack([1 - score, score], axis=1), np.array(labels), np.array(weight)
+
+
+@settings(deadline=None, max_examples=30)
+@given(weighted_events())
+def test_a_whole_evaluation_equals_scikit_learn(sample):
+    scores, labels, weight = sample
+    found = evaluate_classification(
+        scores, labels, classes=["bkg", "sig"], signal=["sig"], weights=weight, n_replicas=2
+    )
+    headline, value = found.headline, scores[:, 1] / scores.sum(axis=1)
+    expected = metrics.roc_auc_score(labels, value, sample_weight=weight)
+    assert headline.auc.interval.value == pytest.approx(expected, abs=1e-12)
+    false_positive, true_positive, threshold = metrics.roc_curve(
+        labels, value, sample_weight=weight, drop_intermediate=False
+    )
+    np.testing.assert_array_equal(headline.roc.threshold, threshold)
+    np.testing.assert_allclose(headline.roc.signal_efficiency, true_positive, atol=1e-12)
+    np.testing.assert_allclose(headline.roc.background_efficiency, false_positive, atol=1e-12)
+    for point in headline.working_points:
+        at = np.searchsorted(true_positive, point.target * (1 - 1e-12))
+        assert point.threshold == threshold[at]
+        assert point.signal_efficiency.value == pytest.approx(true_positive[at])
+        assert point.background_efficiency.value == pytest.approx(false_positive[at])
+    np.testing.assert_allclose(
+        found.confusion.fraction.value,
+        metrics.confusion_matrix(
+            labels, scores[:, 1] > 0.5, sample_weight=weight, normalize="true", labels=[0, 1]
+        ),
+        atol=1e-12,
+    )
+    accuracy = metrics.accuracy_score(labels, scores[:, 1] > 0.5, sample_weight=weight)
+    assert found.confusion.accuracy.value == pytest.approx(accuracy)
+    brier = metrics.brier_score_loss(labels, scores[:, 1], sample_weight=weight)
+    assert found.calibrations[0].brier_score == pytest.approx(brier)

@@ -68,3 +68,5 @@ def test_numbers_have_rows_of_their_own(events):
     ]
     assert rows[0]["value"] == plain(found)["sculpting"]["cuts"][0]["from_all"]["interval"]["value"]
     assert rows[1]["value"] > 0.9
+    for row, cut in zip(rows[1::2], found.sculpting.cuts, strict=True):
+        assert row["p_value"] == cut.from_failing.p_value < 0.05

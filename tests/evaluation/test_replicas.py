@@ -110,14 +110,16 @@ def test_rows_of_one_event_enter_together():
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_blocks_do_not_matter(monkeypatch, shared):
+def test_threads_and_the_number_of_replicas_do_not_matter(monkeypatch, shared):
     signal, values, _ = toy(100)
     event_id = np.arange(100) // 3 if shared else None
-    whole = resample(signal, values, event_id=event_id, n_replicas=70)
-    monkeypatch.setattr(replicas, "_EVENTS_AT_ONCE", 7)
-    parts = resample(signal, values, event_id=event_id, n_replicas=70)
-    np.testing.assert_allclose(parts.auc_replicas, whole.auc_replicas)
-    np.testing.assert_allclose(parts.passing_replicas, whole.passing_replicas)
+    whole = resample(signal, values, event_id=event_id, n_replicas=300)
+    monkeypatch.setattr(replicas, "available_cpus", lambda: 1)
+    again = resample(signal, values, event_id=event_id, n_replicas=300)
+    np.testing.assert_array_equal(again.auc_replicas, whole.auc_replicas)
+    part = resample(signal, values, event_id=event_id, n_replicas=70)
+    np.testing.assert_array_equal(part.auc_replicas, whole.auc_replicas[:, :70])
+    np.testing.assert_array_equal(part.passing_replicas, whole.passing_replicas[..., :70])
 
 
 def test_only_the_order_of_scores_and_the_proportion_of_weights_matter():

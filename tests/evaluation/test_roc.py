@@ -6,6 +6,7 @@ from sklearn import metrics
 
 from detcnn.errors import DataError
 from detcnn.evaluation.roc import auc, bootstrap_auc, roc_curve, thin
+from detcnn.kernels.spacing import evenly_spaced
 
 POSITIVE = st.floats(0.01, 10)
 
@@ -167,6 +168,31 @@ def test_bootstrap_of_weighted_events_is_that_of_single_events():
     ]
     half_width = (estimate.interval.high - estimate.interval.low) / 2
     assert half_width == pytest.approx(np.std(replicas), rel=0.08)
+
+
+@settings(deadline=None)
+@given(samples(POSITIVE), st.integers(1, 8))
+def test_the_stated_binning_error_bounds_the_true_one(sample, n_bins):
+    score, signal, weight = sample
+    roc = roc_curve(score, signal, weights=weight)
+    estimate = bootstrap_auc(roc, score, signal, weights=weight, n_replicas=2, n_bins=n_bins)
+    # The area from the same bins, made by hand: what is in one bin ties.
+    edges = roc.threshold[
+        evenly_spaced(roc.signal_efficiency, roc.background_efficiency, n_bins + 1)
+    ]
+    binned = pairs_won(np.digitize(score, edges[:0:-1]).astype(float), signal, weight)
+    assert estimate.binning_shift == pytest.approx(binned - auc(roc), abs=1e-12)
+    assert abs(binned - auc(roc)) <= estimate.binning_error + 1e-12
+    assert estimate.binning_error <= 0.5
+
+
+def test_binning_error_by_hand():
+    # One bin, in which every pair is: half of them.
+    score, signal = np.array([4.0, 3, 2, 1]), np.array([True, False, True, False])
+    roc = roc_curve(score, signal)
+    estimate = bootstrap_auc(roc, score, signal, n_replicas=2, n_bins=1)
+    assert estimate.binning_error == 0.5
+    assert estimate.binning_shift == 0.5 - 0.75
 
 
 def test_bootstrap_is_a_function_of_the_seed():

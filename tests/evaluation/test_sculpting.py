@@ -40,6 +40,7 @@ def test_a_score_that_is_the_mass_sculpts_all_of_it():
     (cut,) = found.cuts
     assert cut.from_failing.interval.value == 1
     assert cut.from_failing.p_value == pytest.approx(1 / 1001)
+    assert cut.from_failing.p_value_text() == "≤ 0.001"
     assert 0.3 < cut.from_all.interval.value < 1
     assert cut.n_events == np.count_nonzero(mass >= 0.5)
     np.testing.assert_array_equal(cut.density[:5], 0)

@@ -91,6 +91,19 @@ def test_species_without_ids():
         select({"pt": np.ones(1), "charge": np.ones(1)}, "photon")
 
 
+@pytest.mark.parametrize("species", ["photon", "electron", "muon"])
+def test_species_by_flags(species):
+    table = {"pt": np.ones(3), f"is_{species}": np.array([0.0, 1, 0])}
+    assert select(table, species).tolist() == [False, True, False]
+    # An id says more.
+    table["pdgid"] = np.array([211, 211, {"photon": 22, "electron": -11, "muon": 13}[species]])
+    assert select(table, species).tolist() == [False, False, True]
+    other = {"photon": "muon", "electron": "photon", "muon": "electron"}[species]
+    del table["pdgid"]
+    with pytest.raises(DataError, match="no constituent column 'pdgid', and .* none of is_photon"):
+        select(table, other)
+
+
 def test_no_constituents():
     empty = {"pt": np.ones(0), "pdgid": np.ones(0, dtype=int)}
     for selection in SELECTIONS:

@@ -14,6 +14,7 @@ from detcnn.imaging.image_steps import (
     NormaliseImage,
     RotateImage,
     ScalePixels,
+    Threshold,
     apply_image_steps,
     grid_after,
     radius_of_subjets,
@@ -84,6 +85,22 @@ class TestScale:
         image = [[[[np.e - 1, 0.0, 1 - np.e]]]]
         np.testing.assert_allclose(apply(image, ScalePixels("log1p")).ravel(), [1, 0, -1])
         np.testing.assert_allclose(apply([[[[9, 0, -4]]]], ScalePixels("sqrt")).ravel(), [3, 0, -2])
+
+
+class TestThreshold:
+    def test_by_hand(self):
+        image = [[[[0.1, 0.11, -0.1, -0.11, 0.0, 5]]]]
+        found = apply(image, Threshold(0.1)).ravel()
+        np.testing.assert_allclose(found, [0, 0.11, 0, -0.11, 0, 5], rtol=1e-6)
+
+    def test_counts_are_left_alone(self):
+        found = apply([[[[1.0]], [[1.0]]]], Threshold(2.0), is_normalised=[True, False])
+        assert found.ravel().tolist() == [0, 1]
+
+    def test_the_units_are_those_the_images_have_by_then(self):
+        image = [[[[6.0, 2.0]]]]
+        found = apply(image, NormaliseImage("l1"), Threshold(0.3))
+        np.testing.assert_allclose(found.ravel(), [0.75, 0], rtol=1e-6)
 
 
 class TestCrop:
@@ -245,6 +262,7 @@ SPARSE_STEPS = (
     ScalePixels("log1p"),
     Crop(5, 4),
     NormaliseImage("l2"),
+    Threshold(0.2),
 )
 
 
@@ -295,6 +313,7 @@ def test_no_image_and_no_step():
     [
         (lambda: RotateImage("third_subjet"), "rotate by: 'third_subjet', expected one of princ"),
         (lambda: RotateImage("principal_axis", 0.0), "subjet_radius: 0.0, expected a number above"),
+        (lambda: Threshold(0.0), "threshold above: 0.0, expected a number above 0"),
         (lambda: FlipImage("depth"), "flip axis: 'depth', expected one of rows, columns, both"),
         (lambda: FlipImage("rows", "pt"), "flip towards: 'pt', expected one of sum, third_subjet"),
         (lambda: FlipImage("rows", subjet_radius=np.nan), "subjet_radius: nan"),

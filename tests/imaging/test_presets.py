@@ -9,12 +9,15 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+import torch
 
 from detcnn.config.preprocess import ImageConfig
 from detcnn.config.presets import IMAGE_PRESETS, expand_preset
 from detcnn.events.images import as_dense
 from detcnn.events.table import EventTable
 from detcnn.imaging.projection import project
+from detcnn.imaging.statistics import pixel_sums
+from detcnn.models.standardise import Standardise
 from detcnn.stages.recipes import build_recipe
 
 # Slow versions
@@ -126,6 +129,7 @@ def deoliveira2016(jet):
         column = math.floor(turn_less(phi - phi_0) / width + n / 2)
         if 0 <= row < n and 0 <= column < n:
             image[row, column] += pt
+    image[image <= 0.1] = 0
     if len(subjets) > 1:
         _, eta, phi = subjets[1]
         angle = -math.pi / 2 - math.atan2(turn_less(phi - phi_0), eta - eta_0)
@@ -195,7 +199,7 @@ SLOW = {
 # Jets
 
 
-def random_jets(seed, *, n_prongs, spread, n_jets=7):
+def random_jets(seed, *, n_prongs, spread, n_jets=7, mean_pt=20):
     """Return jets of some prongs, some of them astride φ = ±π."""
     rng = np.random.default_rng(seed)
     species = np.array([(1, 211), (-1, -211), (0, 22), (0, 130), (1, -13), (-1, 11)])
@@ -207,7 +211,7 @@ def random_jets(seed, *, n_prongs, spread, n_jets=7):
         for _ in range(rng.integers(6, 20)):
             eta, phi = axis + prongs[rng.integers(n_prongs)] + rng.normal(0, spread, 2)
             charge, pdgid = species[rng.integers(len(species))]
-            jet.append((rng.exponential(20), eta, turn_less(phi), int(charge), int(pdgid)))
+            jet.append((rng.exponential(mean_pt), eta, turn_less(phi), int(charge), int(pdgid)))
         jets.append(tuple(jet))
     return jets
 
@@ -218,6 +222,7 @@ JETS = {
     "two prongs": random_jets(3, n_prongs=2, spread=0.04),
     "three prongs": random_jets(4, n_prongs=3, spread=0.04),
     "wide": random_jets(5, n_prongs=4, spread=0.3),
+    "soft": random_jets(7, n_prongs=2, spread=0.2, mean_pt=0.2),
     "few or none": [(), ((5.0, 0.3, -3.1, 1, 211),), (), random_jets(6, n_prongs=2, spread=0)[0]],
 }
 
@@ -249,6 +254,29 @@ def test_the_jets_put_every_branch_to_the_test():
     n_subjets = [len(kt_subjets(jet, 0.3)) for jets in JETS.values() for jet in jets]
     assert {0, 1, 2, 3} <= set(n_subjets)
     assert sum(n == 1 for n in n_subjets) > 10
+    assert sum(pt <= 0.1 for jet in JETS["soft"] for pt, *_ in jet) > 10
+
+
+@pytest.mark.parametrize(
+    # Komiske et al. as published; of Macaluso and Shih what comes nearest, see the preset.
+    ("preset", "floor"),
+    [("komiske2017", 1e-5), ("macaluso2018", 0.02)],
+)
+def test_what_the_network_sees_of_it(preset, floor):
+    jets = [jet for kind in JETS.values() for jet in kind if jet]
+    images = project(table_of(jets), recipe_of(preset)).images
+    sums = pixel_sums(images, np.arange(len(jets)) % 2, n_classes=2)
+    layer = Standardise.from_statistics(sums.mean, sums.std, floor=floor, relative_floor=0)
+    found = layer(torch.from_numpy(as_dense(images).values)).numpy()
+    slow = [SLOW[preset](jet) for jet in jets]
+    for place in np.ndindex(slow[0].shape):
+        pixels = [float(image[place]) for image in slow]
+        mean = math.fsum(pixels) / len(jets)
+        spread = math.sqrt(math.fsum((pixel - mean) ** 2 for pixel in pixels) / len(jets))
+        expected = [(pixel - mean) / (spread + floor) for pixel in pixels]
+        np.testing.assert_allclose(found[:, *place], expected, rtol=1e-4, atol=1e-4)
+    # A standardisation that does nothing, or nothing but subtract, would not get here.
+    assert 1 < np.abs(found).max() <= math.sqrt(len(jets))
 
 
 @pytest.mark.parametrize("preset", IMAGE_PRESETS)

@@ -17,6 +17,7 @@ from detcnn.imaging.image_steps import (
     NormaliseImage,
     RotateImage,
     ScalePixels,
+    Threshold,
     apply_image_steps,
 )
 from detcnn.imaging.projection import project
@@ -98,6 +99,7 @@ STEPS = (
     NormaliseImage("l2"),
     ScalePixels("log1p"),
     Crop(5, 5),
+    Threshold(0.5),
 )
 
 

@@ -66,3 +66,52 @@ def densify(offsets, pixel, value, rows, shape):
         for k in range(offsets[image], offsets[image + 1]):
             images[(i, *np.unravel_index(pixel[k], shape))] = value[k]
     return images
+
+
+def running_sums(value, is_signal, weight):
+    """Add up from the largest value down, event by event."""
+    points = [(math.inf, 0.0, 0.0)]
+    for i in sorted(range(len(value)), key=lambda i: -value[i]):
+        _, signal, background = points[-1]
+        if is_signal[i]:
+            signal += weight[i]
+        else:
+            background += weight[i]
+        if value[i] == points[-1][0]:
+            points.pop()
+        points.append((value[i], signal, background))
+    return tuple(np.array(column) for column in zip(*points, strict=True))
+
+
+def evenly_spaced(x, y, n_points):
+    """Choose the first point at or beyond each of the marks that divide the curve evenly."""
+    if len(x) <= n_points:
+        return list(range(len(x)))
+    distance = [0.0]
+    for i in range(1, len(x)):
+        distance.append(distance[-1] + abs(x[i] - x[i - 1]) + abs(y[i] - y[i - 1]))
+    marks = [k * distance[-1] / (n_points - 1) for k in range(1, n_points - 1)]
+    chosen = {next(i for i, d in enumerate(distance) if d >= mark) for mark in marks}
+    return sorted({0, len(x) - 1} | chosen)
+
+
+def random_bits(seed, counter):
+    """Step the generator SplitMix64 `counter` times and then once more."""
+    whole = (1 << 64) - 1
+    state = seed
+    for _ in range(counter + 1):
+        state = (state + 0x9E3779B97F4A7C15) & whole
+    z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & whole
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & whole
+    return z ^ (z >> 31)
+
+
+def event_replicas(words, cells, weights, n_cells, rises):
+    """Add up the events one by one; `words` has a row of random numbers for each event."""
+    sums = np.zeros((n_cells, words.shape[1]))
+    for i in range(len(cells)):
+        for r, word in enumerate(words[i]):
+            k = sum(int(word) >= int(rise) for rise in rises)
+            for cell in cells[i]:
+                sums[cell, r] += k * weights[i]
+    return sums

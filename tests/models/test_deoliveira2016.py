@@ -33,6 +33,13 @@ def test_responses_are_normalised_over_five_neighbouring_filters():
     assert layer(response)[0, 3].item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_pooling_before_the_rectifier_changes_nothing():
+    block = deoliveira2016((1, 25, 25), 2).trunk.block1
+    response = block.convolution(torch.randn(2, 1, 25, 25))
+    expected = block.pool(block.activation(response))
+    assert torch.equal(block.activation(block.pool(response)), expected)
+
+
 def test_dropout_acts_in_training_alone():
     network = deoliveira2016((1, 25, 25), 2)
     images = torch.rand(4, 1, 25, 25)

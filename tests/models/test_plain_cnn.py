@@ -121,6 +121,23 @@ def test_every_activation_trains(activation):
     assert all(weight.grad is not None for weight in network.parameters())
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_pooling_first_where_it_may_changes_neither_outputs_nor_gradients(activation):
+    block = Block(filters=6, padding=1, pool=3)
+    layers = plain_cnn((2, 10, 10), 2, blocks=[block], activation=activation).trunk.block1
+    images = torch.randn(4, 2, 10, 10)
+    outputs = layers(images)
+    outputs.square().sum().backward()
+    weight = layers.convolution.weight
+    found, weight.grad = weight.grad, None
+    published = layers.pool(layers.activation(layers.convolution(images)))
+    published.square().sum().backward()
+    torch.testing.assert_close(outputs, published)
+    torch.testing.assert_close(found, weight.grad)
+    rises = activation not in ("gelu", "silu")
+    assert [*layers._modules] == ["convolution", *sorted(("activation", "pool"), reverse=rises)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -13,6 +13,15 @@ def test_by_hand():
     assert layer(images).tolist() == [[[[2.0, 2.0]]], [[[0.0, 0.0]]]]
 
 
+def test_values_far_from_zero_keep_the_precision_they_came_with():
+    values = np.random.default_rng(3).normal(2000, 5, (50, 1, 4, 4)).astype(np.float32)
+    mean, std = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+    layer = Standardise.from_statistics(mean, std, relative_floor=0)
+    exact = (values - mean) / std
+    spacing = np.spacing(np.float32(2000)) / std.min()
+    np.testing.assert_allclose(layer(torch.from_numpy(values)), exact, rtol=0, atol=2 * spacing)
+
+
 def test_per_channel_constants_act_on_every_pixel():
     layer = Standardise([[[1.0]], [[10.0]]], [[[1.0]], [[5.0]]])
     images = torch.full((3, 2, 4, 4), 20.0)

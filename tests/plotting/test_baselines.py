@@ -31,7 +31,7 @@ def test_the_section_says_what_was_compared(three_classes, baselines):
     assert [row[0] for row in table.rows][:3] == [
         "network",
         "BDT of 5 observables",
-        "small jet_mass",
+        "mass (small)",
     ]
     assert len(table.header) == len(table.rows[0]) == 5
     assert table.header[2] == "Rejection at 30 % signal"
@@ -49,18 +49,28 @@ def test_the_caption_ends_with_what_is_known_of_masses(three_classes, baselines,
     assert section.tables[0].caption.endswith(said)
 
 
-def test_the_figure_shows_the_network_and_the_best_few(three_classes, baselines):
+def test_a_p_value_that_no_replica_could_undercut_is_a_bound(three_classes, baselines):
+    least = replace(baselines, gain=replace(baselines.gain, p_value=2 / 1001))
+    section = baselines_section(three_classes.headline, least, masses="")
+    assert "0.0010], p ≤ 0.002 (bootstrap" in section.lead
+
+
+def test_the_figure_shows_the_network_and_all_observables(three_classes, baselines):
     figure = baselines_figure(three_classes.headline, baselines.baselines)
     (axes,) = figure.axes
     labels = [text.get_text().split("\n")[0] for text in figure.legends[0].get_texts()]
     assert labels == [
         "network",
         "BDT of 5 observables",
-        "small jet_mass",
+        "mass (small)",
         r"<\$x^>",
         "d",
+        "e",
+        "f",
         "random choice",
     ]
+    widths = [line.get_linewidth() for line in axes.get_lines()[:-1]]
+    assert min(widths[:2]) > max(widths[2:])
     assert len(axes.collections) == 2
     drawn = axes.get_lines()[0]
     points = [p for p in three_classes.headline.curve if not p.background_rejection.is_lower_limit]

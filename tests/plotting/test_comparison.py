@@ -91,6 +91,13 @@ def test_the_report_says_what_each_number_is(full):
         assert difference.auc.text() in html
         assert difference.ratios[0].text() in html
         assert full.p_value_text(difference.auc_p_value) in html
+    rows = sections[0].tables[1].rows
+    assert len(rows) == sum(1 + len(d.ratios) for d in full.differences)
+    assert [row[1] for row in rows[:2]] == [
+        "difference of AUC",
+        "ratio of rejections at 30 % signal",
+    ]
+    assert rows[1][3] == full.p_value_text(full.differences[0].ratios[0].p_value)
     assert "Published, not the same jets" in html
     assert "Net &lt;1&gt;" in html
     assert "compared on the same events" in html

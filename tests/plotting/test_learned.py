@@ -96,13 +96,47 @@ def test_a_profile_shows_the_bins_that_have_events(profile):
 def test_spectra_leave_out_a_cut_that_nothing_passes(sculpted):
     figure = sculpting_figure(sculpted, name="gluon")
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels[0] == "gluon, before cuts"
-    assert len(labels) == 3
+    assert labels[0] == "gluon, before cuts: 400 events"
+    assert len(labels) == 4
+    assert f"{sculpted.cuts[0].n_events} events, distance " in labels[1]
     assert f"{sculpted.cuts[0].from_all.interval.value:.3f}" in labels[1]
+    assert labels[3].endswith(": 0 events, too few to draw")
+    assert len(figure.axes[1].containers) == 2
     first = figure.axes[1].containers[0][0].get_ydata()
     filled = (sculpted.density > 0) & (sculpted.cuts[0].density > 0)
     expected = sculpted.cuts[0].density[filled] / sculpted.density[filled]
     np.testing.assert_allclose(first, expected)
+    svg(figure)
+
+
+def test_spectra_of_few_events_have_wide_bins_with_errors_and_fewer_still_are_not_drawn(mass):
+    # The 12 and the 9 largest masses pass: 12 events fill two bins of 20 as they are.
+    wide = np.linspace(0, 200, 101)
+    scores = np.sort(mass)[::-1]
+    points = [(0.5, scores[11]), (0.3, scores[8])]
+    found = sculpting("mass", mass, mass, points=points, edges=wide, n_replicas=20)
+    assert [cut.n_events for cut in found.cuts] == [12, 9]
+    figure = sculpting_figure(found, name="g")
+    upper, lower = figure.axes
+    labels = [text.get_text() for text in upper.get_legend().get_texts()]
+    assert labels[2].endswith("9 events, too few to draw")
+    (drawn,) = upper.containers  # the errors of the one that is drawn
+    before, *cuts = [patch for patch in upper.patches if patch.get_fill() is False]
+    assert len(cuts) == 1
+    density, edges, _ = cuts[0].get_data()
+    assert 1 <= np.count_nonzero(density) <= 4
+    assert np.sum(density * np.diff(edges)) == pytest.approx(1)
+    counts, _ = np.histogram(scores[:12], edges)
+    np.testing.assert_allclose(density * np.diff(edges) * 12, counts)
+    np.testing.assert_allclose(before.get_data()[0], np.histogram(mass, edges, density=True)[0])
+    filled = density > 0
+    np.testing.assert_allclose(drawn[0].get_ydata(), density[filled])
+    (bars,) = drawn[2]
+    lengths = [np.ptp(segment[:, 1]) / 2 for segment in bars.get_segments()]
+    np.testing.assert_allclose(lengths, density[filled] / np.sqrt(counts[filled]))
+    (ratios,) = lower.containers
+    expected = density[filled] / before.get_data()[0][filled]
+    np.testing.assert_allclose(ratios[0].get_ydata(), expected)
     svg(figure)
 
 

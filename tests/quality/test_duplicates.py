@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,3 +115,9 @@ def test_an_id_that_many_events_share_is_none():
     ids[20:30] = 7
     assert told(look_at_ids(ids)) == [("event-ids", "trouble", 10, "row 7 and row 20")]
     assert told(look_at_ids(ids[:99]))[0][1] == "fine"
+
+
+@pytest.mark.parametrize(("ids", "severity"), [([7] * 9, "trouble"), ([7] * 8 + [8], "fine")])
+def test_an_id_that_all_events_have_is_none(ids, severity):
+    (finding,) = look_at_ids(ids)
+    assert finding.severity == severity

@@ -78,6 +78,7 @@ def test_angles_in_degrees(jets, place):
     assert finding.count == np.count_nonzero(beyond)
     events = changed(jets(), columns={"phi": np.linspace(-180, 180, 200), "pt": np.full(200, 250)})
     assert checks(events, place) == [("angle-units", "trouble")]
+    assert finding.where == "jets.h5: jets, the constituents' phi"
 
 
 def test_a_single_angle_beyond_is_a_warning(jets, place):

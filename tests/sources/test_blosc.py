@@ -106,7 +106,7 @@ def test_a_chunk_that_would_not_shrink_is_kept_as_it_is(tmp_path):
 )
 def test_a_damaged_chunk_names_file_dataset_and_rows(tmp_path, change):
     path = write(tmp_path / "in.h5", np.arange(10.0), (4,), change=lambda at, data: change(data))
-    with pytest.raises(DataError, match=r"in\.h5: dataset 'pt', rows 0 to 3: cannot be read: the"):
+    with pytest.raises(DataError, match=r"in\.h5: dataset 'pt', rows 0 to 3: cannot be .*\(the"):
         read(path, 0, 3)
 
 

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Clustering, Layout
 from detcnn.sources.layouts import event_columns
 from detcnn.sources.layouts.event_columns import class_names, combine_ids
-from detcnn.sources.opening import open_source
+from detcnn.sources.opening import find_misfits, open_source
 
 
 @pytest.mark.parametrize(
@@ -153,13 +155,75 @@ def test_faulty_layouts(opened, jagged, layout, error, message):
         opened(jagged, **layout)
 
 
-@pytest.mark.parametrize(
-    "values", [np.array([b"a", b"b", b"a"]), np.zeros(3, complex), ["a", "b", "c"]]
-)
-def test_labels_that_are_no_numbers(opened, jagged, values):
-    jagged["jets/label"] = values
+def test_labels_that_are_neither_numbers_nor_text(opened, jagged):
+    jagged["jets/label"] = np.zeros(3, complex)
     with pytest.raises(ConfigError, match=r"dataset 'jets/label' is .*, expected numbers"):
         opened(jagged, columns={"label": "jets/label"})
+
+
+@pytest.mark.parametrize("values", [np.array([b"top", b"QCD", b"top"]), ["top", "QCD", "top"]])
+@pytest.mark.parametrize("named", [{}, {"columns": {"label": "jets/label"}}])
+def test_labels_that_are_text(opened, jagged, values, named):
+    jagged["jets/label"] = values
+    source = pickle.loads(pickle.dumps(opened(jagged, **named)))
+    assert source.label_names == {0: "QCD", 1: "top"}
+    assert source.read(0, 1, 3).columns["label"].tolist() == [0, 1]
+
+
+def test_text_that_is_no_utf8_is_read(opened, jagged):
+    jagged["jets/label"] = np.array([b"a\xff", b"b", b"a\xff"])
+    assert opened(jagged).label_names == {0: "a\ufffd", 1: "b"}
+
+
+def test_labels_that_are_others_than_before(write, jagged):
+    jagged["jets/label"] = np.array([b"top", b"QCD", b"top"])
+    source = open_source(write(jagged))
+    jagged["jets/label"] = np.array([b"top", b"QCD", b"W"])
+    write(jagged)
+    with pytest.raises(DataError, match="'jets/label' has other labels than when it was opened"):
+        source.read(0, 0, 3)
+
+
+@pytest.mark.parametrize("named", [{}, {"columns": {"label": "jets/label"}}])
+def test_labels_that_are_one_hot(write, jagged, named):
+    jagged["jets/label"] = np.array([[0, 1.0], [1, 0], [0, 1]])
+    source = open_source(write(jagged, __classes='["QCD", "top"]'), Layout(**named))
+    assert source.label_names == {0: "QCD", 1: "top"}
+    assert source.layout.one_hot == ("jets/label[..., 0]", "jets/label[..., 1]")
+    assert source.read(0, 1, 3).columns["label"].tolist() == [0, 1]
+    assert open_source(write(jagged), Layout(**named)).label_names == {0: "0", 1: "1"}
+
+
+def test_labels_that_are_one_column(opened, jagged):
+    jagged["jets/label"] = np.array([[1], [0], [1]])
+    assert opened(jagged).read(0, 0, 3).columns["label"].tolist() == [1, 0, 1]
+
+
+def test_two_axes_of_other_numbers_are_no_label(opened, jagged):
+    jagged["jets/label"] = np.array([[0, 1.0], [1, 0], [0, 0.5]])
+    assert opened(jagged).label_names == {}
+    told = {"columns": {"label": "jets/label"}}, {"one_hot": ("jets/label",)}
+    for layout in told:
+        with pytest.raises(
+            DataError, match=r"event 2: expected 1 in exactly one .*\[\.\.\., 0\] 0"
+        ):
+            opened(jagged, **layout)
+
+
+@pytest.mark.parametrize("shape", [(2,), (4, 2), (3, 1, 2)])
+def test_labels_of_another_shape_are_named(opened, jagged, shape):
+    jagged["jets/label"] = np.zeros(shape)
+    source = opened(jagged)
+    assert source.label_names == {}
+    told = find_misfits(source.path, source.layout, n_events=3)
+    assert told == f" ('jets/label' has the shape {shape}, expected (3,) or one-hot)"
+
+
+@pytest.mark.parametrize("role", ["pt", "phi", "eta"])
+def test_truth_values_are_no_momenta(opened, jagged, role):
+    jagged[f"constituents/{role}"] = np.ones(5, dtype=bool)
+    with pytest.raises(ConfigError, match=f"'constituents/{role}' holds truth values, expected n"):
+        opened(jagged)
 
 
 def test_units_of_a_file(write, jagged):

@@ -136,7 +136,7 @@ def test_strings_are_no_constituents(opened, jagged):
     jagged["constituents/pt"] = np.array([b"9"] * 5)
     with pytest.raises(ConfigError, match="no column found for pt"):
         opened(jagged)
-    with pytest.raises(ConfigError, match=r"'constituents/pt' is .S1, expected numbers"):
+    with pytest.raises(ConfigError, match=r"'constituents/pt' is text, expected numbers: name an"):
         opened(jagged, constituents={"pt": "constituents/pt"})
 
 

@@ -155,6 +155,30 @@ class TestEnergyFlow:
         with pytest.raises(ConfigError, match=r"'X' of shape \(3, 4, 4\) could be images or the f"):
             open_source(save(**quark_gluon))
 
+    @pytest.mark.parametrize(
+        ("change", "fault"),
+        [
+            ({"y": np.zeros(2)}, r"y has the shape \(2,\), expected \(3,\)"),
+            ({"X": 130.5}, r"X\[2, 0, 3\] is 130\.5, expected a PDG id"),
+        ],
+    )
+    def test_what_is_nearly_it(self, save, quark_gluon, change, fault):
+        quark_gluon["X"][2, 0, 3] = change.get("X", 130)
+        quark_gluon["y"] = change.get("y", quark_gluon["y"])
+        with pytest.raises(ConfigError, match=rf"nearly jets of EnergyFlow, .*, but {fault}"):
+            open_source(save(**quark_gluon))
+
+    def test_without_events(self, save, quark_gluon):
+        path = save(**{name: values[:0] for name, values in quark_gluon.items()})
+        with pytest.raises(DataError, match="holds no events: name a file that has some"):
+            open_source(path)
+
+    def test_one_hot(self, save, quark_gluon):
+        quark_gluon["y"] = np.eye(2)[quark_gluon["y"].astype(int)]
+        source = open_source(save(name="QG_jets", **quark_gluon))
+        assert source.label_names == {0: "gluon", 1: "quark"}
+        assert source.read(0, 0, 3).columns["label"].tolist() == [1, 0, 1]
+
     def test_four_vectors_that_the_study_names(self, save, quark_gluon):
         quark_gluon["X"] = np.zeros((3, 2, 4))
         quark_gluon["X"][1, 0] = [5, 3, -4, 0]
@@ -163,6 +187,15 @@ class TestEnergyFlow:
         assert table.offsets.tolist() == [0, 0, 1, 1]
         assert table.constituents["pt"].tolist() == [5]
         np.testing.assert_allclose(table.constituents["phi"], [np.arctan2(-4, 3)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", SAVES)
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_classes_that_are_text(save, how, kind):
+    label = np.array(["top", "QCD", "top"]).astype(kind)
+    source = open_source(save(how=how, pixels=np.ones((3, 20, 20)), label=label))
+    assert source.label_names == {0: "QCD", 1: "top"}
+    assert source.read(0, 1, 3).columns["label"].tolist() == [0, 1]
 
 
 class TestImages:
@@ -235,7 +268,9 @@ class TestDamage:
         content = path.read_bytes()
         for size in (len(content) - 1, 200, 127, 20, 9):
             path.write_bytes(content[:size])
-            with pytest.raises(DataError, match=r"in\.npy: cannot be read, damaged or no NumPy"):
+            with pytest.raises(
+                DataError, match=r"in\.npy: cannot be read as a NumPy file, .*: copy"
+            ):
                 open_source(path)
 
     def test_more_than_one_array_in_a_file(self, save):

@@ -15,6 +15,7 @@ from detcnn.errors import ConfigError, DataError, DetcnnError
 from detcnn.sources.base import Layout
 from detcnn.sources.formats import parquet
 from detcnn.sources.formats.parquet import PARQUET
+from detcnn.sources.layouts import event_columns
 from detcnn.sources.opening import open_source
 
 
@@ -180,8 +181,8 @@ class TestClasses:
         assert open_source(write(jets), Layout(class_name="top")).label_names == {}
 
     def test_too_many(self, write, jets, monkeypatch):
-        monkeypatch.setattr(parquet, "_MOST_CLASSES", 1)
-        with pytest.raises(DataError, match="column 'label' has more than 1 different texts"):
+        monkeypatch.setattr(event_columns, "_MOST_CLASSES", 1)
+        with pytest.raises(ConfigError, match="'label' has more than 1 different values, too man"):
             open_source(write(jets))
 
 
@@ -230,7 +231,9 @@ def test_a_truncated_file(write, jets):
     content = path.read_bytes()
     for size in (len(content) - 1, len(content) // 2, 10, 4):
         path.write_bytes(content[:size])
-        with pytest.raises(DataError, match=r"in\.parquet: cannot be read as Parquet, damaged"):
+        with pytest.raises(
+            DataError, match=r"in\.parquet: cannot be read as Parquet, damaged.*: copy"
+        ):
             open_source(path)
 
 
@@ -261,3 +264,22 @@ def test_damage_is_named_or_does_no_harm(data, tmp_path_factory):
         message = str(error)
     assert message.startswith(str(path))
     assert "\n" not in message
+
+
+def test_a_row_for_every_constituent_is_named_with_the_remedy(write, tmp_path):
+    columns = {"event_id": [7, 7, 9], "label": ["top", "top", "QCD"]}
+    columns |= {name: [1.0, 2.0, 3.0] for name in ("pt", "eta", "phi")}
+    path = write(columns)
+    told = (
+        r"every row is one constituent of the event that 'event_id' tells, .*table\.(groupby\(.*\))"
+    )
+    with pytest.raises(ConfigError, match=told) as caught:
+        open_source(path)
+    assert "'event_id'" in str(caught.value)
+
+
+@pytest.mark.parametrize("absent", ["event_id", "phi"])
+def test_other_flat_tables_are_not_taken_for_rows_of_constituents(write, absent):
+    columns = {name: [1.0, 2.0] for name in ("event_id", "pt", "eta", "phi") if name != absent}
+    with pytest.raises(ConfigError, match="which dataset plays which part$"):
+        open_source(write(columns))

@@ -76,3 +76,16 @@ def test_names_that_the_file_states_count(write, jetnet):
     with h5py.File(path, "a") as file:
         file["particle_features"].attrs["names"] = ["pt_rel", "eta_rel", "phi_rel", "mask"]
     np.testing.assert_allclose(open_source(path).read(0, 0, 3).constituents["pt"], [500, 0, 200])
+
+
+def test_jets_and_particles_that_do_not_go_together(opened, jetnet):
+    jetnet["particle_features"] = jetnet["particle_features"][:2]
+    told = r"pt of the jet, .* \('jet_features\[\.\.\., 0\]' has the shape \(3,\), expected \(2,"
+    with pytest.raises(ConfigError, match=told):
+        opened(jetnet)
+
+
+def test_another_number_of_features(opened, jetnet):
+    jetnet["particle_features"] = np.ones((3, 4, 5))
+    with pytest.raises(ConfigError, match="JetNet has 3 or 4 features here, and this has 5: name"):
+        opened(jetnet)

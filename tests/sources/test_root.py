@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError, DetcnnError, MissingExtraError
+from detcnn.events.selections import select
 from detcnn.sources.base import Layout
 from detcnn.sources.formats.root import ROOT
 from detcnn.sources.opening import open_source
@@ -121,6 +122,7 @@ def test_jet_class(write, writer):
             "part_dphi": ragged([[9.0, 9.0], [], [9.0]]),
             "part_charge": ragged([[1.0, 0.0], [], [-1.0]]),
             "part_isElectron": ragged([[1, 0], [], [0]], np.int32),
+            "part_isPhoton": ragged([[0, 1], [], [0]], np.float32),
             "jet_pt": np.array([500, 600, 700], dtype=np.float32),
             "jet_eta": np.array([0.1, 0.2, 0.3], dtype=np.float32),
             "label_QCD": np.array([1, 0, 0], dtype=np.float32),
@@ -139,6 +141,8 @@ def test_jet_class(write, writer):
         table.constituents["phi"], [np.arctan2(4, 3), np.pi / 2, 0], rtol=1e-6
     )
     assert [names[i] for i in table.columns["label"]] == ["QCD", "Hbb", "Hbb"]
+    assert select(table.constituents, "electron").tolist() == [True, False, False]
+    assert select(table.constituents, "photon").tolist() == [False, True, False]
     assert table.columns["eta"].tolist() == pytest.approx([0.1, 0.2, 0.3])
 
 
@@ -297,7 +301,9 @@ def test_damage_is_one_clear_error_or_no_harm(intact, data):
 def test_truncated(write, n_kept):
     path = write(jets() | {"filler": np.arange(3)})
     path.write_bytes(path.read_bytes()[:n_kept])
-    with pytest.raises(DataError, match="cannot be read, truncated or damaged: .*copy or make"):
+    with pytest.raises(
+        DataError, match=r"cannot be read, damaged or cut short \(expected C.*\d\): copy or make"
+    ):
         open_source(path)
 
 

@@ -483,3 +483,52 @@ def test_charges_may_be_negative_in_images(folder, load):
 def test_other_artifacts_are_refused(trained):
     with pytest.raises(DataError, match="holds model, expected images"):
         audit.run(trained.path / "model")
+
+
+# What is no fault of an event
+
+
+def with_rapidity(jets):
+    return {name.replace("/eta", "/rapidity"): values for name, values in jets.items()}
+
+
+def test_rapidity_is_looked_at_where_there_is_no_eta(look, toy_jets):
+    found = look(with_rapidity(toy_jets(300)))
+    assert "unreadable" not in troubles(found)
+    (outside,) = of(found, "outside-grid")
+    assert "in rapidity" in outside.message
+
+
+@pytest.mark.parametrize("preset", ["top2019", "komiske2017"])
+def test_a_preset_that_the_file_cannot_serve_is_refused(look, toy_jets, preset):
+    jets = with_rapidity(toy_jets(300))
+    del jets["constituents/charge"]
+    told = {"top2019": "'eta'.*set longitudinal: rapidity", "komiske2017": "'charge'"}
+    with pytest.raises(ConfigError, match=rf"jets\.h5: .*{told[preset]}"):
+        look(jets, preset=preset)
+
+
+def test_a_study_that_the_file_cannot_serve_is_refused(folder, load, toy_jets):
+    folder.write(with_rapidity(toy_jets(300)))
+    with pytest.raises(ConfigError, match="set longitudinal: rapidity"):
+        audit.run(folder.study, study=load(folder))
+
+
+# Ids
+
+
+@pytest.mark.parametrize("n_jets", [30, 300])
+def test_all_events_under_one_id_are_trouble(folder, load, look, toy_jets, n_jets):
+    jets = toy_jets(n_jets)
+    jets["jets/event_id"][:] = 7
+    assert "event-ids" in troubles(look(jets))
+    found = audit.run(folder.study, study=load(folder))
+    assert {"event-ids", "class-balance"} <= troubles(found)
+    (first, *_) = [f for f in of(found, "class-balance") if f.severity == "trouble"]
+    assert first.message.startswith("no events of gluon in ")
+
+
+def test_a_split_without_a_share_may_be_empty(folder, load, toy_jets):
+    folder.write(toy_jets(300))
+    study = load(folder, "preprocess.split={train: 0.8, validation: 0.2, test: 0}")
+    assert "class-balance" not in troubles(audit.run(folder.study, study=study))

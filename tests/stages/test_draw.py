@@ -86,3 +86,33 @@ def test_what_cannot_be_drawn_makes_no_folder(folder, trained, tmp_path, toy_jet
         with pytest.raises(error, match=words):
             draw.run(path, folder=tmp_path / "figures", preset=preset)
     assert not (tmp_path / "figures").exists()
+
+
+def with_rapidity(jets):
+    return {name.replace("/eta", "/rapidity"): values for name, values in jets.items()}
+
+
+def test_rapidity_is_drawn_where_there_is_no_eta(folder, tmp_path, pictures, toy_jets):
+    folder.write(with_rapidity(toy_jets(300)))
+    draw.run(folder.path / "jets.h5", folder=tmp_path)
+    assert pictures[0][1].rows.name == "rapidity"
+
+
+@pytest.mark.parametrize(
+    ("preset", "fault"),
+    [("top2019", "no constituent column 'eta', .*longitudinal: rapidity"), ("komiske2017", "")],
+)
+def test_a_preset_that_needs_eta(folder, tmp_path, pictures, toy_jets, preset, fault):
+    folder.write(with_rapidity(toy_jets(300)))
+    if not fault:
+        draw.run(folder.path / "jets.h5", folder=tmp_path, preset=preset)
+        return
+    with pytest.raises(ConfigError, match=fault):
+        draw.run(folder.path / "jets.h5", folder=tmp_path, preset=preset)
+
+
+def test_files_of_a_pattern_are_drawn_together(folder, tmp_path, pictures, toy_jets):
+    folder.write(toy_jets(200), "part_1.h5")
+    folder.write(toy_jets(300, seed=1), "part_2.h5")
+    draw.run(folder.path / "part_*.h5", folder=tmp_path)
+    assert set(pictures[0][0]) == {"gluon", "quark"}

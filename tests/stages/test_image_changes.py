@@ -219,14 +219,15 @@ def test_steps_that_cannot_be_are_refused(run, pictures, overrides, message):
 def test_constituents_go_through_a_published_preset(run):
     artifact = run(
         "preprocess.image={preset: deoliveira2016_l2}",
-        "preprocess.image.image_steps.1.axis=both",
+        "preprocess.image.image_steps.2.axis=both",
     )
     contents = artifact.manifest.contents
     assert contents["encoding"] == "dense"
     assert contents["image_shape"] == [1, 25, 25]
-    assert contents["image"]["image_steps"][1]["axis"] == "both"
+    assert contents["image"]["image_steps"][2]["axis"] == "both"
     (channel,) = contents["channels"]
-    assert channel["meaning"] == "sum of pT, all constituents, normalised by l2"
+    of = "sum of pT, all constituents, pixels above 0.1 GeV, normalised by l2"
+    assert channel["meaning"] == of
     for split in open_store(artifact.path / "images.zarr").splits.values():
         squares = (split.images().values.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
         np.testing.assert_allclose(squares, 1, rtol=1e-5)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -185,3 +186,37 @@ def test_sources_as_a_study_has_them_read(folder, toy_jets):
     assert (found.facts["files"], found.facts["samples"]) == (2, {"jets": {"events": 600}})
     columns = {(c["of"], c["part"]): c for c in found.columns}
     assert columns["constituent", "pt"]["unit_is"] == "stated: MeV"
+
+
+def test_files_of_a_pattern_or_a_list_are_described_together(folder, toy_jets):
+    folder.write(toy_jets(20), "part_1.h5")
+    folder.write(toy_jets(30, seed=1), "part_2.h5")
+    (folder.path / "list.txt").write_text("part_*.h5\n")
+    for path in (folder.path / "part_*.h5", f"@{folder.path / 'list.txt'}"):
+        found = inspect.run(Path(path))
+        assert found.facts["files"] == 2
+        assert found.facts["samples"] == {"jets": {"events": 50}}
+    with pytest.raises(ConfigError, match=r"parts_\*\.h5: no file is called like this"):
+        inspect.run(folder.path / "parts_*.h5")
+
+
+def test_labels_that_nearly_are_some_are_told(folder, toy_jets):
+    jets = toy_jets(300)
+    jets["jets/label"] = jets["jets/label"][1:]
+    folder.write(jets)
+    (warning,) = inspect.run(folder.path / "jets.h5").warnings
+    assert "nothing tells the class of its events ('jets/label' has the shape (299,)" in warning
+    assert "columns.label" in warning
+
+
+def test_events_with_nothing_in_them_are_told(folder, toy_jets):
+    jets = toy_jets(300)
+    jets["constituents/pt"][: jets["jets/offsets"][7]] = 0
+    folder.write(jets)
+    warnings = inspect.run(folder.path / "jets.h5").warnings
+    assert any("7 events without constituents, or with none that has pT" in w for w in warnings)
+    values = np.ones((9, 5, 6, 1))
+    values[2:4] = 0
+    folder.write({"A": values, "B": values[:2]}, "pictures.h5")
+    (warning,) = inspect.run(folder.path / "pictures.h5").warnings
+    assert "2 images of which every pixel is zero" in warning

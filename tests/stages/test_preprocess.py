@@ -320,6 +320,14 @@ def no_label(jets):
     del jets["jets/label"]
 
 
+def nothing_in_them(jets):
+    jets["constituents/pt"][:] = 0
+
+
+def no_eta(jets):
+    jets["constituents/rapidity"] = jets.pop("constituents/eta")
+
+
 def as_it_is(jets):
     pass
 
@@ -332,6 +340,8 @@ def as_it_is(jets):
         (one_class, "", ConfigError, ("gluon",)),
         (rare_class, "", DataError, ("'gluon'", "absent from the validation split")),
         (no_weight, "", DataError, ("'quark'", "add up to 0", "more than 0")),
+        (nothing_in_them, "image.channels.1.weight=pt", DataError, ("300 images are empty", "pT")),
+        (no_eta, "", ConfigError, ("jets.h5", "'eta'", "set longitudinal: rapidity")),
         (no_label, "", ConfigError, ("jets.h5", "nothing tells the class", "columns.label")),
         (as_it_is, "classes=[top, gluon]", ConfigError, ("'top'", "gluon, quark")),
         (as_it_is, "classes={gluon: 0, top: 6}", ConfigError, ("'top'", "6")),

@@ -22,7 +22,7 @@ from detcnn.events.images import as_dense
 from detcnn.plotting.style import write_figure
 from detcnn.stages import predict, preprocess, train
 from detcnn.storage.reader import open_store
-from detcnn.training import splits
+from detcnn.training import device, splits
 
 
 @pytest.fixture
@@ -129,6 +129,36 @@ def test_another_configuration_does_not_go_on_from_an_old_checkpoint(run, Listen
     assert unfinished.exists()
     with pytest.raises(OutputExistsError, match="exists already"):
         run("train.seed=3", resume=True)
+
+
+def test_another_machine_goes_on_in_the_precision_that_was_begun(run, Listener, monkeypatch):
+    stop = Listener(at=4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(device, "has_native_bf16", lambda _: True)
+    with pytest.raises(CheckpointedError):
+        run(progress=stop)
+    unbroken = run(output="unbroken").artifact.manifest
+    monkeypatch.setattr(device, "has_native_bf16", lambda _: False)
+    listener = Listener()
+    manifest = run(resume=True, progress=listener).artifact.manifest
+    assert "in bf16, as it began" in listener.said[1]
+    assert manifest.contents["precision"] == "bf16"
+    assert manifest.digest == unbroken.digest
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_native", "expected"),
+    [
+        ((), True, "bf16"),
+        ((), False, "float32"),
+        (("train.network={name: deoliveira2016_maxout, options: {}}",), True, "float32"),
+        (("train.precision=float32",), True, "float32"),
+        (("train.precision=bf16",), False, "bf16"),
+    ],
+)
+def test_the_model_tells_its_precision(run, monkeypatch, overrides, is_native, expected):
+    monkeypatch.setattr(device, "has_native_bf16", lambda _: is_native)
+    contents = run("train.epochs=1", *overrides).artifact.manifest.contents
+    assert contents["precision"] == expected
 
 
 def test_an_update_trains_only_what_would_be_different(run, tmp_path):

@@ -10,6 +10,7 @@ from detcnn.artifacts.kinds import VALIDATION
 from detcnn.artifacts.opening import open_artifact
 from detcnn.errors import DataError, OutputExistsError
 from detcnn.stages import validate
+from detcnn.storage.csv_tables import read_csv
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 
@@ -37,10 +38,51 @@ def test_a_good_sample_agrees(sample, tmp_path):
     expected = np.mean(pairs > 0) + np.mean(pairs == 0) / 2
     assert multiplicity.found.value == pytest.approx(expected, abs=1e-9)
     page = result.report.read_text(encoding="utf-8")
-    assert "Lost to the veto" in page
+    assert "Of these lost to a veto" in page
     written = open_artifact(tmp_path / "page", expected=VALIDATION).manifest.contents["checks"]
     assert written == json.loads((tmp_path / "page/validation.json").read_text())["checks"]
     assert len(list((tmp_path / "page/figures").glob("*.png"))) == 4
+
+
+def test_every_number_of_the_page_is_in_the_table(sample, tmp_path):
+    result = validate.run(sample, output=tmp_path / "page")
+    rows = read_csv(tmp_path / "page/validation.csv")
+    for check, row in zip(result.checks, rows, strict=False):
+        assert (row["quantity"], row["class"]) == ("auc", "gluon")
+        assert row["column"] == check.expectation.column
+        found = (check.found.value, check.found.low, check.found.high, check.pull)
+        assert tuple(float(row[key]) for key in ("value", "low", "high", "pull")) == found
+        assert (float(row["expected"]), row["agrees"]) == (check.expectation.value, "True")
+    with h5py.File(sample) as file:
+        tally = json.loads(file.attrs["statistics"])
+        label, pthat = file["jets/label"][:], file["jets/pthat"][:]
+    page = result.report.read_text(encoding="utf-8")
+    for index, name in enumerate(("gluon", "quark")):
+        made = {row["quantity"]: row for row in rows[3:] if row["class"] == name}
+        counted = tally[name]
+        assert int(made["jets"]["value"]) == counted["jets"]
+        assert int(made["events"]["value"]) == counted["events"]
+        assert float(made["vetoed"]["value"]) == counted["vetoed"] / counted["events"]
+        lost = made["lost_to_veto"]
+        assert int(lost["n_jets"]) == counted["audit_jets"] > 0
+        assert float(lost["value"]) == counted["audit_lost"] / counted["audit_jets"]
+        assert float(lost["low"]) <= float(lost["value"]) < float(lost["high"]) < 1
+        bracket = f"[{100 * float(lost['low']):.1f}, {100 * float(lost['high']):.1f}] %"
+        assert bracket in page
+        cut = float(made["pthat_cut"]["value"])
+        near = np.mean(pthat[label == index] < 1.1 * cut)
+        assert float(made["near_pthat_cut"]["value"]) == pytest.approx(near)
+
+
+def test_the_page_says_what_its_numbers_are(tmp_path):
+    jets = shutil.copy(SAMPLES / "w_qcd.h5", tmp_path / "jets.h5")
+    result = validate.run(Path(jets), output=tmp_path / "page")
+    page = result.report.read_text(encoding="utf-8")
+    (peak,) = (check for check in result.checks if check.name == "peak of mass, w")
+    assert f"<td>{peak.found.text()} GeV</td>" in page
+    assert "<td>80.4 ± 1 GeV</td>" in page
+    assert "Events of w have none." in page
+    assert "seed 20263; after de Oliveira" in page
 
 
 def test_a_wrong_sample_does_not(sample, tmp_path):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from detcnn.errors import DataError
-from detcnn.storage.tables import read_csv, read_parquet, write_csv, write_parquet
+from detcnn.storage.csv_tables import read_csv, write_csv
+from detcnn.storage.tables import read_parquet, write_parquet
 
 
 def test_parquet_round_trip(tmp_path):

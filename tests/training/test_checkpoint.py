@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import os
@@ -96,6 +97,18 @@ def test_moments_come_back_in_the_layout_of_their_weights(new_state, train, vali
     restore_checkpoint(tmp_path, restored, identity="a")
     for weight, moments in restored.optimiser.state.items():
         assert moments["exp_avg"].stride() == weight.stride()
+
+
+def test_a_training_keeps_the_precision_it_began_with(new_state, train, validation, tmp_path):
+    begun = dataclasses.replace(OPTIONS, precision="bf16")
+    unbroken, state, restored = new_state(begun), new_state(begun), new_state(OPTIONS)
+    advance(unbroken, train, validation, begun)
+    advance(state, train, validation, begun, 3)
+    write_checkpoint(tmp_path, state, identity="a")
+    restore_checkpoint(tmp_path, restored, identity="a")
+    assert restored.precision == "bf16"
+    advance(restored, train, validation, OPTIONS)
+    assert content_of(restored) == content_of(unbroken)
 
 
 def test_without_a_checkpoint_the_state_stays(new_state, tmp_path):
@@ -222,7 +235,7 @@ HEAD = "model/network.head.bias"
     ("damage", "message"),
     [
         (lambda p: edit_state(p, identity="b"), "another configuration or other images"),
-        (lambda p: edit_state(p, format=99), "is of format 99, expected 1"),
+        (lambda p: edit_state(p, format=99), "is of format 99, expected 2"),
         (truncate, "not a readable checkpoint"),
         (lambda p: (p / "state.json").write_text("{"), "not a readable checkpoint"),
         (lambda p: shutil.rmtree(p) or p.mkdir(), "not a readable checkpoint"),

@@ -8,7 +8,7 @@ All of them are found here, before any work starts.
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Dataset
+from detcnn.sources.container import Dataset, damaged, decoded
 from detcnn.sources.formats import blosc
 from detcnn.sources.formats.hdf5_links import check_link, check_same_file, check_storage
 from detcnn.sources.formats.pandas_tables import block_names, fixed_names, is_frame
@@ -29,6 +29,10 @@ _FEATURE_ATTRIBUTES = ("feature_names", "features", "columns", "names")
 _REFERENCES = (
     "it holds references to other datasets, as cell arrays of MATLAB do: "
     "save the numbers themselves, as one array"
+)
+_NAMELESS = (
+    "the names of the columns of this table of pandas are lost, or no list of plain texts: make "
+    "the file again, or name the columns by their numbers, such as 'table/values_block_0[..., 0]'"
 )
 
 
@@ -133,12 +137,14 @@ class Hdf5File:
         """
         with _damage_named(f"{self.path}: dataset {name!r}, rows {start} to {stop}"):
             dataset, fields = self._locate(name)
-            if not fields:
-                return _read_rows(dataset, start, stop)
-            values = self._read_records(dataset, start, stop)
-            for part in fields:
-                values = values[part]
-            return values
+            dtype = dataset.dtype
+            if fields:
+                values = self._read_records(dataset, start, stop)
+                for part in fields:
+                    values, dtype = values[part], dtype[part]
+            else:
+                values = _read_rows(dataset, start, stop)
+            return decoded(values) if h5py.check_string_dtype(dtype) else values
 
     def read_ragged(
         self, name: str, start: int, stop: int
@@ -219,7 +225,10 @@ class Hdf5File:
             names: tuple[str, ...] = ()
             if len(path) == 1 and len(of_field.shape) == 1 and is_frame(dataset):
                 names = block_names(dataset, path[0], of_field.shape[0])
-            yield _describe(prefix + "/".join(path), shape, of_field.base, unit, names)
+            found = _describe(prefix + "/".join(path), shape, of_field.base, unit, names)
+            if is_frame(dataset) and path[0].startswith("values_block_") and not names:
+                found = replace(found, problem=_NAMELESS)
+            yield found
 
     def _locate(self, name: str) -> tuple[h5py.Dataset, list[str]]:
         """Return the dataset that a column is in, and the fields that lead to it."""
@@ -282,9 +291,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read as HDF5, truncated or damaged: {_first_line(error)}"
-        ) from None
+        raise damaged(f"{path}", error, kind=" as HDF5") from None
 
 
 def _describe(
@@ -296,6 +303,8 @@ def _describe(
 ) -> Dataset:
     inner = h5py.check_vlen_dtype(dtype)
     is_ragged = inner is not None and np.dtype(inner).kind in "iufb" and len(shape) == 1
+    if h5py.check_string_dtype(dtype):
+        dtype = np.dtype(str)
     return Dataset(
         name=name,
         shape=shape,
@@ -354,8 +363,4 @@ def _damage_named(place: str) -> Iterator[None]:
         yield
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         # HDF5 has one kind of error; h5py makes any of these of it.
-        raise DataError(f"{place}: cannot be read: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        raise damaged(place, error) from None

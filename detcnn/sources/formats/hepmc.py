@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import Column, EventTable
 from detcnn.sources.base import Layout, Sample
+from detcnn.sources.container import damaged
 from detcnn.sources.formats.gzipped import open_plain, plain_head
 from detcnn.sources.layouts.columns import unit_factor
 from detcnn.sources.layouts.momenta import as_pt_eta_phi
@@ -429,7 +430,7 @@ def _damage_named(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{place}: cannot be read, damaged: {error}") from None
+        raise damaged(place, error) from None
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
-        raise DataError(f"{place}: damaged: {reason}") from None
+        raise DataError(f"{place}: damaged: {reason}: copy or generate the file again") from None

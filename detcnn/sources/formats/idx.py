@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Container, Dataset
+from detcnn.sources.container import Container, Dataset, damaged
 from detcnn.sources.formats.gzipped import open_plain, plain_head
 from detcnn.sources.formats.stored_array import StoredArray, Stream, beside, named_parts
 
@@ -54,7 +54,8 @@ class _Images:
             if found != expected:
                 raise DataError(
                     f"{file.path}: has {found} bytes, but its header says {expected} "
-                    f"({file.array.dtype}, shape {file.array.shape}): it is damaged or cut short"
+                    f"({file.array.dtype}, shape {file.array.shape}): it is damaged or cut short: "
+                    "copy it again"
                 )
         images, labels = (self.files.get(name) for name in ("images", "labels"))
         if images and labels and images.array.shape[0] != labels.array.shape[0]:
@@ -62,10 +63,15 @@ class _Images:
                 f"{self.path}: holds {images.array.shape[0]} images, but {labels.path.name} has "
                 f"{labels.array.shape[0]} labels: name the right file as columns.label"
             )
-        return {
+        datasets = {
             name: Dataset(name, file.array.shape, file.array.dtype)
             for name, file in self.files.items()
         }
+        absent = " or ".join(file.name for file in _names_of_labels(self.path))
+        if absent and _LABELS not in datasets:
+            problem = f"beside it there is no file of its labels, {absent}"
+            datasets["images"] = replace(datasets["images"], problem=problem)
+        return datasets
 
     def read(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Read rows `start` to `stop` of an array."""
@@ -122,7 +128,7 @@ def _open(stack: ExitStack, path: Path) -> _File:
             raise DataError(f"{path}: is no idx file: begins with {head.hex(' ')}")
         axes = stream.read(4 * head[3])
         if len(axes) < 4 * head[3]:
-            raise DataError(f"{path}: is cut short in its header")
+            raise DataError(f"{path}: is cut short in its header: copy it again")
         shape = struct.unpack(f">{head[3]}I", axes)
     return _File(path, stream, StoredArray(np.dtype(_TYPES[head[2]]), shape, 4 + len(axes)))
 
@@ -139,10 +145,13 @@ def _files_beside(path: Path, layout: Layout) -> dict[str, Path]:
 
 
 def _labels_beside(path: Path) -> Path | None:
-    """Return the file of labels that goes by the name of these images, compressed or not."""
+    return next((file for file in _names_of_labels(path) if file.is_file()), None)
+
+
+def _names_of_labels(path: Path) -> tuple[Path, ...]:
+    """Return what the file of labels of these images may be called, compressed or not."""
     name = _AXES_IN_NAME.sub("idx1", path.name.removesuffix(".gz")).replace("images", "labels")
-    files = (path.with_name(name), path.with_name(f"{name}.gz"))
-    return next((file for file in files if name not in path.name and file.is_file()), None)
+    return () if name in path.name else (path.with_name(name), path.with_name(f"{name}.gz"))
 
 
 def _length(stream: Stream) -> int:
@@ -159,5 +168,4 @@ def _damage_named(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error, MemoryError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{place}: cannot be read, damaged or cut short: {reason}") from None
+        raise damaged(place, error) from None

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Container, Dataset
+from detcnn.sources.container import Container, Dataset, damaged, decoded
 from detcnn.sources.formats.stored_array import StoredArray, beside, named_parts
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -75,6 +75,8 @@ class _Column:
             dtype = dtype[self.field]
             shape = (*shape, *dtype.shape)
             dtype = dtype.base
+        if dtype.kind in "SU":
+            dtype = np.dtype(str)
         return Dataset(name, shape, dtype, problem=_OBJECTS if dtype.hasobject else None)
 
 
@@ -97,7 +99,12 @@ class _Arrays:
         """Return every array, and every field of an array of records."""
         found = {name: column.describe(name) for name, column in self.columns.items()}
         features = next((words for key in _FEATURES if (words := self.words(key))), [])
-        if not features and self._is_energyflow():
+        fault = self._energyflow_fault()
+        if fault:
+            names = ", ".join(_ENERGYFLOW)
+            problem = f"nearly jets of EnergyFlow, X[n, M, 4] = {names}, but {fault}"
+            found["X"] = replace(found["X"], problem=problem)
+        if not features and fault == "":
             features = list(_ENERGYFLOW)
         for name, dataset in found.items():
             if features and len(dataset.shape) in (2, 3) and dataset.shape[-1] == len(features):
@@ -112,7 +119,8 @@ class _Arrays:
             if stop >= column.array.shape[0]:
                 # At its end zipfile compares what it has read with the checksum.
                 column.stream.read(1)
-        return rows if column.field is None else rows[column.field]
+        rows = rows if column.field is None else rows[column.field]
+        return decoded(rows) if rows.dtype.kind in "SU" else rows
 
     def read_ragged(
         self, name: str, start: int, stop: int
@@ -124,23 +132,30 @@ class _Arrays:
         """Return an array of text; the classes of EnergyFlow's quark and gluon jets."""
         column = self.columns.get(attribute)
         if column is not None and column.array.dtype.kind in "US":
-            return [
-                word.decode(errors="replace") if isinstance(word, bytes) else word
-                for word in np.ravel(self.read(attribute, 0, _MOST_WORDS)).tolist()
-            ]
+            return [str(word) for word in np.ravel(self.read(attribute, 0, _MOST_WORDS))]
         is_named = attribute == "classes" and self.path.name.startswith("QG_jets")
-        return ["gluon", "quark"] if is_named and self._is_energyflow() else []
+        return ["gluon", "quark"] if is_named and self._energyflow_fault() == "" else []
 
-    def _is_energyflow(self) -> bool:
-        """Tell whether these are jets as EnergyFlow keeps them: nothing else has such numbers."""
+    def _energyflow_fault(self) -> str | None:
+        """Return what is wrong with jets as EnergyFlow keeps them; None if these are none.
+
+        Nothing else has such numbers: charged pions by their PDG ids among them.
+        """
         if self.columns.keys() != {"X", "y"}:
-            return False
+            return None
         x, y = (self.columns[name].array for name in ("X", "y"))
-        n_features = len(_ENERGYFLOW)
-        if x.dtype.kind != "f" or x.shape[1:][1:] != (n_features,) or y.shape != x.shape[:1]:
-            return False
+        if x.dtype.kind != "f" or x.shape[1:][1:] != (len(_ENERGYFLOW),):
+            return None
         pdgid = self.read("X", 0, _LOOKED_AT)[..., _ENERGYFLOW.index("pdgid")]
-        return bool(np.all(pdgid == np.trunc(pdgid)) and np.any(np.abs(pdgid) == _PION))
+        if x.shape[0] and not np.any(np.abs(pdgid) == _PION):
+            return None
+        if y.shape[:1] != x.shape[:1]:
+            return f"y has the shape {y.shape}, expected {x.shape[:1]}"
+        is_whole = pdgid == np.trunc(pdgid)
+        if not np.all(is_whole):
+            event, particle = np.argwhere(~is_whole)[0]
+            return f"X[{event}, {particle}, 3] is {pdgid[event, particle]}, expected a PDG id"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,5 +252,4 @@ def _damage_named(place: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"{place}: cannot be read, damaged or no NumPy file: {reason}") from None
+        raise damaged(place, error, kind=" as a NumPy file") from None

@@ -320,7 +320,7 @@ def check_lengths(
         row = int(np.argmax(found != wanted))
         raise DataError(
             f"{path}: column {name!r}, event {start + row}: has {found[row]} entries, "
-            f"expected {wanted[row]}"
+            f"expected {wanted[row]}: name another column, or mend the file"
         )
 
 

@@ -6,10 +6,9 @@ class labels may not be missing. The statistics of a column are never looked at:
 process where those are damaged.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Container, Dataset
-from detcnn.sources.layouts.columns import EVENT_ROLES, find_role
+from detcnn.sources.container import Container, Dataset, damaged
 
 _MAGIC = b"PAR1"
 _ROWS_AT_ONCE = 1 << 16
-_MOST_CLASSES = 1000
 _UNIT_KEYS = (b"units", b"unit")
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError, MemoryError)
 
@@ -60,15 +57,13 @@ class _Leaf:
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Table:
     """A Parquet file, opened; see `detcnn.sources.container.Container`."""
 
     path: Path
     file: Any
-    label: str | None
     leaves: Mapping[str, _Leaf]
-    _classes: list[str] | None = field(default=None, init=False)
 
     def datasets(self) -> Mapping[str, Dataset]:
         """Return every column; ``jet/pt`` for the field of a record or of a list of records."""
@@ -79,10 +74,7 @@ class _Table:
         dataset = self._describe(name, self.leaves[name])
         blocks = [np.zeros((0, *dataset.shape[1:]), dtype=dataset.dtype)]
         for first, array in self._iter_arrays(name, start, stop):
-            if name == self.label:
-                values = self._codes(array, first)
-            else:
-                values, _ = self._numbers(dataset, array, first)
+            values, _ = self._numbers(dataset, array, first)
             blocks.append(values.reshape(len(array), *dataset.shape[1:]))
         return np.concatenate(blocks)
 
@@ -100,17 +92,15 @@ class _Table:
         return np.cumsum(np.concatenate(lengths)), np.concatenate(blocks)
 
     def words(self, attribute: str) -> list[str]:
-        """Return the classes that a column of text names, or what the file's metadata state."""
-        if attribute == "classes" and self.label is not None:
-            return [json.dumps(self._names_of_classes())]
+        """Return what the file's metadata state."""
         stated = (self.file.schema_arrow.metadata or {}).get(attribute.encode())
         return [] if stated is None else [stated.decode(errors="replace")]
 
     def _describe(self, name: str, leaf: _Leaf) -> Dataset:
         n_rows = self.file.metadata.num_rows
         dataset = Dataset(name, (n_rows, *leaf.sizes), np.dtype(object), leaf.unit)
-        if name == self.label:
-            return replace(dataset, dtype=np.dtype(np.int64))
+        if _is_text(leaf.type) and not leaf.steps:
+            return replace(dataset, dtype=np.dtype(str))
         if not _is_number(leaf.type) or leaf.n_lists > 1 or (leaf.n_lists and leaf.sizes):
             return replace(
                 dataset, problem=f"{leaf.type} is neither a number nor in one list of numbers"
@@ -163,7 +153,10 @@ class _Table:
             array = array.dictionary_decode()
         if dataset.dtype.kind != "f":
             self._refuse_gaps(dataset.name, array, row)
-        return np.asarray(array.to_numpy(zero_copy_only=False)), lengths
+        # Text that is none is found only here.
+        with _damage_named(f"{self.path}: column {dataset.name!r}, rows from {first}"):
+            values = np.asarray(array.to_numpy(zero_copy_only=False))
+        return values.astype(np.str_) if dataset.is_text else values, lengths
 
     def _refuse_gaps(self, name: str, array: Any, first: int | None) -> None:
         if array.null_count:
@@ -173,27 +166,6 @@ class _Table:
                 f"{self.path}: column {name!r}{where}: nothing is stored there (null), expected "
                 "a value: fill in what is missing when writing the file"
             )
-
-    def _codes(self, array: Any, first: int) -> NDArray[np.int64]:
-        """Return texts as their place among all that occur in the file, in alphabetical order."""
-        assert self.label is not None
-        self._refuse_gaps(self.label, array, first)
-        names = pa.array(self._names_of_classes(), type=pa.large_string())
-        return np.asarray(pc.index_in(_plain_text(array), names).to_numpy(), dtype=np.int64)
-
-    def _names_of_classes(self) -> list[str]:
-        assert self.label is not None
-        if self._classes is None:
-            found: set[str] = set()
-            for _, array in self._iter_arrays(self.label, 0, self.file.metadata.num_rows):
-                found |= set(pc.unique(_plain_text(array)).drop_null().to_pylist())
-                if len(found) > _MOST_CLASSES:
-                    raise DataError(
-                        f"{self.path}: column {self.label!r} has more than {_MOST_CLASSES} "
-                        "different texts, too many for classes"
-                    )
-            self._classes = sorted(found)
-        return self._classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +186,7 @@ class ParquetFormat:
         with file:
             with _damage_named(f"{path}"):
                 leaves = _find_leaves(path, file.schema_arrow)
-            yield _Table(path, file, _label_of(layout, leaves), leaves)
+            yield _Table(path, file, leaves)
 
 
 PARQUET = ParquetFormat()
@@ -260,15 +232,6 @@ def _unit(column: Any) -> str | None:
     return next((unit.decode(errors="replace") for unit in stated if unit), None)
 
 
-def _label_of(layout: Layout, leaves: Mapping[str, _Leaf]) -> str | None:
-    """Return the column of texts that are class labels: the configured one, or one named so."""
-    texts = [name for name, leaf in leaves.items() if not leaf.steps and _is_text(leaf.type)]
-    told = layout.columns.get("label")
-    if told is not None or layout.class_name is not None:
-        return told if told in texts else None
-    return next((name for name in texts if find_role(name, EVENT_ROLES) == "label"), None)
-
-
 def _is_number(kind: Any) -> bool:
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
@@ -281,16 +244,9 @@ def _is_text(kind: Any) -> bool:
     )
 
 
-def _plain_text(array: Any) -> Any:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    return array.cast(pa.large_string())
-
-
 @contextmanager
 def _damage_named(place: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{place}: cannot be read as Parquet, damaged: {reason}") from None
+        raise damaged(place, error, kind=" as Parquet") from None

@@ -36,7 +36,15 @@ def with_published_names(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
             (particles, _JETNET_PARTICLES, 3),
             (jets, _JETNET_JETS, 2),
         ):
-            if len(dataset.shape) == n_axes and not dataset.features:
-                features = names.get(dataset.shape[-1], ())
-                found[dataset.name] = replace(dataset, features=features)
+            if len(dataset.shape) != n_axes or dataset.features:
+                continue
+            n = dataset.shape[-1]
+            problem = None
+            if n not in names:
+                problem = (
+                    f"JetNet has {' or '.join(map(str, sorted(names)))} features here, and this "
+                    f"has {n}: name those that are meant in the study, such as constituents."
+                    "pt_rel: 'particle_features[..., 2]'"
+                )
+            found[dataset.name] = replace(dataset, features=names.get(n, ()), problem=problem)
     return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError, MissingExtraError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Dataset
+from detcnn.sources.container import Dataset, damaged
 
 _MAGIC = b"root"
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
@@ -331,10 +331,7 @@ def _damage_named(place: str) -> Iterator[None]:
             error.name or "cramjam", extra="root", purpose=f"{place}: its compression"
         ) from None
     except _kinds_of_damage() as error:
-        text = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise DataError(
-            f"{place}: cannot be read, truncated or damaged: {text}: copy or make the file again"
-        ) from None
+        raise damaged(place, error) from None
 
 
 def _kinds_of_damage() -> tuple[type[Exception], ...]:

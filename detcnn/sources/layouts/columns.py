@@ -24,6 +24,9 @@ CONSTITUENT_ROLES: dict[str, tuple[str, ...]] = {
     "phi_rel": ("phi_rel", "phirel"),
     "charge": ("charge", "q"),
     "pdgid": ("pdgid", "pdg_id", "pid", "pdg"),
+    "is_photon": ("is_photon", "isphoton"),
+    "is_electron": ("is_electron", "iselectron"),
+    "is_muon": ("is_muon", "ismuon"),
     "mask": ("mask",),
 }
 """Role of a constituent column to the names it goes by, in lower case and without a prefix."""
@@ -44,6 +47,9 @@ _MOMENTA = {"GeV": 1.0, "MeV": 1e-3, "TeV": 1e3}
 _ANGLES = {"rad": 1.0, "deg": math.pi / 180}
 MOMENTUM_ROLES = ("pt", "energy", "mass", "px", "py", "pz", "et")
 """Roles and event columns that are in GeV."""
+
+QUANTITIES = (*MOMENTUM_ROLES, "eta", "rapidity", "phi", "pt_rel", "eta_rel", "phi_rel")
+"""Roles and event columns that are measured, so that truth values cannot stand for them."""
 
 
 def plain_name(name: str) -> str:

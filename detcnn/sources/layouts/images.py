@@ -12,8 +12,8 @@ from detcnn.events.table import ImageTable
 from detcnn.sources.base import Layout, Sample
 from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.layouts.columns import in_house_units
-from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
-from detcnn.sources.layouts.references import listing, require
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
+from detcnn.sources.layouts.references import listing, problems, require
 
 _MOST_CHANNELS = 16
 """An axis longer than this is not taken for the channels without being told."""
@@ -103,9 +103,14 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
     channels_last = layout.channels_last
     if channels_last is None and len(first.shape) == 4:
         channels_last = _guess_channels_last(path, first)
-    columns = find_event_columns(path, layout, datasets, n_events=first.shape[0])
+    n_events = first.shape[0]
     classes = [layout.images.get(name) or layout.class_name for name in names]
-    label_names: dict[int, str] = {}
+    # Where each has its class, labels do not count.
+    told_class = layout.class_name if None in classes else classes[0]
+    columns = find_event_columns(
+        container, replace(layout, class_name=told_class), n_events=n_events
+    )
+    label_names: Mapping[int, str] = {}
     if len(found) > 1:
         told = [*layout.columns, *layout.event_id]
         if told or (None in classes and ("label" in columns.references or columns.one_hot)):
@@ -116,11 +121,12 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         columns = EventColumns(path)
         classes = [given or name for given, name in zip(classes, names, strict=True)]
     elif classes == [None]:
-        label_names = columns.label_names(container, first.shape[0])
-        if not label_names:
+        label_names = columns.label_names
+        if not label_names and n_events:
             raise ConfigError(
-                f"{path}: nothing tells the class of the images in {first.name!r}: "
-                "name a label dataset as columns.label, or give the source a class"
+                f"{path}: nothing tells the class of the images in {first.name!r}"
+                f"{misfits(datasets, 'label', n_events)}: name a label dataset as columns.label, "
+                f"or give the source a class{problems(datasets)}"
             )
     rows = first.shape[1:]
     if len(rows) == 2:
@@ -151,11 +157,14 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
 
 def _refuse_constituents(path: Path, layout: Layout, dataset: Dataset) -> None:
     is_told = layout.kind == "images" or layout.images
+    if not dataset.shape[0]:
+        return
     if len(dataset.shape) == 3 and dataset.shape[2] <= _MOST_CHANNELS and not is_told:
         raise ConfigError(
             f"{path}: dataset {dataset.name!r} of shape {dataset.shape} could be images or the "
             "features of padded constituents: set layout in the study, to images or to padded "
             f"with constituents such as pt: '{dataset.name}[..., 0]'"
+            f"{f'; {dataset.problem}' if dataset.problem else ''}"
         )
 
 

@@ -12,7 +12,7 @@ from detcnn.sources.base import Layout, Sample
 from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, OFFSET_NAMES, find_role, plain_name
 from detcnn.sources.layouts.constituents import build_table
-from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
 from detcnn.sources.layouts.momenta import check_coordinates
 from detcnn.sources.layouts.references import Reference, listing, problems, read_columns, require
 from detcnn.sources.layouts.relative import check_jets
@@ -114,17 +114,19 @@ def open_jagged(container: Container, file_format: Format, layout: Layout) -> Ja
     chosen = _find_constituents(
         path, layout, datasets, n_events=n_events, n_constituents=n_constituents
     )
-    for reference in chosen.values():
+    for role, reference in chosen.items():
         if reference.shape(datasets) != (n_constituents,):
             raise DataError(
                 f"{path}: dataset {str(reference)!r} has shape {reference.shape(datasets)}, but "
-                f"the offsets {offsets_name!r} end at {n_constituents} constituents"
+                f"the offsets {offsets_name!r} end at {n_constituents} constituents: the file was "
+                "cut short when it was made, or these do not belong together: name the right ones "
+                f"as offsets and constituents.{role} in the study"
             )
     check_coordinates(path, chosen, hint=problems(datasets))
-    columns = find_event_columns(
-        path, layout, datasets, n_events=n_events, taken=[*chosen.values()]
+    columns = find_event_columns(container, layout, n_events=n_events, taken=[*chosen.values()])
+    check_jets(
+        path, chosen, columns.references, near=lambda part: misfits(datasets, part, n_events)
     )
-    check_jets(path, chosen, columns.references)
     units = find_units(path, layout, datasets, chosen)
     group = offsets_name.rsplit("/", 1)[0] if "/" in offsets_name else path.stem
     return Jagged(
@@ -140,7 +142,7 @@ def open_jagged(container: Container, file_format: Format, layout: Layout) -> Ja
         ),
         stated_units={**units.stated, **columns.units.stated},
         samples=(Sample(group, n_events, layout.class_name),),
-        label_names=columns.label_names(container, n_events) if layout.class_name is None else {},
+        label_names=columns.label_names if layout.class_name is None else {},
         image_shape=None,
         offsets=offsets_name,
         constituents=chosen,

@@ -12,7 +12,7 @@ from detcnn.events.table import Column, EventTable
 from detcnn.sources.base import Layout, Sample
 from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.layouts.constituents import build_table, family_of, told_first
-from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
 from detcnn.sources.layouts.momenta import check_coordinates, has_coordinates
 from detcnn.sources.layouts.references import Reference, listing, problems, require
 from detcnn.sources.layouts.relative import check_jets
@@ -85,7 +85,8 @@ def read_lists(
             row = int(np.argmax(lengths != expected))
             raise DataError(
                 f"{container.path}: event {start + row}: {name!r} has {lengths[row]} entries, "
-                f"but {first!r} has {expected[row]}"
+                f"but {first!r} has {expected[row]}: name columns that belong together as "
+                f"constituents, or mend the file"
             )
     assert common is not None
     return common, found
@@ -120,9 +121,14 @@ def open_lists(container: Container, file_format: Format, layout: Layout) -> Lis
     first, n_events = next(iter(rows.items()))
     for name, n_rows in rows.items():
         if n_rows != n_events:
-            raise DataError(f"{path}: {name!r} has {n_rows} rows, but {first!r} has {n_events}")
-    columns = find_event_columns(path, layout, datasets, n_events=n_events)
-    check_jets(path, chosen, columns.references)
+            raise DataError(
+                f"{path}: {name!r} has {n_rows} rows, but {first!r} has {n_events}: name columns "
+                "that belong together as constituents, or mend the file"
+            )
+    columns = find_event_columns(container, layout, n_events=n_events)
+    check_jets(
+        path, chosen, columns.references, near=lambda part: misfits(datasets, part, n_events)
+    )
     references = {role: Reference(name) for role, name in chosen.items()}
     units = find_units(path, layout, datasets, references)
     return Lists(
@@ -137,7 +143,7 @@ def open_lists(container: Container, file_format: Format, layout: Layout) -> Lis
         ),
         stated_units={**units.stated, **columns.units.stated},
         samples=(Sample(layout.tree or path.stem, n_events, layout.class_name),),
-        label_names=columns.label_names(container, n_events) if layout.class_name is None else {},
+        label_names=columns.label_names if layout.class_name is None else {},
         image_shape=None,
         constituents=chosen,
         factors=units.factors,

@@ -14,7 +14,7 @@ from detcnn.sources.base import Layout, Sample
 from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, find_role
 from detcnn.sources.layouts.constituents import build_table, family_of, told_first
-from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns
+from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
 from detcnn.sources.layouts.momenta import check_coordinates
 from detcnn.sources.layouts.references import (
     Columns,
@@ -160,13 +160,14 @@ def open_padded(container: Container, file_format: Format, layout: Layout) -> Pa
         if shape != shapes[first]:
             raise DataError(
                 f"{path}: dataset {str(chosen[role])!r} has shape {shape} for {role}, "
-                f"but {first} has {shapes[first]} (events, constituents)"
+                f"but {first} has {shapes[first]} (events, constituents): name columns that belong "
+                f"together as constituents.{first} and .{role}, or mend the file"
             )
     n_events = shapes[first][0]
-    columns = find_event_columns(
-        path, layout, datasets, n_events=n_events, taken=[*chosen.values()]
+    columns = find_event_columns(container, layout, n_events=n_events, taken=[*chosen.values()])
+    check_jets(
+        path, chosen, columns.references, near=lambda part: misfits(datasets, part, n_events)
     )
-    check_jets(path, chosen, columns.references)
     units = find_units(path, layout, datasets, chosen)
     return Padded(
         path=path,
@@ -180,7 +181,7 @@ def open_padded(container: Container, file_format: Format, layout: Layout) -> Pa
         ),
         stated_units={**units.stated, **columns.units.stated},
         samples=(Sample(chosen[first].names[0], n_events, layout.class_name),),
-        label_names=columns.label_names(container, n_events) if layout.class_name is None else {},
+        label_names=columns.label_names if layout.class_name is None else {},
         image_shape=None,
         constituents=chosen,
         factors=units.factors,

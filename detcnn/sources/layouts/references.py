@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
 from detcnn.sources.container import Container, Dataset
+from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, EVENT_ROLES, find_role
+from detcnn.sources.layouts.momenta import has_coordinates
 
 _PART = re.compile(r"^(?P<name>.+?)\[\s*\.\.\.\s*,\s*(?P<first>\d+)\s*(?P<run>:\d+(:\d+)?)?\s*\]$")
 
@@ -84,8 +86,12 @@ Columns = Reference | Numbered
 """What a role of a padded constituent can stand for."""
 
 
-def require(path: Path, datasets: Mapping[str, Dataset], text: str) -> Reference:
+def require(
+    path: Path, datasets: Mapping[str, Dataset], text: str, *, or_text: bool = False
+) -> Reference:
     """Return a column that the study names: ``name``, ``name[..., 2]``, or a feature by its name.
+
+    With `or_text` it may hold text in place of numbers.
 
     Raises
     ------
@@ -101,9 +107,10 @@ def require(path: Path, datasets: Mapping[str, Dataset], text: str) -> Reference
         there = listing(datasets, like=name)
         raise ConfigError(f"{path}: no dataset {name!r}; there are: {there}")
     found = datasets[name]
-    if not found.is_numeric:
-        remedy = f": {found.problem}" if found.problem else ""
-        raise ConfigError(f"{path}: dataset {name!r} is {found.dtype}, expected numbers{remedy}")
+    if not found.is_numeric and not (or_text and found.is_text):
+        kind = "text" if found.is_text else str(found.dtype)
+        remedy = found.problem or "name another one"
+        raise ConfigError(f"{path}: dataset {name!r} is {kind}, expected numbers: {remedy}")
     if match is None:
         return Reference(name)
     first = int(match["first"])
@@ -198,6 +205,22 @@ def problems(datasets: Mapping[str, Dataset]) -> str:
     """Return what is wrong with columns that hold no numbers, the first of them, for a message."""
     found = next((d for d in datasets.values() if d.problem), None)
     return f"; {found.name!r}: {found.problem}" if found else ""
+
+
+def long_table_hint(datasets: Mapping[str, Dataset]) -> str:
+    """Return what to do with a table that has a row for each constituent; empty if it is none."""
+    roles = CONSTITUENT_ROLES | {"event_id": EVENT_ROLES["event_id"]}
+    found = {text: find_role(text.rpartition("/")[2], roles) for text in named_columns(datasets)}
+    constituents = [text for text, role in found.items() if role not in (None, "event_id")]
+    ids = [text for text, role in found.items() if role == "event_id"]
+    if not ids or not has_coordinates([found[text] or "" for text in constituents]):
+        return ""
+    parts = ", ".join(f"{text!r}: list" for text in constituents)
+    return (
+        f"; if every row is one constituent of the event that {ids[0]!r} tells, make one row of "
+        f"every event, with pandas: table.groupby({ids[0]!r}).agg({{{parts}, 'label': 'first'}})"
+        ".to_parquet('events.parquet')"
+    )
 
 
 def listing(datasets: Mapping[str, Dataset], *, like: str = "") -> str:

@@ -1,6 +1,6 @@
 """Constituents in coordinates relative to their jet, put where the jet is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,22 @@ _PARTS = {"pt_rel": "pt", "eta_rel": "eta", "phi_rel": "phi"}
 
 
 def check_jets(
-    path: Path, constituents: Mapping[str, object], columns: Mapping[str, object]
+    path: Path,
+    constituents: Mapping[str, object],
+    columns: Mapping[str, object],
+    *,
+    near: Callable[[str], str],
 ) -> None:
     """Raise if relative coordinates are to be used, and the file does not say where the jets are.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the message.
+    constituents, columns : mapping
+        Roles of constituents and event columns that were found.
+    near : callable
+        Name of an event column to what is to be said of those that are nearly it.
 
     Raises
     ------
@@ -26,8 +39,8 @@ def check_jets(
         part = _PARTS[role]
         if role in constituents and part not in constituents and part not in columns:
             raise ConfigError(
-                f"{path}: {role} of the constituents is relative to the {part} of the jet, "
-                f"and no such column was found: name it in the study as columns.{part}"
+                f"{path}: {role} of the constituents is relative to the {part} of the jet, and no "
+                f"such column was found{near(part)}: name it in the study as columns.{part}"
             )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from detcnn.errors import ConfigError
 from detcnn.sources.base import Layout
 from detcnn.sources.container import Dataset
-from detcnn.sources.layouts.columns import MOMENTUM_ROLES, unit_factor
+from detcnn.sources.layouts.columns import MOMENTUM_ROLES, QUANTITIES, unit_factor
 from detcnn.sources.layouts.references import Columns
 
 _OF_PT = ("px", "py", "pz")
@@ -63,6 +63,11 @@ def find_units(
     factors: dict[str, float | None] = {}
     for part, column in parts.items():
         dataset = datasets[column.names[0]]
+        if dataset.dtype.kind == "b" and part in QUANTITIES:
+            raise ConfigError(
+                f"{path}: dataset {str(column)!r} holds truth values, expected numbers for {part}: "
+                "name another one in the study"
+            )
         told = told_unit(layout, part, str(column))
         if told is None and part in _OF_PT and "pt" not in parts:
             told = layout.units.get("pt")
