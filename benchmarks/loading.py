@@ -3,7 +3,6 @@
 import ctypes
 import io
 import multiprocessing
-import resource
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,14 +145,17 @@ def shuffled(
         order = rng.permutation(n)
         yield from order[: n - n % BATCH].reshape(-1, BATCH)
 
+    label, weight = torch.from_numpy(split.target), torch.from_numpy(split.relative_weight)
+
+    def selected(rows: Tensor) -> tuple[Tensor, ...]:
+        return torch.index_select(tensor, 0, rows), label[rows], weight[rows]
+
     contenders = [
         Contender("detcnn", batches(), split.n_images),
         Contender("detcnn, flipped and shifted", batches(policies=POLICIES), split.n_images),
         Contender(
             "dense tensor in memory, index_select",
-            lambda: exhaust(
-                torch.index_select(tensor, 0, torch.from_numpy(r)) for r in chosen(len(dense))
-            ),
+            lambda: exhaust(selected(torch.from_numpy(r)) for r in chosen(len(dense))),
             len(dense),
         ),
         Contender(
@@ -193,8 +195,8 @@ def shuffled(
     ]
     conditions = (
         f"Batches of {BATCH} images of {SHAPE[0]} × {SHAPE[1]} × {SHAPE[2]}, 50 particles each, "
-        "with labels and weights in detcnn's rows. detcnn: one thread, standardised, channels "
-        "last; the others give the images as they were stored. Files are in the memory of the "
+        "with labels and weights from detcnn and the dense tensor. detcnn: one thread, "
+        "standardised, channels last; the others give the images as they were stored. Files are in the memory of the "
         "file system, zarr and HDF5 with their default chunks. webdataset shuffles in a buffer of "
         "1,000 images: no true shuffle."
     )
@@ -342,13 +344,22 @@ def mixing(path: Path, *, shares: Sequence[float]) -> Listing:
 def train_alone(path: Path, memory: int) -> tuple[float, int]:
     """Return the spread of a class over the batches of an epoch, and the memory that it took."""
     stored = open_store(path).splits["train"]
-    stored.images(0, 1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Once a batch: the kernel is there, and what zarr needs.
+    next(
+        Batches(open_split(stored, weights="none", memory=1), batch_size=1, seed=1).iter_batches(1)
+    )
+    before = peak_memory()
     split = open_split(stored, weights="training", memory=memory)
     batches = Batches(split, batch_size=BATCH, seed=1)
     shares = [batch.targets.double().mean() for batch in feed(batches.iter_batches(1), CPU)]
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(torch.stack(shares).std()), 1024 * (after - before)
+    return float(torch.stack(shares).std()), peak_memory() - before
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process had, without those of the one that started it."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(line.split()[1])
 
 
 def feeding(

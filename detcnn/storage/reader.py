@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ class ImageSplit:
     group: zarr.Group
     schema: Schema
     n_events: int
+    _opened: dict[str, zarr.Array[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def images(self, start: int = 0, stop: int | None = None) -> Images:
         """Read images `start` to `stop` (all by default) into memory, as they are stored.
@@ -148,7 +149,10 @@ class ImageSplit:
 
     def _read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         with _damage_named(f"{self.group.store_path}/{name}"):
-            return np.asarray(self.group[name][start:stop])
+            # To open an array takes as long as to read a few thousand images of it.
+            if name not in self._opened:
+                self._opened[name] = self.group[name]
+            return np.asarray(self._opened[name][start:stop])
 
 
 @dataclass(frozen=True, slots=True)
