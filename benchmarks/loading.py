@@ -197,8 +197,8 @@ def shuffled(
         f"Batches of {BATCH} images of {SHAPE[0]} × {SHAPE[1]} × {SHAPE[2]}, 50 particles each, "
         "with labels and weights from detcnn and the dense tensor. detcnn: one thread, "
         "standardised, channels last; the others give the images as they were stored. Files are in "
-        "the memory of the file system, zarr and HDF5 with their default chunks. webdataset shuffles in a buffer of "
-        "1,000 images: no true shuffle."
+        "the memory of the file system, zarr and HDF5 with their default chunks. webdataset "
+        "shuffles in a buffer of 1,000 images: no true shuffle."
     )
     notes = [conditions]
     if peer("webdataset") is None:
