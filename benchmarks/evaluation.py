@@ -92,7 +92,7 @@ def _whole(quick: bool) -> Table:
             *_scikit_learn(events, score),
             *_limits(events, score),
         ],
-        rounds=1 if quick else 5,
+        rounds=1 if quick else 3,
         notes=(
             f"All of it includes {_N_REPLICAS:,} replicas, and six figures as PNG and PDF.",
             "The figures take as long for any number of events.",
@@ -147,7 +147,7 @@ def _curve(quick: bool) -> Table:
             *_scikit_learn(events, score),
             *_limits(events, score),
         ],
-        rounds=1 if quick else 5,
+        rounds=1 if quick else 3,
     )
 
 
