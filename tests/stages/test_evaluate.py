@@ -15,6 +15,7 @@ from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, predict
 from detcnn.stages import learned as stage
+from detcnn.storage import reader
 from detcnn.storage.reader import open_store
 
 CONFIG = EvaluateConfig(
@@ -113,7 +114,7 @@ def test_the_mass_is_held_against_the_score(made):
 
 def test_pixels_are_held_against_the_score_of_their_image(trained, made, monkeypatch):
     path, result = made
-    monkeypatch.setattr(stage, "_IMAGES_AT_ONCE", 7)
+    monkeypatch.setattr(reader, "_IMAGES_AT_ONCE", 7)
     drawn = []
     monkeypatch.setattr(stage, "learned_section", lambda _, maps, **__: drawn.append(maps))
     stage.describe_learned(
