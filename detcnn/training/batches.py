@@ -77,7 +77,7 @@ def dense_images(
     moves : Moves, optional
         How each of the B images is mirrored and shifted; of pixel lists only.
     statistics : numpy.ndarray, optional
-        From `statistics_of`: the images are standardised as by that layer, to the bit.
+        From `statistics_of`: the images are standardised as by that layer.
 
     Returns
     -------
@@ -152,8 +152,8 @@ class Batches:
         start_step : int
             How many batches to leave out.
         standardise : Standardise, optional
-            Apply this layer to the images; the result is the layer's to the bit, but costs next to
-            nothing where the images are pixel lists.
+            Apply this layer to the images: up to rounding, what the layer itself would give, but at
+            next to no cost where the images are pixel lists.
 
         Yields
         ------

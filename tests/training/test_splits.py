@@ -165,14 +165,14 @@ def test_every_image_comes_anywhere_and_neighbours_part(store):
     """The worst order of a store, all of one kind first, is gone from an epoch."""
     split = on_disk(store(), 0.5)
     batches = Batches(split, batch_size=10, seed=1)
-    place = np.empty((200, N))
-    for epoch in range(200):
+    place = np.empty((60, N))
+    for epoch in range(60):
         rows = torch.cat([batch.targets for batch in batches.iter_batches(epoch)])
         place[epoch, rows] = np.arange(N)
-    # Uniform in 0 to 49, but for the blocks: a mean of 24.5 ± 1.
+    # Uniform in 0 to 49, but for the blocks: a mean of 24.5 ± 2.
     assert np.all(np.abs(place.mean(axis=0) - 24.5) < 6)
     correlation = [np.corrcoef(np.arange(N), places)[0, 1] for places in place]
-    # 200 epochs of blocks that are few: 0 ± 0.03.
+    # The blocks are few: 0 ± 0.05.
     assert abs(np.mean(correlation)) < 0.1
 
 
