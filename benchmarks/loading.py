@@ -43,10 +43,10 @@ CPU = torch.device("cpu")
 
 
 def run(*, quick: bool) -> list[Table | Listing]:
-    n_images = 1024 if quick else 120_000
-    n_dense = 512 if quick else 60_000
-    n_slow = 512 if quick else 20_000
-    rounds = 1 if quick else 9
+    n_images = 1024 if quick else 60_000
+    n_dense = 512 if quick else 40_000
+    n_slow = 512 if quick else 10_000
+    rounds = 1 if quick else 7
     # As `detcnn train` does; all contenders gain by it.
     keep_freed_memory()
     events = of_fifty(n_images)
