@@ -212,9 +212,9 @@ def bootstrap_auc(
     binned = _binned_area(s.total.sum(axis=0), b.total.sum(axis=0))
     replicas = area_replicas(s, b, n_replicas, seed=derived_seed(seed, "bootstrap/auc"))
     spread = replicas[np.isfinite(replicas)] - binned
-    low, high = np.clip(
-        exact + np.quantile(spread, [alpha, 1 - alpha]), min(exact, 0), max(exact, 1)
-    )
+    low, high = bounds = min(exact, 0), max(exact, 1)
+    if len(spread) > 0:  # with hardly an event, no replica may hold both sides
+        low, high = np.clip(exact + np.quantile(spread, [alpha, 1 - alpha]), *bounds)
     interval = Interval(exact, float(low), float(high), level, "Poisson bootstrap")
     return AucEstimate(
         interval=interval,

@@ -26,9 +26,9 @@ def imported_with(module):
         ("inspect", {"h5py", "pyarrow"}),
         ("audit", {"h5py", "numba", "pyarrow", "zarr"}),
         ("predict", {"pyarrow", "zarr"}),
-        ("evaluate", {"matplotlib", "pyarrow", "zarr"}),
-        ("compare", {"matplotlib", "pyarrow", "zarr"}),
-        ("validate", {"h5py", "matplotlib"}),
+        ("evaluate", {"matplotlib", "numba", "pyarrow", "zarr"}),
+        ("compare", {"matplotlib", "numba", "pyarrow", "zarr"}),
+        ("validate", {"h5py", "matplotlib", "numba"}),
     ],
 )
 def test_a_stage_imports_what_it_needs_and_no_more(stage, needed):
