@@ -21,7 +21,7 @@ def _inspect(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="PATH", help="An input file, an artifact, or a study file.", show_default=False
+            metavar="PATH", help="Input files, an artifact, or a study file.", show_default=False
         ),
     ],
     draw: Annotated[

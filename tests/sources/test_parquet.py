@@ -16,7 +16,7 @@ from detcnn.sources.base import Layout
 from detcnn.sources.formats import parquet
 from detcnn.sources.formats.parquet import PARQUET
 from detcnn.sources.layouts import event_columns
-from detcnn.sources.opening import open_source
+from detcnn.sources.opening import find_misfits, open_source
 
 
 @pytest.fixture
@@ -283,3 +283,17 @@ def test_other_flat_tables_are_not_taken_for_rows_of_constituents(write, absent)
     columns = {name: [1.0, 2.0] for name in ("event_id", "pt", "eta", "phi") if name != absent}
     with pytest.raises(ConfigError, match="which dataset plays which part$"):
         open_source(write(columns))
+
+
+def test_a_list_of_labels_is_told(write, jets):
+    jets["label"] = [[0, 1]] * len(jets["label"])
+    source = open_source(write(jets))
+    assert source.label_names == {}
+    assert "'label' is a list in each row" in find_misfits(source.path, source.layout, n_events=3)
+
+
+def test_one_hot_labels_in_lists_of_a_fixed_length(write, jets):
+    flags = pa.FixedSizeListArray.from_arrays(pa.array([0, 1, 1, 0, 0, 1]), 2)
+    jets["label"] = flags
+    table = open_source(write(jets)).read(0, 0, 3)
+    assert table.columns["label"].tolist() == [1, 0, 1]

@@ -488,3 +488,23 @@ def test_of_many_columns_a_message_names_those_that_are_called_alike(opened):
     with pytest.raises(ConfigError, match=message) as caught:
         opened(columns, collection="Jet", columns={"label": "Jet_partonFlavor"})
     assert len(str(caught.value)) < 500
+
+
+def test_links_that_are_no_whole_numbers(opened):
+    columns = nano() | {"JetPFCands_jetIdx": ragged([[0, 1, np.nan], [], [0, 0]])}
+    with pytest.raises(DataError, match="event 0, jet .* 'JetPFCands_jetIdx' says nan, but the ev"):
+        opened(columns, collection="Jet").read(0, 0, 3)
+
+
+def test_energy_flow_of_which_a_part_is_missing(opened):
+    columns = {name: c for name, c in delphes_tree().items() if name != "EFlowTrack.PT"}
+    with pytest.raises(ConfigError, match="EFlowTrack has no lists of pT, eta and phi, and witho"):
+        opened(columns, name="Delphes")
+
+
+def test_energy_flow_without_tracks(opened):
+    columns = {n: c for n, c in delphes_tree().items() if not n.startswith("EFlowTrack")}
+    table = opened(columns, name="Delphes").read(0, 0, 2)
+    assert jets_of(table) == [[5], [7, 6]]
+    assert table.constituents["charge"].tolist() == [0, 0, 0]
+    assert table.constituents["pdgid"].tolist() == [0, 22, 22]

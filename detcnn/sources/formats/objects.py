@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
 from detcnn.events.table import Column
 from detcnn.sources.base import Layout, Source
 from detcnn.sources.container import Container, Dataset, Format
@@ -149,7 +149,7 @@ def find_objects(
     Raises
     ------
     ConfigError
-        If a named column is not there.
+        If a named column is not there, or a collection of Delphes is not complete.
     """
     if layout.constituents:
         told = {role: require(path, datasets, n).name for role, n in layout.constituents.items()}
@@ -157,6 +157,13 @@ def find_objects(
     if of_truth:
         particles = roles_of(datasets, _PARTICLES)
         return Objects((particles,)) if particles else None
+    for name in _ENERGY_FLOW:
+        if members(datasets, name) and not roles_of(datasets, name):
+            raise ConfigError(
+                f"{path}: {name} has no lists of pT, eta and phi, and without it a part of the "
+                "energy flow would be missing: name the constituents in the study, as "
+                "constituents.pt and so on, or copy the file with all of its columns"
+            )
     flow: list[Mapping[str, str | int]] = [
         {**roles, **numbers}
         for name, numbers in _ENERGY_FLOW.items()
@@ -250,10 +257,12 @@ class EventRows:
         """Return the columns that are to be seen, and those of the objects."""
         seen = {name: replace(d, is_ragged=False) for name, d in self.columns.items()}
         datasets = self.container.datasets()
-        first = self.objects.collections[0]
         for role, text in self.objects.texts.items():
-            of = datasets[str(first[role])]
-            seen[text] = replace(of, name=text)
+            parts = [roles[role] for roles in self.objects.collections]
+            named = next((part for part in parts if isinstance(part, str)), None)
+            # Where it is a number for all of them, it is one in lists like those of pT.
+            of = datasets[str(self.objects.collections[0]["pt"] if named is None else named)]
+            seen[text] = replace(of, name=text, dtype=of.dtype if named else np.dtype(np.int32))
         return seen
 
     def read(self, name: str, start: int, stop: int) -> NDArray[Any]:

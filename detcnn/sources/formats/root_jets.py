@@ -147,18 +147,19 @@ class IndexLinks:
         names = {"jet": self.jet, "index": self.index}
         links, read = read_lists(container, names, start, stop)
         event = np.repeat(np.arange(len(links) - 1), np.diff(links))
-        jet, index = (read[role].astype(np.int64) for role in names)
-        for name, values, to, things in (
-            (self.jet, jet, jets, "jets"),
-            (self.index, index, offsets, "constituents"),
+        with np.errstate(invalid="ignore"):
+            jet, index = (read[role].astype(np.int64) for role in names)
+        for name, values, given, to, things in (
+            (self.jet, jet, read["jet"], jets, "jets"),
+            (self.index, index, read["index"], offsets, "constituents"),
         ):
             n_there = np.diff(to)[event]
-            is_bad = (values < 0) | (values >= n_there)
+            is_bad = (values < 0) | (values >= n_there) | (values != given)
             if np.any(is_bad):
                 row = int(np.argmax(is_bad))
                 raise DataError(
                     f"{container.path}: event {start + event[row]}, jet {jet[row]}: {name!r} says "
-                    f"{values[row]}, but the event has {n_there[row]} {things}: the file is "
+                    f"{given[row]}, but the event has {n_there[row]} {things}: the file is "
                     "damaged or was skimmed without its links"
                 )
         return _gathered(jets[event] + jet, offsets[event] + index, int(jets[-1]), columns)

@@ -243,10 +243,14 @@ def misfits(datasets: Mapping[str, Dataset], name: str, n_events: int) -> str:
         shapes |= {
             found.name: found.shape
             for found in datasets.values()
-            if (found.is_numeric or found.is_text) and found.shape and not found.is_ragged
+            if (found.is_numeric or found.is_text) and found.shape
         }
     for text, shape in shapes.items():
-        if _role(text, datasets) == name and shape != (n_events,):
+        if _role(text, datasets) != name:
+            continue
+        if text in datasets and datasets[text].is_ragged:
+            return f" ({text!r} is a list in each row, expected one value or one-hot)"
+        if shape != (n_events,):
             kind = " or one-hot" if name == "label" else ""
             column = str(named.get(text, text))
             return f" ({column!r} has the shape {shape}, expected ({n_events},){kind})"
