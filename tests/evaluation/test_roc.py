@@ -187,9 +187,7 @@ def test_the_stated_binning_error_bounds_the_true_one(sample, n_bins):
 
 
 def test_without_a_replica_that_holds_both_sides_any_area_is_possible(monkeypatch):
-    monkeypatch.setattr(
-        "detcnn.evaluation.roc.area_replicas", lambda *_, **__: np.full(2, np.nan)
-    )
+    monkeypatch.setattr("detcnn.evaluation.roc.area_replicas", lambda *_, **__: np.full(2, np.nan))
     score, signal = np.array([0.0, 1.0]), np.array([True, False])
     estimate = bootstrap_auc(roc_curve(score, signal), score, signal, n_replicas=2)
     assert (estimate.interval.low, estimate.interval.high) == (0.0, 1.0)
