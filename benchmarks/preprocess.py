@@ -23,9 +23,7 @@ preprocess:
   observables: []
 """
 
-# What the floor does is what a store costs at the least: every column that the study reads is read,
-# and the very bytes of the store are written and flushed, with nothing in between.
-FLOOR = """\
+READ = """\
 import os, sys
 import h5py
 from pathlib import Path
@@ -36,6 +34,13 @@ with h5py.File(folder / "jets.h5") as file:
         file[f"constituents/{name}"][:]
     for name in file["jets"]:
         file[f"jets/{name}"][:]
+"""
+
+# What the floor does is what a store costs at the least: every column that the study reads is read,
+# and the very bytes of the store are written and flushed, with nothing in between.
+FLOOR = (
+    READ
+    + """
 copy = folder / "copy"
 for path in sorted(store.rglob("*")):
     target = copy / path.relative_to(store)
@@ -47,20 +52,15 @@ for path in sorted(store.rglob("*")):
         stream.write(path.read_bytes())
         os.fsync(stream.fileno())
 """
+)
 
 # The same with the libraries that are needed to compress: the columns are read, and the arrays of
-# the store are written by plain zarr with the store's own chunks and codecs.
-ZARR_FLOOR = """\
-import sys
-import h5py, zarr
-from pathlib import Path
-
-folder, store = map(Path, sys.argv[1:])
-with h5py.File(folder / "jets.h5") as file:
-    for name in ("pt", "y", "phi", "charge"):
-        file[f"constituents/{name}"][:]
-    for name in file["jets"]:
-        file[f"jets/{name}"][:]
+# the store are written by plain zarr with the store's own chunks and codecs. It has them from the
+# store, so that reading that counts as well; nothing is flushed.
+ZARR_FLOOR = (
+    READ
+    + """
+import zarr
 source = zarr.open_group(store / "images.zarr", mode="r")
 target = zarr.open_group(folder / "copy", mode="w", zarr_format=3)
 for name, array in source.members(max_depth=None):
@@ -74,6 +74,7 @@ for name, array in source.members(max_depth=None):
             compressors=array.compressors,
         )[...] = array[...]
 """
+)
 
 
 _JETS_AT_ONCE = 100_000
@@ -142,8 +143,8 @@ def run(*, quick: bool) -> list[Table]:
             Contender("detcnn preprocess", preprocess, n_jets),
             Contender("the same, with six observables of each jet", with_observables, n_jets),
             *_energyflow(folder, n_slow),
-            Contender("reading, and plain zarr writing", floor(ZARR_FLOOR), n_jets, is_limit=True),
-            Contender("reading, and copying the store", floor(FLOOR), n_jets, is_limit=True),
+            Contender("reading, and copying by zarr", floor(ZARR_FLOOR), n_jets, is_limit=True),
+            Contender("reading, and copying the files", floor(FLOOR), n_jets, is_limit=True),
         ]
         preprocess()
         size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
