@@ -7,7 +7,7 @@ a partition; the result depends neither on the number of workers nor on interrup
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -35,7 +35,7 @@ from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.imaging.weighting import Planing, class_weights, planing, spectrum
 from detcnn.progress import SILENT, Progress
-from detcnn.scaleout.pool import run_tasks
+from detcnn.scaleout.pool import run_in_threads, run_tasks
 from detcnn.sources.base import Source
 from detcnn.sources.opening import files_read, read_provenance
 from detcnn.stages.inputs import classes_of, input_files, open_sources
@@ -53,8 +53,11 @@ from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
 _PIECES = "pieces"
 
-_SECONDS_TO_START = 2.0
-"""What further processes cost, to be started and to load what they need."""
+_SECONDS_OF_THREADS = 6.0
+"""What takes threads longer than this is done sooner by processes, though they first have to start
+and to load what they need: threads wait for each other wherever Python itself is at work."""
+
+_MOST_THREADS = 4
 
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -339,17 +342,25 @@ def _event_columns(
 def _make_pieces(
     partitions: list[_Partition], *, workers: int, on_result: Callable[[None], None]
 ) -> None:
-    """Make pieces here, and in several processes if that is done sooner."""
+    """Make pieces in threads, and in several processes if that is done sooner."""
+    # The first one also loads the kernels, which says nothing of the others.
+    run_tasks(_make_piece, partitions[:1], workers=1, on_result=on_result)
+    left: Sequence[_Partition] = partitions[1:]
     started = perf_counter()
-    for i, partition in enumerate(partitions):
-        _make_piece(partition)
-        on_result(None)
-        # The first one also loads the kernels, which says nothing of the others.
-        started = perf_counter() if i == 0 else started
-        left = partitions[i + 1 :]
-        if i > 0 and (perf_counter() - started) / i * len(left) > _SECONDS_TO_START:
-            run_tasks(_make_piece, left, workers=workers, on_result=on_result)
-            return
+
+    def takes_long(n_results: int) -> bool:
+        n_left = len(partitions) - 1 - n_results
+        return (perf_counter() - started) / n_results * n_left > _SECONDS_OF_THREADS
+
+    if workers > 1:
+        left = run_in_threads(
+            _make_piece,
+            left,
+            n_threads=min(workers, _MOST_THREADS),
+            on_result=on_result,
+            is_enough=takes_long,
+        )
+    run_tasks(_make_piece, left, workers=workers, on_result=on_result)
 
 
 def _make_piece(partition: _Partition) -> None:
