@@ -29,7 +29,7 @@ class NetworkConfig(Section):
 class AdamConfig(Section):
     """Adam; weight decay enters the gradient."""
 
-    name: Literal["adam"]
+    name: Literal["adam"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
 
@@ -202,7 +202,7 @@ class TrainConfig(Section):
     )
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
-    optimiser: OptimiserConfig = AdamConfig(name="adam")
+    optimiser: OptimiserConfig = AdamConfig()
     schedule: ScheduleConfig = ConstantConfig(name="constant")
     warmup_steps: NonNegativeInt = Field(
         default=0, description="Steps over which the learning rate rises from zero."
