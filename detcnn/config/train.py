@@ -1,9 +1,19 @@
 """The ``train`` section: from an image store to a model."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
+from detcnn.config.augmentation import AugmentationConfig
 from detcnn.config.section import Fraction, Incidental, Section, Seed
 
 
@@ -19,7 +29,7 @@ class NetworkConfig(Section):
 class AdamConfig(Section):
     """Adam; weight decay enters the gradient."""
 
-    name: Literal["adam"]
+    name: Literal["adam"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
 
@@ -52,8 +62,14 @@ class AdaDeltaConfig(Section):
     weight_decay: NonNegativeFloat = 0.0
 
 
+def _adam_unless_named(value: Any) -> Any:
+    # So that a study, or a flag, can change the learning rate of the default alone.
+    return {"name": "adam", **value} if isinstance(value, dict) else value
+
+
 OptimiserConfig = Annotated[
-    AdamConfig | AdamWConfig | SgdConfig | AdaDeltaConfig, Field(discriminator="name")
+    Annotated[AdamConfig | AdamWConfig | SgdConfig | AdaDeltaConfig, Field(discriminator="name")],
+    BeforeValidator(_adam_unless_named),
 ]
 
 _Reduction = Annotated[
@@ -105,49 +121,60 @@ class EarlyStoppingConfig(Section):
     )
 
 
-class ShiftConfig(Section):
-    """Move each image by up to so many whole pixels."""
+class MixupConfig(Section):
+    """Train on mixtures of two images (arXiv:1710.09412)."""
 
-    policy: Literal["shift"]
-    max_pixels: PositiveInt = 1
-
-
-class FlipImageConfig(Section):
-    """Mirror each image, or not, along its rows and along its columns."""
-
-    policy: Literal["flip"]
-    rows: bool = True
-    columns: bool = True
-    probability: Fraction = 0.5
+    alpha: PositiveFloat = Field(
+        default=0.2,
+        description="Of the beta distribution of the shares: small values leave most images almost "
+        "as they are, 1 takes all shares alike.",
+    )
 
 
-class RotateImageConfig(Section):
-    """Turn each image by a random angle."""
+class EmaConfig(Section):
+    """Validate and keep a running average of the weights."""
 
-    policy: Literal["rotate"]
-    max_degrees: Annotated[float, Field(gt=0, le=180)] = 180.0
-
-
-class NoiseConfig(Section):
-    """Add normal noise."""
-
-    policy: Literal["noise"]
-    sigma: NonNegativeFloat = 0.05
-    relative: bool = Field(default=True, description="sigma is a share of each pixel's value.")
-    filled_only: bool = Field(default=True, description="Leave empty pixels empty.")
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.999, description="Share of the average that a step keeps."
+    )
 
 
-class DropPixelsConfig(Section):
-    """Empty filled pixels at random, as if their constituents had been lost."""
+class StartConfig(Section):
+    """Begin with the features of a trained network and a new head."""
 
-    policy: Literal["drop_pixels"]
-    probability: Fraction = 0.05
+    model: Annotated[Path | None, Incidental()] = Field(
+        default=None, description="A model of detcnn; relative to the study file."
+    )
+    weights: Annotated[Path | None, Incidental()] = Field(
+        default=None,
+        description="Or a file of weights, .safetensors or a state dict of PyTorch, whose names "
+        "are those of the network.",
+    )
+    freeze: NonNegativeInt | str = Field(
+        default=0,
+        description="Stages of the network that stay as they are: the first so many, or those up "
+        "to the one of this name.",
+    )
+    head: Literal["new", "keep"] = Field(
+        default="new", description="keep: take the last layer, too, for the same classes."
+    )
+    channels: Literal["mean", "repeat", "zero"] = Field(
+        default="mean",
+        description="What the first convolution takes for another number of channels. mean: the "
+        "mean over the old ones for each; repeat: the old ones in turn; zero: the old ones, and "
+        "nothing for those beyond.",
+    )
+    standardise: Literal["start", "images"] = Field(
+        default="start",
+        description="start: the standardisation that the features were learned with, where it "
+        "fits the images; images: that of the new images.",
+    )
 
-
-AugmentationConfig = Annotated[
-    ShiftConfig | FlipImageConfig | RotateImageConfig | NoiseConfig | DropPixelsConfig,
-    Field(discriminator="policy"),
-]
+    @model_validator(mode="after")
+    def _check_one(self) -> "StartConfig":
+        if (self.model is None) == (self.weights is None):
+            raise ValueError("expected either a model or weights")
+        return self
 
 
 class StandardiseConfig(Section):
@@ -175,7 +202,7 @@ class TrainConfig(Section):
     )
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
-    optimiser: OptimiserConfig = AdamConfig(name="adam")
+    optimiser: OptimiserConfig = AdamConfig()
     schedule: ScheduleConfig = ConstantConfig(name="constant")
     warmup_steps: NonNegativeInt = Field(
         default=0, description="Steps over which the learning rate rises from zero."
@@ -191,9 +218,28 @@ class TrainConfig(Section):
         description="training: event weights with class balance and planing; event: those of the "
         "input; none: every event counts the same.",
     )
+    loss: Literal["cross_entropy", "quadratic"] = Field(
+        default="cross_entropy",
+        description="quadratic: half the squared distance of the logistic outputs from 1 for the "
+        "class of the image and 0 for the others.",
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Share of each target that is spread over all classes."
+    )
+    mixup: MixupConfig | None = None
+    ema: EmaConfig | None = None
+    accumulate: PositiveInt = Field(
+        default=1, description="Batches for each step, as if a batch was so many times as large."
+    )
     gradient_clip: PositiveFloat | None = Field(
         default=None, description="Largest norm of the gradient."
     )
+    max_events: PositiveInt | None = Field(
+        default=None,
+        description="Events of the training split, and of the validation split, to use at most: "
+        "drawn by the seed, with the share that each class has.",
+    )
+    start: StartConfig | None = None
     memory_gib: PositiveFloat = Field(
         default=4.0,
         description="GiB that the images of a split may take in memory. Those of a larger one are "
@@ -206,6 +252,9 @@ class TrainConfig(Section):
         "network is known to learn as much in it, float32 elsewhere.",
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = Field(
+        default=False, description="Run the network through torch.compile, which takes a compiler."
+    )
     checkpoint_minutes: Annotated[PositiveFloat, Incidental()] = Field(
         default=10.0, description="Longest time between checkpoints inside an epoch."
     )

@@ -16,60 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 
-from detcnn.artifacts.digests import value_digest
-from detcnn.artifacts.kinds import IMAGES, MODEL
-from detcnn.artifacts.opening import Artifact, find_current, open_artifact
-from detcnn.artifacts.publishing import build_artifact
-from detcnn.config.train import (
-    AdaDeltaConfig,
-    AdamConfig,
-    AdamWConfig,
-    AugmentationConfig,
-    ConstantConfig,
-    CosineConfig,
-    DropPixelsConfig,
-    FlipImageConfig,
-    NoiseConfig,
-    OptimiserConfig,
-    PlateauConfig,
-    ScheduleConfig,
-    ShiftConfig,
-    StandardiseConfig,
-    TrainConfig,
-)
-from detcnn.errors import CheckpointedError, DataError, OutputExistsError
-from detcnn.events.grid import Grid
-from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Policy, Rotate, Shift
-from detcnn.models.catalogue import EQUAL_IN_BF16, build_network, describe_network
-from detcnn.models.standardise import DetectorModel, Standardise
+from detcnn.artifacts.kinds import MODEL
+from detcnn.artifacts.opening import Artifact, find_current
+from detcnn.artifacts.publishing import build_artifact, refuse_existing
+from detcnn.config.train import TrainConfig
+from detcnn.errors import CheckpointedError, OutputExistsError
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
-from detcnn.processors import keep_freed_memory
 from detcnn.progress import SILENT, Progress
-from detcnn.storage.reader import ImageStore, open_store
-from detcnn.storage.schema import STORE
+from detcnn.stages.training_plan import open_assignment, plan_training
 from detcnn.training.batches import Batches
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
-from detcnn.training.device import find_device, find_precision
 from detcnn.training.export import ModelDescription, write_model
 from detcnn.training.history import EpochRecord, StepRecord
 from detcnn.training.loop import FitOptions, TrainingState, fit, start_training
-from detcnn.training.optimisers import (
-    SGD,
-    AdaDelta,
-    Adam,
-    AdamW,
-    Constant,
-    Cosine,
-    OptimiserOptions,
-    Plateau,
-    Schedule,
-    Step,
-)
-from detcnn.training.splits import AnySplit, open_split
+from detcnn.training.splits import AnySplit
 from detcnn.training.tasks import Classification
 
 _CHECKPOINTS = "checkpoints"
@@ -96,6 +59,7 @@ def run(
     *,
     images: Path,
     output: Path,
+    base: Path = Path(),
     resume: bool = False,
     overwrite: bool = False,
     update: bool = False,
@@ -113,6 +77,8 @@ def run(
         The images artifact.
     output : Path
         Where the model goes.
+    base : Path
+        Folder that the paths of `config` start from.
     resume : bool
         Go on from the last checkpoint if there is one; a finished model of the same configuration
         and images is left as it is.
@@ -138,50 +104,21 @@ def run(
     CheckpointedError
         After a signal, with the state saved.
     """
-    source = open_artifact(images, expected=IMAGES)
-    identity = value_digest(
-        {
-            "format": MODEL.version,
-            "config": config.identity(),
-            "images": source.manifest.digest,
-        }
-    )
+    assignment = open_assignment(config, images=images, base=base)
+    source, identity = assignment.images, assignment.identity
     if update or (resume and not overwrite):
         finished = find_current(output, kind=MODEL, identity=identity)
         if finished is not None:
             return TrainResult(finished, was_complete=True)
-    store = open_store(source.path / STORE)
-    task = Classification(len(store.schema.classes))
-    architecture = describe_network(
-        config.network.name,
-        shape=store.schema.shape,
-        n_outputs=task.n_classes,
-        options=config.network.options,
-    )
-    device = find_device(config.device)
-    keep_freed_memory()
-    model = DetectorModel(
-        _standardise(config.standardise, store), build_network(architecture, seed=config.seed)
-    )
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    options = FitOptions(
-        epochs=config.epochs,
-        optimiser=_optimiser(config.optimiser),
-        schedule=_schedule(config.schedule),
-        warmup_steps=config.warmup_steps,
-        monitor=config.monitor,
-        patience=config.early_stopping.patience if config.early_stopping else None,
-        min_improvement=config.early_stopping.min_improvement if config.early_stopping else 0.0,
-        gradient_clip=config.gradient_clip,
-        precision=find_precision(
-            config.precision, device, is_as_good_in_bf16=config.network.name in EQUAL_IN_BF16
-        ),
-    )
+    # Before the network is built, which may take long.
+    refuse_existing(output, overwrite=overwrite or update)
+    plan = plan_training(assignment, progress=progress)
+    options = plan.options
     with build_artifact(
         output, kind=MODEL, identity=identity, overwrite=overwrite or update
     ) as builder:
         checkpoints = builder.folder / _CHECKPOINTS
-        state = start_training(model, options=options, device=device)
+        state = start_training(plan.model, options=options, device=plan.device)
         if overwrite and not resume:
             shutil.rmtree(checkpoints, ignore_errors=True)
         elif checkpoints.exists() and not resume:
@@ -198,19 +135,14 @@ def run(
                 )
         elif resume:
             _warn_of_others(builder.folder, output, progress)
-        batches = Batches(
-            _split(store, "train", config),
-            batch_size=config.batch_size,
-            seed=config.seed,
-            policies=tuple(_policy(entry, store.schema.grid) for entry in config.augment),
-        )
+        batches = plan.batches()
         if not batches.shuffle.is_true:
             progress.info(_describe_shuffle(batches))
         _train(
             state,
-            task,
+            plan.task,
             batches=batches,
-            validation=_split(store, "validation", config),
+            validation=plan.split("validation"),
             options=options,
             checkpoints=checkpoints,
             identity=identity,
@@ -219,15 +151,15 @@ def run(
         )
         description = ModelDescription(
             task="classification",
-            architecture=architecture,
-            classes=store.schema.classes,
+            architecture=plan.architecture,
+            classes=plan.store.schema.classes,
             images={**source.manifest.contents, "preprocess": source.manifest.config},
         )
         write_model(
             builder.folder,
             description,
             best=state.best_weights,
-            last=state.model.state_dict(),
+            last=state.judged.state_dict(),
             history=state.history,
         )
         best = max((r for r in state.history if r.is_best), key=lambda r: r.epoch)
@@ -237,10 +169,13 @@ def run(
             scratch=(_CHECKPOINTS,),
             stage="train",
             config=config.identity(),
-            inputs=[source.as_input("images")],
+            inputs=assignment.inputs,
             contents={
-                "network": architecture.network,
-                "n_parameters": n_parameters,
+                "network": plan.architecture.network,
+                "n_parameters": plan.n_parameters,
+                "n_trained": plan.n_trained,
+                "n_training_events": batches.split.n_images,
+                "start": plan.start,
                 "precision": state.precision,
                 **{
                     name: source.manifest.contents[name]
@@ -252,7 +187,7 @@ def run(
             },
             circumstances={
                 "images": str(images),
-                "device": _device_name(device),
+                "device": device_name(plan.device),
                 "threads": torch.get_num_threads(),
                 "seconds_per_epoch": [round(r.seconds, 2) for r in state.history],
             },
@@ -283,7 +218,8 @@ def _train(
 ) -> None:
     n_images = batches.split.n_images
     bar = progress.task("training", total=options.epochs * n_images, unit="images")
-    done = len(state.history) * n_images + state.step * batches.batch_size
+    done = len(state.history) * n_images
+    done += state.step * options.accumulate * batches.batch_size
     bar.advance(done)
     last_checkpoint = time.monotonic()
     with _stop_requests() as requests:
@@ -338,15 +274,6 @@ def _stop_requests() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
-    split = store.splits[name]
-    if split.n_events == 0:
-        raise DataError(
-            f"{store.path}: the {name} split is empty: give preprocess.split.{name} a share"
-        )
-    return open_split(split, weights=config.weights, memory=int(config.memory_gib * 2**30))
-
-
 def _describe_shuffle(batches: Batches) -> str:
     shuffle = batches.shuffle
     return (
@@ -356,63 +283,8 @@ def _describe_shuffle(batches: Batches) -> str:
     )
 
 
-def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standardise:
-    mean, std = store.statistics["mean"], store.statistics["std"]
-    if config is None:
-        flat = np.zeros((len(mean), 1, 1))
-        return Standardise(flat, flat + 1)
-    if config.per == "channel":
-        square = (std**2 + mean**2).mean(axis=(1, 2), keepdims=True)
-        mean = mean.mean(axis=(1, 2), keepdims=True)
-        std = np.sqrt(np.clip(square - mean**2, 0, None))
-    return Standardise.from_statistics(
-        mean, std, floor=config.floor, relative_floor=config.relative_floor
-    )
-
-
-def _optimiser(config: OptimiserConfig) -> OptimiserOptions:
-    options = config.model_dump(exclude={"name"})
-    match config:
-        case AdamConfig():
-            return Adam(**options)
-        case AdamWConfig():
-            return AdamW(**options)
-        case AdaDeltaConfig():
-            return AdaDelta(**options)
-        case _:
-            return SGD(**options)
-
-
-def _schedule(config: ScheduleConfig) -> Schedule:
-    options = config.model_dump(exclude={"name"})
-    match config:
-        case ConstantConfig():
-            return Constant()
-        case CosineConfig():
-            return Cosine(**options)
-        case PlateauConfig():
-            return Plateau(**options)
-        case _:
-            return Step(**options)
-
-
-def _policy(config: AugmentationConfig, grid: Grid) -> Policy:
-    options = config.model_dump(exclude={"policy"})
-    match config:
-        case ShiftConfig():
-            return Shift(**options)
-        case FlipImageConfig():
-            return Flip(**options)
-        case NoiseConfig():
-            return Noise(**options)
-        case DropPixelsConfig():
-            return DropPixels(**options)
-        case _:
-            aspect = grid.rows.pixel_width / grid.columns.pixel_width
-            return Rotate(aspect=aspect, **options)
-
-
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """Return what a device calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or os.uname().machine

@@ -23,10 +23,12 @@ from detcnn.progress import SILENT, Progress
 from detcnn.training.history import EpochRecord
 from detcnn.training.loop import TrainingState
 
-FORMAT = 2
+FORMAT = 3
 # 1  tensors.safetensors: model/NAME, best/NAME, optimiser/WEIGHT/MOMENT. state.json: format,
 #    identity, n_threads, step, loss_sum, seconds, history.
 # 2  state.json: precision.
+# 3  tensors.safetensors: average/NAME, if weights are averaged. optimiser/: trained weights alone.
+#    state.json: step counts steps, each of which may take several batches.
 
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
@@ -55,10 +57,14 @@ def write_checkpoint(folder: Path, state: TrainingState, *, identity: str) -> Pa
     StorageError
         If it cannot be written; the one before it is then untouched.
     """
-    names = [name for name, _ in state.model.named_parameters()]
+    names = [name for name, weight in state.model.named_parameters() if weight.requires_grad]
     moments = state.optimiser.state_dict()["state"]
     tensors = {
         **{f"model/{name}": tensor for name, tensor in state.model.state_dict().items()},
+        **{
+            f"average/{name}": tensor
+            for name, tensor in (state.average.state_dict() if state.average else {}).items()
+        },
         **{f"best/{name}": tensor for name, tensor in state.best_weights.items()},
         **{
             f"optimiser/{names[index]}/{moment}": tensor
@@ -144,13 +150,17 @@ def restore_checkpoint(
     best = _group(tensors, "best")
     if best:
         _require_equal_shapes(path, best, expected)
+    average = _group(tensors, "average")
+    _require_equal_shapes(path, average, expected if state.average else {})
     moments = _group(tensors, "optimiser")
-    weights = dict(state.model.named_parameters())
+    weights = {n: w for n, w in state.model.named_parameters() if w.requires_grad}
     for name in moments:
         if name.rpartition("/")[0] not in weights:
             raise DataError(f"{path}: unexpected tensor 'optimiser/{name}': {_REMEDY}")
 
     state.model.load_state_dict(model)
+    if state.average:
+        state.average.load_state_dict(average)
     state.best_weights = {name: tensor.to(state.device) for name, tensor in best.items()}
     state.optimiser.load_state_dict(
         {

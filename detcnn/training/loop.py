@@ -6,8 +6,9 @@ the CPU and with the same number of threads, the same weights to the bit.
 """
 
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 
 import torch
@@ -16,10 +17,13 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from detcnn.errors import ConfigError, DivergedError
 from detcnn.models.standardise import DetectorModel
-from detcnn.seeding import derived_seed
+from detcnn.seeding import derived_seed, generator
+from detcnn.training.averaging import start_average, update_average
 from detcnn.training.batches import Batch, Batches, feed
+from detcnn.training.compilation import Forward, compile_network
 from detcnn.training.device import Precision, arithmetic, repeatable
 from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
+from detcnn.training.mixup import draw_mixture
 from detcnn.training.optimisers import Adam, Constant, OptimiserOptions, Schedule
 from detcnn.training.prediction import iter_outputs
 from detcnn.training.splits import AnySplit, iter_events
@@ -52,6 +56,16 @@ class FitOptions:
     precision : {"float32", "bf16"}
         Of the network's arithmetic in a training that begins; one that goes on from a checkpoint
         keeps that which it began with. Weights and loss are always float32.
+    accumulate : int
+        Batches whose gradients are added up for one step: it is as if the batch was so many times
+        as large, but for layers that normalise by batch.
+    mixup_alpha : float, optional
+        Train on mixtures of two images, see `detcnn.training.mixup.draw_mixture`.
+    ema_decay : float, optional
+        Validate, and keep, a running average of the weights, see
+        `detcnn.training.averaging.update_average`.
+    compile : bool
+        Run the network through `torch.compile` in training.
     """
 
     epochs: int = 50
@@ -63,6 +77,10 @@ class FitOptions:
     min_improvement: float = 0.0
     gradient_clip: float | None = None
     precision: Precision = "float32"
+    accumulate: int = 1
+    mixup_alpha: float | None = None
+    ema_decay: float | None = None
+    compile: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +93,8 @@ class TrainingState:
         With the weights of now.
     optimiser : torch.optim.Optimizer
         With its moments of now.
+    forward : callable
+        The network of `model`, or what it was compiled to.
     precision : {"float32", "bf16"}
         Of the network's arithmetic, from the first step to the last.
     step : int
@@ -86,17 +106,26 @@ class TrainingState:
     history : list of EpochRecord
         The finished epochs.
     best_weights : dict
-        The model's tensors after the best epoch; empty before the first is finished.
+        The tensors of the judged model after the best epoch; empty before the first is finished.
+    average : DetectorModel, optional
+        The running average of the weights, if there is to be one.
     """
 
     model: DetectorModel
     optimiser: torch.optim.Optimizer
+    forward: Forward
     precision: Precision
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
     history: list[EpochRecord] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    average: DetectorModel | None = None
+
+    @property
+    def judged(self) -> DetectorModel:
+        """What is validated and kept: the average if there is one, or else the model."""
+        return self.model if self.average is None else self.average
 
     @property
     def epoch(self) -> int:
@@ -112,12 +141,25 @@ class TrainingState:
 def start_training(
     model: DetectorModel, *, options: FitOptions, device: torch.device
 ) -> TrainingState:
-    """Move a model to its device and return the state of a training that has not begun."""
+    """Move a model to its device and return the state of a training that has not begun.
+
+    Weights that ask for no gradient stay as they are.
+
+    Raises
+    ------
+    ConfigError
+        If the network is to be compiled and cannot be.
+    """
     model.to(device)
     # The faster layout for convolutions, on CPUs and GPUs alike; torch's stubs do not know it here.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = model.network
     return TrainingState(
-        model=model, optimiser=options.optimiser.build(model), precision=options.precision
+        model=model,
+        optimiser=options.optimiser.build(model),
+        forward=compile_network(network, device) if options.compile else network,
+        precision=options.precision,
+        average=None if options.ema_decay is None else start_average(model),
     )
 
 
@@ -190,26 +232,33 @@ def _train_epoch(
     options: FitOptions,
     monitored: list[float],
 ) -> Iterator[StepRecord]:
-    state.model.train()
+    _set_training(state.model)
+    n_steps = _n_steps(train, options)
     started = perf_counter()
     batches = train.iter_batches(
-        state.epoch, start_step=state.step, standardise=state.model.standardise
+        state.epoch,
+        start_step=state.step * options.accumulate,
+        standardise=state.model.standardise,
     )
-    for batch in feed(batches, state.device):
-        rate = _learning_rate(state.epoch, state.step, train.n_steps, options, monitored)
-        for group in state.optimiser.param_groups:
-            group["lr"] = rate
+    fed = feed(batches, state.device)
+    while group := list(islice(fed, options.accumulate)):
+        rate = _learning_rate(state.epoch, state.step, n_steps, options, monitored)
+        for parameters in state.optimiser.param_groups:
+            parameters["lr"] = rate
         seed = derived_seed(train.seed, "step", state.epoch, state.step)
         with repeatable(seed, state.device):
-            loss = _step(state, task, batch, options)
-        n_images = len(batch.images)
+            loss = _step(state, task, group, options, seed=train.seed)
+        n_images = sum(len(batch.images) for batch in group)
         state.step += 1
+        if state.average is not None and options.ema_decay is not None:
+            done = (state.epoch - 1) * n_steps + state.step
+            update_average(state.average, state.model, decay=options.ema_decay, n_steps=done)
         state.loss_sum += loss * n_images
         state.seconds += perf_counter() - started
         yield StepRecord(
             epoch=state.epoch,
             step=state.step,
-            n_steps=train.n_steps,
+            n_steps=n_steps,
             n_images=n_images,
             loss=loss,
             learning_rate=rate,
@@ -217,21 +266,37 @@ def _train_epoch(
         started = perf_counter()
 
 
-def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -> float:
-    """Make one optimiser step and return the loss that led to it."""
-    device = state.device
-    with arithmetic(device, state.precision):
-        # The batch has passed the model's first layer.
-        outputs = state.model.network(batch.images)
-    losses = task.loss(outputs.float(), batch.targets.to(device))
-    # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
-    loss = (batch.weights.to(device) * losses).mean()
+def _n_steps(train: Batches, options: FitOptions) -> int:
+    return -(-train.n_steps // options.accumulate)
+
+
+def _set_training(model: DetectorModel) -> None:
+    """Set all to training but for what has weights and trains none of them."""
+    model.train()
+    for module in model.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            module.eval()
+
+
+def _step(
+    state: TrainingState, task: Task, group: Sequence[Batch], options: FitOptions, *, seed: int
+) -> float:
+    """Make one optimiser step with the images of all batches and return the loss that led to it."""
     state.optimiser.zero_grad()
-    torch.autograd.backward(loss)
+    n_images = sum(len(batch.images) for batch in group)
+    losses = []
+    for number, batch in enumerate(group, start=state.step * options.accumulate):
+        loss = _loss(state, task, batch, options, seed=seed, number=number)
+        if len(group) > 1:
+            loss = loss * (len(batch.images) / n_images)
+        torch.autograd.backward(loss)
+        losses.append(loss.detach())
+    loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
     weights = [weight for group in state.optimiser.param_groups for weight in group["params"]]
     norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
     # Together, because a GPU has to finish all its work before it can tell.
-    value, size = map(float, torch.stack((loss.detach(), norm)).tolist())
+    value, size = map(float, torch.stack((loss, norm)).tolist())
     if not (math.isfinite(value) and math.isfinite(size)):
         raise DivergedError(
             f"epoch {state.epoch}, step {state.step + 1}: the loss is {value:g} and its gradient "
@@ -241,6 +306,26 @@ def _step(state: TrainingState, task: Task, batch: Batch, options: FitOptions) -
         clip_grads_with_norm_(weights, options.gradient_clip, norm)
     state.optimiser.step()
     return value
+
+
+def _loss(
+    state: TrainingState, task: Task, batch: Batch, options: FitOptions, *, seed: int, number: int
+) -> Tensor:
+    """Return the mean loss of a batch, the `number`-th of its epoch."""
+    device = state.device
+    batch = Batch(batch.images, batch.targets.to(device), batch.weights.to(device))
+    images, mixture = batch.images, None
+    if options.mixup_alpha is not None:
+        rng = generator(seed, "mixup", state.epoch, number)
+        mixture = draw_mixture(len(images), alpha=options.mixup_alpha, rng=rng, device=device)
+        images = mixture.images(images)
+    with arithmetic(device, state.precision):
+        # The batch has passed the model's first layer.
+        outputs = state.forward(images).float()
+    if mixture is not None:
+        return mixture.losses(task, outputs, batch).mean()
+    # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
+    return (batch.weights * task.training_loss(outputs, batch.targets)).mean()
 
 
 def _learning_rate(
@@ -264,7 +349,7 @@ def _validate(
         targets = torch.from_numpy(events.target)
         weights = torch.from_numpy(events.relative_weight)
         for rows, outputs in iter_outputs(
-            state.model, events.images, batch_size=batch_size, precision=state.precision
+            state.judged, events.images, batch_size=batch_size, precision=state.precision
         ):
             outputs = outputs.cpu()
             losses = task.loss(outputs, targets[rows])
@@ -296,7 +381,7 @@ def _finish_epoch(
         train_loss=state.loss_sum / train.split.n_images,
         validation=values,
         learning_rate=_learning_rate(
-            state.epoch, state.step - 1, train.n_steps, options, monitored
+            state.epoch, state.step - 1, _n_steps(train, options), options, monitored
         ),
         n_images=train.split.n_images,
         seconds=state.seconds,
@@ -305,7 +390,7 @@ def _finish_epoch(
     state.history.append(record)
     if record.is_best:
         state.best_weights = {
-            name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()
+            name: tensor.detach().clone() for name, tensor in state.judged.state_dict().items()
         }
     state.step, state.loss_sum, state.seconds = 0, 0.0, 0.0
     return record

@@ -15,6 +15,11 @@ from torch import nn
 from detcnn.training.history import stalls
 
 
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    """Return the weights that ask for a gradient, in the model's order."""
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
 class OptimiserOptions(Protocol):
     """How weights are updated."""
 
@@ -24,7 +29,7 @@ class OptimiserOptions(Protocol):
         ...
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimiser of a model's weights."""
+        """Return the optimiser of those weights of a model that ask for a gradient."""
         ...
 
 
@@ -46,7 +51,7 @@ class Adam:
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a model's weights."""
         return torch.optim.Adam(
-            model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+            trained(model), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
 
 
@@ -68,7 +73,7 @@ class AdamW:
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a model's weights."""
         return torch.optim.AdamW(
-            model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+            trained(model), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
 
 
@@ -96,7 +101,7 @@ class SGD:
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a model's weights."""
         return torch.optim.SGD(
-            model.parameters(),
+            trained(model),
             lr=self.learning_rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
@@ -129,7 +134,7 @@ class AdaDelta:
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a model's weights."""
         return torch.optim.Adadelta(
-            model.parameters(),
+            trained(model),
             lr=self.learning_rate,
             rho=self.decay,
             eps=self.epsilon,

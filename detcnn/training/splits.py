@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages, Images, SparseImages, concatenate
 from detcnn.storage.reader import ImageSplit
 from detcnn.training.prefetch import prefetched
@@ -225,19 +225,58 @@ class StoredSplit:
 AnySplit = Split | StoredSplit
 
 
-def open_split(stored: ImageSplit, *, weights: Weights, memory: int) -> AnySplit:
+def open_split(
+    stored: ImageSplit,
+    *,
+    weights: Weights,
+    memory: int,
+    rows: NDArray[np.int64] | None = None,
+) -> AnySplit:
     """Return a split of a store: in memory if its images take no more than `memory` bytes.
+
+    Parameters
+    ----------
+    stored : ImageSplit
+        Where the events are.
+    weights : {"training", "event", "none"}
+        Which weights they have.
+    memory : int
+        Bytes that images may take.
+    rows : numpy.ndarray, optional
+        int64, rising: take these events alone, into memory.
 
     Raises
     ------
     DataError
         If there is no image, the store is damaged, or a pixel or a weight cannot be used.
+    ConfigError
+        If the images of `rows` take more than `memory` bytes.
     """
-    if stored.nbytes > memory:
-        return StoredSplit(stored, weights=weights, memory=memory)
+    share = 1.0 if rows is None else len(rows) / max(1, stored.n_events)
+    nbytes = stored.nbytes * share
+    if nbytes > memory:
+        if rows is None:
+            return StoredSplit(stored, weights=weights, memory=memory)
+        raise ConfigError(
+            f"train.max_events: {len(rows)} images take {nbytes / 2**30:.2g} GiB and have to fit "
+            f"into memory: raise train.memory_gib, or choose fewer"
+        )
     name = _STORED_WEIGHT.get(weights)
     weight = np.ones(stored.n_events, dtype=np.float32) if name is None else stored.values(name)
-    return Split(images=stored.images(), target=stored.label, weight=weight)
+    if rows is None:
+        return Split(images=stored.images(), target=stored.label, weight=weight)
+    return Split(images=_chosen(stored, rows), target=stored.label[rows], weight=weight[rows])
+
+
+def _chosen(stored: ImageSplit, rows: NDArray[np.int64]) -> Images:
+    parts = []
+    for start, block in stored.iter_images():
+        first, last = np.searchsorted(rows, [start, start + block.n_images])
+        parts.append(block.take(rows[first:last] - start))
+    sparse = [part for part in parts if isinstance(part, SparseImages)]
+    if sparse:
+        return concatenate(sparse)
+    return DenseImages(np.concatenate([p.values for p in parts if isinstance(p, DenseImages)]))
 
 
 def iter_events(split: AnySplit) -> Iterator[Events]:

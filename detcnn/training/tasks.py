@@ -1,12 +1,14 @@
 """What is learned: the loss, the scores and the metrics of one kind of target."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from detcnn.evaluation.roc import auc, roc_curve
+
+LossName = Literal["cross_entropy", "quadratic"]
 
 
 class Meter(Protocol):
@@ -36,6 +38,10 @@ class Task(Protocol):
         """Return the loss of each image, shape (B,)."""
         ...
 
+    def training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return what is minimised in place of the loss, shape (B,)."""
+        ...
+
     def scores(self, outputs: Tensor) -> Tensor:
         """Return what is published of the network's outputs, first axis the images."""
         ...
@@ -52,17 +58,32 @@ class Classification:
     ----------
     n_classes : int
         Number of classes, at least 2. With two there is an AUC, of class 1 against class 0.
+    loss : {"cross_entropy", "quadratic"}
+        The cross entropy of the softmax in nat; or ½ Σ (σ(z) − y)² over the classes, σ(z) being the
+        logistic function of a logit and y 1 for the class of the image and 0 for the others, the
+        cost of Nielsen, "Neural Networks and Deep Learning" (2015), eq. 6, for one image.
+    label_smoothing : float
+        Share ε of each target that is spread over all classes alike in training, 0 to 1 exclusive
+        (Szegedy et al., arXiv:1512.00567, section 7).
     """
 
-    def __init__(self, n_classes: int) -> None:
+    def __init__(
+        self, n_classes: int, *, loss: LossName = "cross_entropy", label_smoothing: float = 0.0
+    ) -> None:
         self.n_classes = n_classes
+        self._loss = loss
+        self._label_smoothing = label_smoothing
         self.metrics: Mapping[str, bool] = {"accuracy": True}
         if n_classes == 2:
             self.metrics = {"accuracy": True, "auc": True}
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the cross entropy of each image in nat, shape (B,)."""
-        return nn.functional.cross_entropy(outputs, targets, reduction="none")
+        """Return the loss of each image, its target as it is, shape (B,)."""
+        return self._smoothed(outputs, targets, 0.0)
+
+    def training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of each image against its smoothed target, shape (B,)."""
+        return self._smoothed(outputs, targets, self._label_smoothing)
 
     def scores(self, outputs: Tensor) -> Tensor:
         """Return the softmax probabilities, shape (B, n_classes); rows sum to one."""
@@ -71,6 +92,15 @@ class Classification:
     def meter(self) -> "ClassificationMeter":
         """Return a new meter for one pass over a split."""
         return ClassificationMeter()
+
+    def _smoothed(self, outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        if self._loss == "cross_entropy":
+            return nn.functional.cross_entropy(
+                outputs, targets, reduction="none", label_smoothing=smoothing
+            )
+        wanted = nn.functional.one_hot(targets, self.n_classes).to(outputs.dtype)
+        wanted = (1 - smoothing) * wanted + smoothing / self.n_classes
+        return (outputs.sigmoid() - wanted).square().sum(dim=1) / 2
 
 
 class ClassificationMeter:

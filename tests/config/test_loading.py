@@ -129,7 +129,7 @@ def test_anchors_may_be_used_and_used_again(load):
         ("train:", "train: input should be an object (found null)"),
         ("description: no\ntrain: {seed: -1}", "train.seed: input should be greater than or equal"),
         ("train: {optimiser: {name: adm}}", "train.optimiser: input tag 'adm' found using 'name'"),
-        ("train: {optimiser: {}}", "train.optimiser: unable to extract tag"),
+        ("train: {schedule: {}}", "train.schedule: unable to extract tag"),
         ("evaluate: {working_points: [0.5, 1]}", "evaluate.working_points.1: input should be less"),
         (
             "evaluate: {efficiency_bins: [{column: pt, low: 2, high: 2}]}",

@@ -17,10 +17,11 @@ from detcnn.errors import (
     DivergedError,
     OutputExistsError,
 )
-from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import as_dense
 from detcnn.plotting.style import write_figure
-from detcnn.stages import predict, preprocess, train
+from detcnn.progress import SILENT
+from detcnn.stages import predict, preprocess, train, training_plan
+from detcnn.stages.training_plan import open_assignment, plan_training
 from detcnn.storage.reader import open_store
 from detcnn.training import device, splits
 
@@ -257,7 +258,7 @@ def test_the_best_weights_are_those_at_the_end_of_the_best_epoch(run, tmp_path):
 def test_standardising_per_channel_takes_all_pixels_of_it_together(trained):
     store = open_store(trained.path / "images" / "images.zarr")
     values = as_dense(store.splits["train"].images()).values.astype(np.float64)
-    layer = train._standardise(
+    layer = training_plan._standardise(
         StandardiseConfig(per="channel", floor=0.0, relative_floor=0.0), store
     )
     mean, std = values.mean(axis=(0, 2, 3)), values.std(axis=(0, 2, 3))
@@ -267,7 +268,7 @@ def test_standardising_per_channel_takes_all_pixels_of_it_together(trained):
 
 def test_without_standardising_the_network_sees_the_stored_values(trained):
     store = open_store(trained.path / "images" / "images.zarr")
-    layer = train._standardise(None, store)
+    layer = training_plan._standardise(None, store)
     images = np.random.default_rng(0).random((3, 2, 9, 9), dtype=np.float32)
     import torch
 
@@ -275,43 +276,140 @@ def test_without_standardising_the_network_sees_the_stored_values(trained):
 
 
 @pytest.mark.parametrize(
-    ("key", "build", "value"),
+    ("key", "value"),
     [
-        ("optimiser", train._optimiser, {"name": "adam", "weight_decay": 0.25}),
-        ("optimiser", train._optimiser, {"name": "adamw", "learning_rate": 0.25}),
-        ("optimiser", train._optimiser, {"name": "sgd", "momentum": 0.25, "nesterov": True}),
-        ("schedule", train._schedule, {"name": "constant"}),
-        ("schedule", train._schedule, {"name": "cosine", "final": 0.25}),
-        ("schedule", train._schedule, {"name": "step", "every": 7, "reduction": 0.25}),
-        ("schedule", train._schedule, {"name": "plateau", "patience": 7, "reduction": 0.25}),
+        ("optimiser", {"name": "adam", "weight_decay": 0.25}),
+        ("optimiser", {"name": "adamw", "learning_rate": 0.25}),
+        ("optimiser", {"name": "sgd", "momentum": 0.25, "nesterov": True}),
+        ("schedule", {"name": "constant"}),
+        ("schedule", {"name": "cosine", "final": 0.25}),
+        ("schedule", {"name": "step", "every": 7, "reduction": 0.25}),
+        ("schedule", {"name": "plateau", "patience": 7, "reduction": 0.25}),
     ],
 )
-def test_every_option_of_the_study_arrives(key, build, value):
+def test_every_option_of_the_study_arrives(key, value):
+    build = getattr(training_plan, f"_{key}")
     name, options = value["name"], {k: v for k, v in value.items() if k != "name"}
     built = build(getattr(TrainConfig.model_validate({key: value}), key))
     assert type(built).__name__.lower() == name
     assert dataclasses.asdict(built).items() >= options.items()
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"policy": "shift", "max_pixels": 3},
-        {"policy": "flip", "rows": False, "probability": 0.25},
-        {"policy": "rotate", "max_degrees": 30.0},
-        {"policy": "noise", "sigma": 0.25, "relative": False},
-        {"policy": "drop_pixels", "probability": 0.25},
-    ],
-)
-def test_every_policy_of_the_study_arrives(value):
-    grid = Grid(Axis("eta", 10, 0.0, 1.0), Axis("phi", 10, 0.0, 2.0))
-    (entry,) = TrainConfig.model_validate_json(json.dumps({"augment": [value]})).augment
-    built = train._policy(entry, grid)
-    assert type(built).__name__.lower() == value["policy"].replace("_", "")
-    expected = {k: v for k, v in value.items() if k != "policy"}
-    if value["policy"] == "rotate":
-        expected["aspect"] = 0.5
-    assert dataclasses.asdict(built).items() >= expected.items()
+def test_every_option_of_the_loop_arrives(trained, load):
+    study = load(
+        trained,
+        "train.mixup={alpha: 0.25}",
+        "train.ema={decay: 0.75}",
+        "train.accumulate=3",
+        "train.compile=true",
+        "train.gradient_clip=0.5",
+        "train.warmup_steps=7",
+        "train.loss=quadratic",
+        "train.label_smoothing=0.25",
+    )
+    assignment = open_assignment(study.train, images=trained.path / "images", base=trained.path)
+    plan = plan_training(assignment, progress=SILENT)
+    options = dataclasses.asdict(plan.options)
+    expected = {
+        "mixup_alpha": 0.25,
+        "ema_decay": 0.75,
+        "accumulate": 3,
+        "compile": True,
+        "gradient_clip": 0.5,
+        "warmup_steps": 7,
+    }
+    assert options.items() >= expected.items()
+    import torch
+
+    logits, target = torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
+    # Half the squares of 0.5 - 0.875 and 0.5 - 0.125.
+    assert float(plan.task.training_loss(logits, target)) == pytest.approx(0.375**2)
+    assert float(plan.task.loss(logits, target)) == pytest.approx(0.25)
+
+
+def test_an_interrupted_training_with_everything_on_ends_with_the_same_bytes(
+    run, Listener, tmp_path
+):
+    everything = (
+        "train.mixup={alpha: 0.3}",
+        "train.ema={decay: 0.9}",
+        "train.accumulate=2",
+        "train.label_smoothing=0.1",
+        "train.augment=[{policy: elastic, max_pixels: 0.6}, {policy: colour}]",
+        "train.schedule={name: cosine}",
+        "train.warmup_steps=2",
+        "train.max_events=170",
+    )
+    unbroken = run(*everything, output="unbroken/model").artifact.manifest
+    assert unbroken.contents["n_training_events"] == 170
+    # Six batches make three steps.
+    stop = Listener(at=3, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CheckpointedError, match="in epoch 1, after step 2"):
+        run(*everything, progress=stop)
+    assert run(*everything, resume=True).artifact.manifest.digest == unbroken.digest
+
+
+def test_the_kept_weights_are_the_average(run, tmp_path):
+    average = run("train.epochs=1", "train.ema={decay: 0.5}").artifact.path
+    plain = run("train.epochs=1", output="plain").artifact.path
+    best, last = (load_file(average / f"{name}.safetensors") for name in ("best", "last"))
+    for name, values in load_file(plain / "last.safetensors").items():
+        np.testing.assert_array_equal(best[name], last[name])
+        if name.startswith("standardise"):
+            np.testing.assert_array_equal(best[name], values)
+        else:
+            assert not np.array_equal(best[name], values)
+
+
+# Beginning with another network
+
+
+def test_features_of_a_model_are_taken_and_those_frozen_stay(run, trained, Listener, tmp_path):
+    listener = Listener()
+    start = f"train.start={{model: {trained.path}/model, freeze: block1}}"
+    result = run(start, "train.seed=7", "train.epochs=1", progress=listener)
+    manifest = result.artifact.manifest
+    before = load_file(trained.path / "model" / "best.safetensors")
+    after = load_file(result.artifact.path / "last.safetensors")
+    same = {name for name in before if np.array_equal(before[name], after[name])}
+    frozen = {name for name in before if name.startswith("network.trunk.block1.")}
+    assert same == frozen | {"standardise.mean", "standardise.scale"}
+    assert len(frozen) == 2
+    assert "4 tensors taken over" in listener.said[0]
+    assert "new are head.weight, head.bias; frozen are block1" in listener.said[0]
+    assert manifest.contents["start"]["frozen"] == ["block1"]
+    frozen_size = sum(before[name].size for name in frozen)
+    assert manifest.contents["n_parameters"] - manifest.contents["n_trained"] == frozen_size
+    (entry,) = [entry for entry in manifest.inputs if entry.role == "start"]
+    assert entry.digest == digest(trained.path / "model")
+
+
+def test_a_file_of_weights_gives_what_the_model_would(run, trained, tmp_path):
+    weights = trained.path / "model" / "best.safetensors"
+    one = run(f"train.start={{model: {trained.path}/model, standardise: images}}", output="1")
+    other = run(f"train.start={{weights: {weights}}}", output="2")
+    files = ("best.safetensors", "last.safetensors", "history.csv")
+    for name in files:
+        first, second = (result.artifact.path / name for result in (one, other))
+        assert first.read_bytes() == second.read_bytes(), name
+    assert one.artifact.manifest.digest != other.artifact.manifest.digest
+
+
+def test_a_model_made_from_a_start_knows_it_by_content(run, trained, tmp_path):
+    shutil.copytree(trained.path / "model", tmp_path / "copy")
+    first = run(f"train.start={{model: {trained.path}/model}}", output="m", update=True)
+    again = run(f"train.start={{model: {tmp_path}/copy}}", output="m", update=True)
+    assert again.was_complete
+    run("train.seed=9", output="other")
+    changed = run(f"train.start={{model: {tmp_path}/other}}", output="m", update=True)
+    assert not changed.was_complete
+    assert changed.artifact.manifest.digest != first.artifact.manifest.digest
+
+
+def test_the_path_of_a_start_begins_at_the_study(run, trained):
+    with pytest.raises(DataError, match="no such artifact"):
+        run("train.start={model: model}")
+    assert run("train.start={model: model}", "train.epochs=1", base=trained.path).artifact
 
 
 def test_weights_are_those_the_study_names(trained):
@@ -323,7 +421,7 @@ def test_weights_are_those_the_study_names(trained):
         "none": np.ones(split.n_events),
     }
     for name, weight in expected.items():
-        found = train._split(store, "train", TrainConfig(weights=name)).weight
+        found = training_plan._split(store, "train", TrainConfig(weights=name)).weight
         np.testing.assert_array_equal(found, weight)
 
 
@@ -337,6 +435,9 @@ def test_weights_are_those_the_study_names(trained):
         ("train.network.options.blocks=[{filters: 4, kernel: 12}]", ConfigError, "9x9"),
         ("train.monitor=accurracy", ConfigError, "accuracy"),
         ("train.optimiser={name: sgd, learning_rate: 1e30}", DivergedError, "learning rate"),
+        ("train.max_events=1", ConfigError, "each of the 2 classes"),
+        ("train.augment=[{policy: elastic, max_pixels: 5}]", ConfigError, "less than 0.66"),
+        ("train.start={weights: none.pt}", DataError, "none.pt"),
     ],
 )
 def test_an_impossible_training_leaves_nothing_behind(run, tmp_path, override, error, words):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from detcnn.events.images import DenseImages, SparseImages
-from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Shift
+from detcnn.imaging.augmentation import DropPixels, Noise
+from detcnn.imaging.geometric_policies import Flip, Shift
 from detcnn.models.catalogue import Architecture, build_network, describe_network
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.training.batches import Batches
@@ -41,7 +42,7 @@ def toy_values(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return values, label
 
 
-def toy_split(n: int, *, seed: int) -> Split:
+def make_split(n: int, *, seed: int) -> Split:
     values, label = toy_values(n, seed=seed)
     weight = np.random.default_rng(seed).uniform(0.5, 1.5, n)
     return Split(sparse(values), label, weight)
@@ -55,12 +56,12 @@ def values() -> np.ndarray:
 @pytest.fixture
 def train() -> Batches:
     policies = [Shift(), Flip(), DropPixels(), Noise()]
-    return Batches(toy_split(150, seed=1), batch_size=32, seed=5, policies=policies)
+    return Batches(make_split(150, seed=1), batch_size=32, seed=5, policies=policies)
 
 
 @pytest.fixture
 def validation() -> Split:
-    return toy_split(70, seed=2)
+    return make_split(70, seed=2)
 
 
 @pytest.fixture
@@ -99,3 +100,8 @@ def to_sparse() -> Callable[[np.ndarray], SparseImages]:
 def images(request: Any, values: np.ndarray) -> SparseImages | DenseImages:
     """Hold the same images in both encodings, one after the other."""
     return sparse(values) if request.param == "sparse" else DenseImages(values)
+
+
+@pytest.fixture
+def toy_split() -> Callable[..., Split]:
+    return make_split

@@ -33,6 +33,10 @@ def content_of(state):
     moments = state.optimiser.state_dict()["state"]
     return {
         "model": {k: v.numpy().tobytes() for k, v in state.model.state_dict().items()},
+        "average": {
+            k: v.numpy().tobytes()
+            for k, v in (state.average or torch.nn.Module()).state_dict().items()
+        },
         "best": {k: v.numpy().tobytes() for k, v in state.best_weights.items()},
         "moments": {(i, k): v.numpy().tobytes() for i, e in moments.items() for k, v in e.items()},
         "history": [record.row() for record in state.history],
@@ -57,8 +61,9 @@ def advance(state, train, validation, options, n_records=None):
         FitOptions(epochs=2, optimiser=SGD(momentum=0.0), monitor="auc"),
         FitOptions(epochs=2, optimiser=SGD(momentum=0.9, nesterov=True)),
         FitOptions(epochs=2, optimiser=AdaDelta()),
+        FitOptions(epochs=3, accumulate=2, ema_decay=0.9, mixup_alpha=0.3, warmup_steps=2),
     ],
-    ids=["adam-plateau", "adamw-bf16", "sgd", "nesterov", "adadelta"],
+    ids=["adam-plateau", "adamw-bf16", "sgd", "nesterov", "adadelta", "average-accumulate-mixup"],
 )
 def test_an_interrupted_run_ends_with_the_same_bits(
     new_state, train, validation, tmp_path, options
@@ -235,7 +240,7 @@ HEAD = "model/network.head.bias"
     ("damage", "message"),
     [
         (lambda p: edit_state(p, identity="b"), "another configuration or other images"),
-        (lambda p: edit_state(p, format=99), "is of format 99, expected 2"),
+        (lambda p: edit_state(p, format=99), "is of format 99, expected 3"),
         (truncate, "not a readable checkpoint"),
         (lambda p: (p / "state.json").write_text("{"), "not a readable checkpoint"),
         (lambda p: shutil.rmtree(p) or p.mkdir(), "not a readable checkpoint"),
@@ -250,6 +255,10 @@ HEAD = "model/network.head.bias"
         (
             lambda p: edit_tensors(p, lambda t: t.update({HEAD: torch.zeros(3)})),
             r"'network.head.bias' has the shape \(3,\), the model's \(2,\)",
+        ),
+        (
+            lambda p: edit_tensors(p, lambda t: t.update({"average/x": torch.zeros(1)})),
+            "the model has no tensor 'x'",
         ),
         (
             lambda p: edit_tensors(p, lambda t: t.update({"optimiser/x/step": torch.zeros(1)})),

@@ -8,7 +8,7 @@ from detcnn.errors import ConfigError, DivergedError
 from detcnn.events.images import DenseImages
 from detcnn.training.batches import Batches
 from detcnn.training.history import EpochRecord, StepRecord, ValidationRecord
-from detcnn.training.loop import FitOptions, fit
+from detcnn.training.loop import FitOptions, _set_training, fit, start_training
 from detcnn.training.optimisers import SGD, Adam, Cosine, Plateau
 from detcnn.training.prediction import predict
 from detcnn.training.splits import Split
@@ -232,6 +232,115 @@ def test_a_validation_loss_that_is_no_number_is_refused(new_state, train, valida
     with pytest.raises(DivergedError, match="epoch 1: the validation loss is"):
         list(records)
     assert state.history == []
+
+
+def without_dropout(state):
+    for module in state.model.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    return state
+
+
+@pytest.mark.parametrize("n_images", [96, 150])
+def test_accumulated_batches_are_one_large_batch(new_state, validation, toy_split, n_images):
+    split = toy_split(n_images, seed=1)
+    sgd = SGD(learning_rate=0.05)
+    small = FitOptions(epochs=2, optimiser=sgd, accumulate=3, gradient_clip=0.5)
+    large = dataclasses.replace(small, accumulate=1)
+    states = [without_dropout(new_state(small)), without_dropout(new_state(large))]
+    records = [
+        run(states[0], Batches(split, batch_size=16, seed=5), validation, small),
+        run(states[1], Batches(split, batch_size=48, seed=5), validation, large),
+    ]
+    steps = [[r for r in part if isinstance(r, StepRecord)] for part in records]
+    assert [r.n_images for r in steps[0]] == [r.n_images for r in steps[1]]
+    assert [r.n_steps for r in steps[0]] == [r.n_steps for r in steps[1]]
+    for one, other in zip(*steps, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
+        assert one.learning_rate == other.learning_rate
+    for name, expected in weights_of(states[1]).items():
+        torch.testing.assert_close(weights_of(states[0])[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_average_is_validated_and_kept(new_state, train, validation):
+    options = FitOptions(epochs=1, optimiser=Adam(learning_rate=0.02), ema_decay=0.4)
+    state, plain = new_state(options), new_state(dataclasses.replace(options, ema_decay=None))
+    expected = weights_of(state)
+    n_steps = 0
+    for record in fit(state, TASK, train=train, validation=validation, options=options):
+        if isinstance(record, StepRecord):
+            n_steps += 1
+            kept = min(0.4, (1 + n_steps) / (10 + n_steps))
+            for name, tensor in weights_of(state).items():
+                expected[name] = kept * expected[name] + (1 - kept) * tensor
+    assert n_steps == 5
+    for name, tensor in expected.items():
+        torch.testing.assert_close(state.judged.state_dict()[name], tensor)
+    (record,) = state.history
+    assert same(state.best_weights, dict(state.judged.state_dict()))
+    scores = predict(state.judged, TASK, validation.images)
+    weight = validation.weight / validation.weight.sum()
+    loss = -np.log(scores[np.arange(70), validation.target]) @ weight
+    assert record.validation["loss"] == pytest.approx(loss, rel=1e-5)
+    # What is trained does not know of it.
+    run(plain, train, validation, dataclasses.replace(options, ema_decay=None))
+    assert same(weights_of(plain), weights_of(state))
+    assert not same(weights_of(plain), dict(state.judged.state_dict()))
+
+
+def test_a_mixture_of_images_with_themselves_is_plain_training(new_state, validation, toy_split):
+    one = toy_split(1, seed=1)
+    results = []
+    for alpha in (None, 0.4):
+        options = FitOptions(epochs=3, mixup_alpha=alpha)
+        state = without_dropout(new_state(options))
+        run(state, Batches(one, batch_size=1, seed=1), validation, options)
+        results.append(weights_of(state))
+    for name, expected in results[0].items():
+        torch.testing.assert_close(results[1][name], expected)
+
+
+def test_mixtures_differ_from_step_to_step_and_with_the_seed(new_state, train, validation):
+    options = FitOptions(epochs=1, mixup_alpha=1.0)
+    states = [new_state(options) for _ in range(3)]
+    for state, seed in zip(states, (5, 5, 6), strict=True):
+        run(state, Batches(train.split, batch_size=32, seed=seed), validation, options)
+    weights = [weights_of(state) for state in states]
+    assert same(weights[0], weights[1])
+    assert not same(weights[0], weights[2])
+
+
+def test_smoothed_targets_are_for_training_alone(new_state, train, validation):
+    options = FitOptions(epochs=1, optimiser=SGD(learning_rate=1e-9))
+    records = []
+    for smoothing in (0.0, 0.2):
+        task = Classification(2, label_smoothing=smoothing)
+        state = without_dropout(new_state(options))
+        records.append(
+            list(fit(state, task, train=train, validation=validation, options=options))[-1]
+        )
+    assert records[0].validation["loss"] == pytest.approx(records[1].validation["loss"], rel=1e-6)
+    assert records[0].train_loss != pytest.approx(records[1].train_loss, rel=1e-3)
+
+
+def test_weights_without_a_gradient_stay_and_their_layers_do_not_learn(
+    new_model, train, validation
+):
+    model = new_model()
+    model.network.trunk[0].append(torch.nn.BatchNorm2d(4))
+    model.network.trunk[0].requires_grad_(False)
+    options = FitOptions(epochs=1, optimiser=SGD(learning_rate=0.1, weight_decay=0.1))
+    state = start_training(model, options=options, device=torch.device("cpu"))
+    before = weights_of(state)
+    run(state, train, validation, options)
+    for name, tensor in weights_of(state).items():
+        assert torch.equal(tensor, before[name]) == name.startswith(
+            ("standardise", "network.trunk.block1")
+        ), name
+    _set_training(model)
+    is_training = {n: m.training for n, m in model.network.trunk.named_modules() if "." in n}
+    assert not any(v for n, v in is_training.items() if n.startswith("block1."))
+    assert all(v for n, v in is_training.items() if not n.startswith("block1."))
 
 
 def test_an_unknown_metric_cannot_be_monitored(new_state, train, validation):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Axis, Grid
-from detcnn.events.images import DenseImages
-from detcnn.imaging.augmentation import DropPixels, Flip, Shift
+from detcnn.events.images import DenseImages, as_dense
+from detcnn.imaging.augmentation import DropPixels
+from detcnn.imaging.geometric_policies import Flip, Shift
 from detcnn.storage import writer
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import ChannelInfo, Schema
@@ -221,3 +222,16 @@ class Halved(StoredSplit):
     def read(self, blocks):
         events = super().read(blocks)
         return splits.Events(events.images, events.target % 2, events.relative_weight)
+
+
+def test_chosen_events_are_read_into_memory(store, values):
+    stored = store()
+    rows = np.array([0, 3, 7, 8, 40, 49])
+    split = open_split(stored, weights="event", memory=stored.nbytes, rows=rows)
+    assert isinstance(split, Split)
+    events = split.read([0])
+    np.testing.assert_array_equal(as_dense(events.images).values, values[rows])
+    np.testing.assert_array_equal(split.target, rows)
+    np.testing.assert_array_equal(split.weight, 1 + rows)
+    with pytest.raises(ConfigError, match="6 images take .* raise train.memory_gib"):
+        open_split(stored, weights="event", memory=stored.nbytes // 50, rows=rows)

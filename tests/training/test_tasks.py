@@ -18,6 +18,32 @@ def test_loss_and_scores_by_hand():
     torch.testing.assert_close(scores, torch.tensor([[0.5, 0.5], [0.25, 0.75]]))
 
 
+def test_the_quadratic_loss_by_hand():
+    task = Classification(2, loss="quadratic")
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), -math.log(4)]])
+    # Logistic functions of 1/2, 1/2 and of 3/4, 1/5.
+    loss = task.loss(logits, torch.tensor([0, 0]))
+    assert loss.tolist() == pytest.approx([0.25, (1 / 16 + 1 / 25) / 2])
+    assert torch.equal(loss, task.training_loss(logits, torch.tensor([0, 0])))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "quadratic"])
+def test_a_smoothed_target_is_shared_by_all_classes(loss):
+    task = Classification(4, loss=loss, label_smoothing=0.2)
+    logits = torch.tensor(np.random.default_rng(0).normal(size=(5, 4)))
+    targets = torch.tensor([0, 1, 2, 3, 0])
+    wanted = torch.full((5, 4), 0.05, dtype=torch.float64)
+    wanted[torch.arange(5), targets] += 0.8
+    expected = {
+        "cross_entropy": -(wanted * logits.log_softmax(1)).sum(1),
+        "quadratic": ((1 / (1 + (-logits).exp()) - wanted) ** 2).sum(1) / 2,
+    }[loss]
+    torch.testing.assert_close(task.training_loss(logits, targets), expected)
+    torch.testing.assert_close(
+        task.loss(logits, targets), Classification(4, loss=loss).loss(logits, targets)
+    )
+
+
 def metrics(task, logits, targets, weights, size=7):
     meter = task.meter()
     for start in range(0, len(logits), size):

@@ -1,0 +1,389 @@
+"""What a training consists of: a section of the study, turned into plain values and a network.
+
+Three commands share it: the training itself, the rehearsal that tries one batch, and the search for
+a learning rate.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from detcnn.artifacts.digests import file_digest, value_digest
+from detcnn.artifacts.kinds import IMAGES, MODEL
+from detcnn.artifacts.manifest import Input
+from detcnn.artifacts.opening import Artifact, open_artifact
+from detcnn.config.train import (
+    AdaDeltaConfig,
+    AdamConfig,
+    AdamWConfig,
+    ConstantConfig,
+    CosineConfig,
+    OptimiserConfig,
+    PlateauConfig,
+    ScheduleConfig,
+    StandardiseConfig,
+    StartConfig,
+    TrainConfig,
+)
+from detcnn.errors import DataError
+from detcnn.models.catalogue import (
+    EQUAL_IN_BF16,
+    Architecture,
+    build_network,
+    describe_network,
+)
+from detcnn.models.standardise import DetectorModel, Standardise
+from detcnn.models.transfer import Transferred, freeze, read_weights, transfer
+from detcnn.processors import keep_freed_memory
+from detcnn.progress import Progress
+from detcnn.stages.policies import policies_of
+from detcnn.storage.reader import ImageStore, open_store
+from detcnn.storage.schema import STORE
+from detcnn.training.batches import Batches
+from detcnn.training.device import find_device, find_precision
+from detcnn.training.export import read_model
+from detcnn.training.loop import FitOptions
+from detcnn.training.optimisers import (
+    SGD,
+    AdaDelta,
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    OptimiserOptions,
+    Plateau,
+    Schedule,
+    Step,
+)
+from detcnn.training.splits import AnySplit, open_split
+from detcnn.training.subsets import stratified_rows
+from detcnn.training.tasks import Classification
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a training begins with in place of drawn weights.
+
+    Parameters
+    ----------
+    config : StartConfig
+        The study's section.
+    path : Path
+        The model or the file of weights.
+    record : Input
+        What the model that is made will say of it, with its digest.
+    """
+
+    config: StartConfig
+    path: Path
+    record: Input
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What to train on which images, before any of it is built.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The study's section.
+    images : Artifact
+        Its images.
+    origin : Origin, optional
+        What it begins with.
+    """
+
+    config: TrainConfig
+    images: Artifact
+    origin: Origin | None
+
+    @property
+    def inputs(self) -> list[Input]:
+        """What the result is made from."""
+        return [self.images.as_input("images"), *([self.origin.record] if self.origin else [])]
+
+    @property
+    def identity(self) -> str:
+        """Digest of all that determines the model."""
+        begun = {"start": self.origin.record.digest} if self.origin else {}
+        return value_digest(
+            {
+                "format": MODEL.version,
+                "config": self.config.identity(),
+                "images": self.images.manifest.digest,
+                **begun,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """A network that waits to be trained, and all that it takes.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The study's section.
+    store : ImageStore
+        Its images.
+    task : Classification
+        What is learned.
+    architecture : Architecture
+        The network.
+    model : DetectorModel
+        With its first weights, on the CPU.
+    options : FitOptions
+        How it is trained.
+    device : torch.device
+        Where.
+    start : mapping, optional
+        What it has from another network, as JSON-able values.
+    """
+
+    config: TrainConfig
+    store: ImageStore
+    task: Classification
+    architecture: Architecture
+    model: DetectorModel
+    options: FitOptions
+    device: torch.device
+    start: dict[str, Any] | None
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    @property
+    def n_trained(self) -> int:
+        """Number of weights that are not frozen."""
+        return sum(w.numel() for w in self.model.parameters() if w.requires_grad)
+
+    def batches(self) -> Batches:
+        """Open the training split.
+
+        Raises
+        ------
+        DataError, ConfigError
+            As `split`.
+        """
+        return Batches(
+            self.split("train"),
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            policies=policies_of(self.config.augment, self.store.schema.grid),
+        )
+
+    def split(self, name: str) -> AnySplit:
+        """Open a split, or as much of it as the study allows.
+
+        Raises
+        ------
+        DataError
+            If it is empty or damaged.
+        ConfigError
+            If fewer events are allowed than there are classes.
+        """
+        return _split(self.store, name, self.config)
+
+
+def open_assignment(config: TrainConfig, *, images: Path, base: Path) -> Assignment:
+    """Open what a training is made from.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The study's section.
+    images : Path
+        The images artifact.
+    base : Path
+        Folder that the paths of `config` start from.
+
+    Raises
+    ------
+    DataError
+        If something is not there, or damaged.
+    """
+    source = open_artifact(images, expected=IMAGES)
+    start = config.start
+    if start is None:
+        return Assignment(config, source, None)
+    if start.model is not None:
+        path = base / start.model
+        record = open_artifact(path, expected=MODEL).as_input("start")
+    else:
+        path = base / (start.weights or "")
+        record = Input(role="start", name=path.name, digest=file_digest(path))
+    return Assignment(config, source, Origin(start, path, record))
+
+
+def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan:
+    """Build the network and all else that is there before the first step.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        From `open_assignment`.
+    progress : Progress
+        Is told what is taken over from another network.
+
+    Raises
+    ------
+    ConfigError
+        If the network does not fit the images, or an option is out of range.
+    DataError
+        If the images are damaged, or what to begin with does not fit the network.
+    """
+    config = assignment.config
+    store = open_store(assignment.images.path / STORE)
+    task = Classification(
+        len(store.schema.classes), loss=config.loss, label_smoothing=config.label_smoothing
+    )
+    architecture = describe_network(
+        config.network.name,
+        shape=store.schema.shape,
+        n_outputs=task.n_classes,
+        options=config.network.options,
+    )
+    device = find_device(config.device)
+    keep_freed_memory()
+    model = DetectorModel(
+        _standardise(config.standardise, store), build_network(architecture, seed=config.seed)
+    )
+    start = None
+    if assignment.origin is not None:
+        start = _begin_with(assignment.origin, model, progress=progress)
+    return TrainingPlan(
+        config=config,
+        store=store,
+        task=task,
+        architecture=architecture,
+        model=model,
+        options=FitOptions(
+            epochs=config.epochs,
+            optimiser=_optimiser(config.optimiser),
+            schedule=_schedule(config.schedule),
+            warmup_steps=config.warmup_steps,
+            monitor=config.monitor,
+            patience=config.early_stopping.patience if config.early_stopping else None,
+            min_improvement=(
+                config.early_stopping.min_improvement if config.early_stopping else 0.0
+            ),
+            gradient_clip=config.gradient_clip,
+            precision=find_precision(
+                config.precision, device, is_as_good_in_bf16=config.network.name in EQUAL_IN_BF16
+            ),
+            accumulate=config.accumulate,
+            mixup_alpha=config.mixup.alpha if config.mixup else None,
+            ema_decay=config.ema.decay if config.ema else None,
+            compile=config.compile,
+        ),
+        device=device,
+        start=start,
+    )
+
+
+def _begin_with(origin: Origin, model: DetectorModel, *, progress: Progress) -> dict[str, Any]:
+    """Take over the features, and say what was taken."""
+    config, network = origin.config, model.network
+    if config.model is not None:
+        begun = read_model(origin.path).model
+        tensors = begun.network.state_dict()
+    else:
+        begun = None
+        tensors = read_weights(origin.path)
+    made = transfer(
+        network,
+        tensors,
+        where=str(origin.path),
+        channels=config.channels,
+        keep_head=config.head == "keep",
+    )
+    has_standardisation = (
+        begun is not None
+        and config.standardise == "start"
+        and begun.standardise.mean.shape[1:] in (model.standardise.mean.shape[1:], _flat(model))
+    )
+    if has_standardisation and begun is not None:
+        model.standardise = begun.standardise
+    frozen = freeze(network, config.freeze)
+    progress.info(_describe_start(origin.path, made, frozen, has_standardisation))
+    return {**asdict(made), "frozen": frozen, "standardise": has_standardisation}
+
+
+def _flat(model: DetectorModel) -> tuple[int, int, int]:
+    """Return the shape of a standardisation for each channel."""
+    return (model.standardise.mean.shape[1], 1, 1)
+
+
+def _describe_start(
+    path: Path, made: Transferred, frozen: tuple[str, ...], has_standardisation: bool
+) -> str:
+    parts = [f"{path}: {len(made.taken)} tensors taken over"]
+    if made.adapted:
+        parts.append(f"{made.adapted} adapted to the channels")
+    if has_standardisation:
+        parts.append("the standardisation, too")
+    for words, names in (("new are", made.fresh), ("not used are", made.unused)):
+        if names:
+            shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+            parts.append(f"{words} {shown}")
+    parts.append(f"frozen are {', '.join(frozen)}" if frozen else "nothing is frozen")
+    return "; ".join(parts)
+
+
+def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
+    split = store.splits[name]
+    if split.n_events == 0:
+        raise DataError(
+            f"{store.path}: the {name} split is empty: give preprocess.split.{name} a share"
+        )
+    rows = None
+    if config.max_events is not None and config.max_events < split.n_events:
+        rows = stratified_rows(split.label, config.max_events, seed=config.seed)
+    return open_split(
+        split, weights=config.weights, memory=int(config.memory_gib * 2**30), rows=rows
+    )
+
+
+def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standardise:
+    mean, std = store.statistics["mean"], store.statistics["std"]
+    if config is None:
+        flat = np.zeros((len(mean), 1, 1))
+        return Standardise(flat, flat + 1)
+    if config.per == "channel":
+        square = (std**2 + mean**2).mean(axis=(1, 2), keepdims=True)
+        mean = mean.mean(axis=(1, 2), keepdims=True)
+        std = np.sqrt(np.clip(square - mean**2, 0, None))
+    return Standardise.from_statistics(
+        mean, std, floor=config.floor, relative_floor=config.relative_floor
+    )
+
+
+def _optimiser(config: OptimiserConfig) -> OptimiserOptions:
+    options = config.model_dump(exclude={"name"})
+    match config:
+        case AdamConfig():
+            return Adam(**options)
+        case AdamWConfig():
+            return AdamW(**options)
+        case AdaDeltaConfig():
+            return AdaDelta(**options)
+        case _:
+            return SGD(**options)
+
+
+def _schedule(config: ScheduleConfig) -> Schedule:
+    options = config.model_dump(exclude={"name"})
+    match config:
+        case ConstantConfig():
+            return Constant()
+        case CosineConfig():
+            return Cosine(**options)
+        case PlateauConfig():
+            return Plateau(**options)
+        case _:
+            return Step(**options)
