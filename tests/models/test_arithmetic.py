@@ -238,7 +238,10 @@ def test_every_layer_can_be_written_and_is_that_of_torch(name):
             "leaves -4 of the 16 pixels of axis 1: expected a padding of at most 7",
         ),
         ("tconv(k=2,s=2,op=2)", "output padding of 2 .* expected at most 1"),
-        ("maxpool(2,p=2)", "a padding of 2 is more than half of a window of 2 pixels: expected at most 1"),
+        (
+            "maxpool(2,p=2)",
+            "a padding of 2 is more than half of a window of 2 pixels: expected at most 1",
+        ),
         ("maxpool(17)", "window that reaches over 17 pixels .* a kernel of at most 16"),
         ("dense(3)", "has an image of 2x16x20 before it: put flatten in between"),
         ("flatten conv(k=3)", "layer 2, .*only 640 numbers: put it before flatten"),
