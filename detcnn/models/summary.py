@@ -33,7 +33,10 @@ class LayerSummary:
         need be; the image itself where every place sees all of it. What normalisations take from
         their statistics is left out.
     jump : tuple of Fraction or None
-        Pixels from one place to the next, along each axis; None where every place sees all.
+        Pixels from one place to the next, along each axis; None where there are no places, as
+        behind a flattening.
+    sees_all : bool
+        Whether every place sees all of the image.
     parameters : int
         What it learns; zero for a layer that is called again.
     multiply_adds : int
@@ -47,6 +50,7 @@ class LayerSummary:
     output_shape: tuple[int, ...]
     receptive_field: tuple[int, ...]
     jump: tuple[Fraction, ...] | None
+    sees_all: bool
     parameters: int
     multiply_adds: int
     activation_bytes: int
@@ -152,7 +156,8 @@ def summarise_module(module: nn.Module, images: Tensor) -> tuple[LayerSummary, .
                 receptive_field=tuple(images.shape[2:])
                 if fields is None
                 else tuple(f.size for f in fields),
-                jump=None if fields is None else tuple(f.jump for f in fields),
+                jump=None if seen is None else seen.jump,
+                sees_all=fields is None,
                 parameters=sum(weight.numel() for weight in learned),
                 multiply_adds=call.own("multiply_adds") // len(images),
                 activation_bytes=call.own("bytes_made") // len(images),

@@ -8,6 +8,7 @@ on the way, sums, concatenations and loops included, is followed without the net
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -34,6 +35,15 @@ class Seen:
     fields: tuple[ReceptiveField, ...] | None
     dims: tuple[frozenset[int], ...]
 
+    @property
+    def jump(self) -> tuple[Fraction, ...] | None:
+        """Pixels from one place to the next along each axis; None unless each has a dimension."""
+        if self.fields is None or not {frozenset([i]) for i in range(len(self.fields))} <= set(
+            self.dims
+        ):
+            return None
+        return tuple(field.jump for field in self.fields)
+
     def everywhere(self, n_dims: int) -> "Seen":
         """Return that a tensor of so many dimensions sees all of the image at each place."""
         return Seen(None, (frozenset(),) * n_dims)
@@ -54,7 +64,7 @@ class _Call:
         return self.known(self.arguments[name])
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows tensors through the operations on them while it is switched on.
 
     Parameters
@@ -73,7 +83,7 @@ class Tracer(TorchDispatchMode):
     """
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         n_axes = images.ndim - 2
         dims = (frozenset[int](), frozenset[int](), *(frozenset([i]) for i in range(n_axes)))
         # The tensors are kept, so that no other one gets the number of one that is gone.
@@ -107,13 +117,15 @@ class Tracer(TorchDispatchMode):
             return result
         self.n_joins += name in _JOINS and len(inputs) > 1
         rule = _RULES.get(name)
-        for output in _tensors([result]):
+        # Normalisations also return their statistics.
+        outputs = list(_tensors([result]))[: 1 if name in _NORMALISATIONS else None]
+        for output in outputs:
             if id(output) in self._seen and name is not _aten.copy_:
                 # In place: it sees what it saw, and what else came in.
                 inputs = [*inputs, output]
             if rule is not None:
                 seen = rule(_Call(arguments, output, self.seen))
-            elif torch.Tag.pointwise in func.tags or name in _POINTWISE:
+            elif torch.Tag.pointwise in func.tags or name in _POINTWISE | _NORMALISATIONS:
                 seen = _together([s for t in inputs if (s := self.seen(t))], output, inputs)
             else:
                 seen = None
@@ -134,7 +146,8 @@ class Tracer(TorchDispatchMode):
             self._note(base, seen.everywhere(base.ndim))
             return
         margins = [(b - s) // 2 for b, s in zip(base.shape, source.shape, strict=True)]
-        self._note(base, _windowed(seen, base, [{"kernel": 1, "padding": m} for m in margins]))
+        through = _windowed(seen, base, [{"kernel": 1, "padding": m} for m in margins])
+        self._note(base, through or seen.everywhere(base.ndim))
 
 
 def _storage(tensor: Tensor) -> int:
@@ -558,14 +571,19 @@ _POINTWISE = frozenset(
         _aten.detach,
         _aten.alias,
         _aten._to_copy,
-        # What normalisations take from their statistics is no view of the image.
+        _aten.native_dropout,
+    }
+)
+
+_NORMALISATIONS = frozenset(
+    {
         _aten.native_batch_norm,
         _aten._native_batch_norm_legit_no_training,
         _aten.native_layer_norm,
         _aten.native_group_norm,
-        _aten.native_dropout,
     }
 )
+"""What these take from the statistics of an image is no view of it."""
 
 
 def _of_convolution(arguments: Mapping[str, Any], result: Tensor) -> int:

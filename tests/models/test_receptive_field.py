@@ -95,7 +95,7 @@ def test_the_field_is_what_changes_a_place(chain):
         inside = np.flatnonzero(pixels)
         if low > high:
             assert not len(inside)
-        elif len(inside) and 0 <= low and high < N:
+        elif len(inside) and low >= 0 and high < N:
             # Dilation and strides leave holes, never at the ends.
             assert (inside[0], inside[-1]) == (low, high)
         elif len(inside):
