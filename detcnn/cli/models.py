@@ -55,7 +55,7 @@ def _list(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """List the networks: name, number of parameters for an image, and what each is.
+    """List the networks: name, number of parameters for an image of --input, and what each is.
 
     With --verbose also why one does not take such an image.
 
@@ -90,7 +90,7 @@ def _list(
             ]
             for entry in found
         ]
-        print_table(rows, header=["network", f"parameters for {shape}", "what it is"])
+        print_table(rows, header=["network", "parameters", "what it is"])
 
 
 def _show(
@@ -189,7 +189,7 @@ def _summary(
     elif not quiet:
         rows = [
             [
-                layer.name or name,
+                layer.name.removeprefix("trunk.") or name,
                 layer.kind,
                 _times(layer.output_shape),
                 "all" if layer.sees_all else _times(layer.receptive_field),

@@ -182,7 +182,7 @@ def _transposed(layer: LayerText, state: _State) -> _Change:
         if extra >= max(s, d):
             raise _impossible(
                 layer,
-                f"an output padding of {extra} is no smaller than both stride {s} and dilation {d}: "
+                f"an output padding of {extra} is not below stride {s} or dilation {d}: "
                 f"expected at most {max(s, d) - 1}",
             )
         o = (size - 1) * s - 2 * p + d * (k - 1) + extra + 1
@@ -210,7 +210,7 @@ def _pooling(layer: LayerText, state: _State) -> _Change:
         k, s, p = (layer.of_axis(o, axis) for o in ("kernel", "stride", "padding"))
         d = layer.of_axis("dilation", axis) if "dilation" in layer.options else 1
         reach = d * (k - 1) + 1
-        # Some, but not all of torch's kernels would take half of what a dilated window reaches over.
+        # Some of torch's kernels, not all, take half of what a dilated window reaches over.
         if p > k // 2:
             raise _impossible(
                 layer,

@@ -100,8 +100,8 @@ def parse_layers(text: str) -> tuple[LayerText, ...]:
     """Return the layers that a text names, in its order.
 
     A layer is a name, and options in brackets: ``conv(k=3,s=2,p=1,f=32)``. Long and short names of
-    options mean the same (``kernel`` and ``k``), ``3x5`` is one number for each axis, and what comes
-    without a name is kernel and filters, kernel and stride, or the one thing there is:
+    options mean the same (``kernel`` and ``k``), ``3x5`` is one number for each axis, and what
+    comes without a name is kernel and filters, kernel and stride, or the one thing there is:
     ``conv(3,32) maxpool(2) dense(10)``. Layers are separated by blanks, commas, semicolons or
     ``->``.
 
@@ -182,7 +182,8 @@ def _parse_layer(number: int, text: str, name: str, brackets: str) -> LayerText:
 def _parse_value(where: str, option: str, text: str) -> Value:
     if _NUMBERS.fullmatch(text) is None:
         raise ConfigError(
-            f"{where}: {option} is {text!r}: expected a whole number, or one for each axis as in 3x5"
+            f"{where}: {option} is {text!r}: expected a whole number, "
+            "or one for each axis as in 3x5"
         )
     numbers = tuple(map(int, text.split("x")))
     least = 0 if option in _AT_LEAST_0 or option == "ceil" else 1

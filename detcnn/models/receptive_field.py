@@ -56,7 +56,10 @@ class ReceptiveField:
     def spread(
         self, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1
     ) -> "ReceptiveField":
-        """Return what a transposed convolution on top of this layer sees."""
+        """Return what a transposed convolution on top of this layer sees.
+
+        With both stride and dilation, some of the pixels at the ends may fall between its weights.
+        """
         reach = dilation * (kernel - 1)
         return self._seen_through(
             lambda o: -((reach - o - padding) // stride),
@@ -111,8 +114,14 @@ class ReceptiveField:
         n = lcm(len(self.low), len(other.low))
         return ReceptiveField(
             advance=self.advance * n // len(self.low),
-            low=tuple(min(self._at(self.low, o), other._at(other.low, o)) for o in range(n)),
-            high=tuple(max(self._at(self.high, o), other._at(other.high, o)) for o in range(n)),
+            low=tuple(
+                min(_at(self.low, o, self.advance), _at(other.low, o, other.advance))
+                for o in range(n)
+            ),
+            high=tuple(
+                max(_at(self.high, o, self.advance), _at(other.high, o, other.advance))
+                for o in range(n)
+            ),
         )
 
     def _seen_through(
@@ -132,10 +141,11 @@ class ReceptiveField:
         places = range(repeats * places_per_period)
         return ReceptiveField(
             advance=self.advance * (repeats * moved_by) // n,
-            low=tuple(self._at(self.low, first(o)) for o in places),
-            high=tuple(self._at(self.high, last(o)) for o in places),
+            low=tuple(_at(self.low, first(o), self.advance) for o in places),
+            high=tuple(_at(self.high, last(o), self.advance) for o in places),
         )
 
-    def _at(self, ends: tuple[int, ...], place: int) -> int:
-        turns, rest = divmod(place, len(ends))
-        return ends[rest] + turns * self.advance
+
+def _at(ends: tuple[int, ...], place: int, advance: int) -> int:
+    turns, rest = divmod(place, len(ends))
+    return ends[rest] + turns * advance

@@ -5,6 +5,8 @@ operation that torch comes down to is looked at as it passes. So whatever a netw
 on the way, sums, concatenations and loops included, is followed without the network's help.
 """
 
+# ruff: noqa: SLF001  (what torch comes down to has names that begin with an underscore)
+
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -526,8 +528,20 @@ _RULES: Mapping[Any, Callable[[_Call], Seen | None]] = {
         ),
         _padding,
     ),
-    **dict.fromkeys((_aten.mean, _aten.sum, _aten.amax, _aten.amin, _aten.var_mean), _reduced("dim")),
-    **dict.fromkeys((_aten._softmax, _aten._log_softmax, _aten.max, _aten.logsumexp), _reduced("dim")),
+    **dict.fromkeys(
+        (
+            _aten.mean,
+            _aten.sum,
+            _aten.amax,
+            _aten.amin,
+            _aten.max,
+            _aten.logsumexp,
+            _aten.var_mean,
+            _aten._softmax,
+            _aten._log_softmax,
+        ),
+        _reduced("dim"),
+    ),
     **dict.fromkeys((_aten.mm, _aten.bmm, _aten.addmm, _aten.baddbmm), _matrix_product),
     _aten.cat: _concatenation,
     _aten.stack: _stacked,
@@ -547,7 +561,7 @@ _RULES: Mapping[Any, Callable[[_Call], Seen | None]] = {
     ),
     **dict.fromkeys((_aten.split, _aten.split_with_sizes, _aten.chunk, _aten.roll), _same),
     _aten.flip: _flipped,
-}  # fmt: skip
+}
 
 _JOINS = frozenset(
     {_aten.add, _aten.add_, _aten.sub, _aten.mul, _aten.mul_, _aten.cat, _aten.stack, _aten.maximum}

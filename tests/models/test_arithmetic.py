@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -229,8 +229,7 @@ def test_every_layer_can_be_written_and_is_that_of_torch(name):
         ("conv(k=3x3x3)", "kernel has 3 numbers for 2 axes"),
         (
             "conv(k=30)",
-            "reaches over 30 pixels does not fit the 16 pixels of axis 1: expected "
-            "a padding of at least 7, or a kernel of at most 16",
+            "the 16 pixels of axis 1: expected a padding of at least 7, or a kernel of at most 16",
         ),
         ("relu conv(k=3,f=4,g=3)", "layer 2, .*2 channels do not divide into 3 groups"),
         (
@@ -260,10 +259,9 @@ def test_an_image_has_one_to_three_axes(shape):
 
 @given(st.text(alphabet="convmaxpl(k=3,s2x) ->;\n", max_size=25))
 def test_any_text_is_taken_or_refused(text):
+    message = ""
     try:
-        layers = parse_layers(text)
+        assert parse_layers(text)
     except ConfigError as error:
-        assume("\n" not in text)
-        assert "\n" not in str(error)
-    else:
-        assert layers
+        message = str(error)
+    assert "\n" not in message.replace(text, "")

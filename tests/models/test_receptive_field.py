@@ -51,6 +51,8 @@ def both(step, field, n):
         case "pool":
             return nn.AvgPool1d(k, s, p), field.windowed(k, stride=s, padding=p)
         case "tconv":
+            # With both, the ends of the reach may fall between the weights.
+            d = d if s == 1 else 1
             layer = nn.ConvTranspose1d(1, 1, k, stride=s, padding=p, dilation=d, bias=False)
             return layer, field.spread(k, stride=s, padding=p, dilation=d)
         case "adaptive":
