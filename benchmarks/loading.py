@@ -24,7 +24,7 @@ from benchmarks.timing import Contender, Listing, Table, compare, peer
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import SparseImages, concatenate
 from detcnn.events.table import EventTable
-from detcnn.imaging.augmentation import Flip, Shift
+from detcnn.imaging.geometric_policies import Flip, Shift
 from detcnn.imaging.projection import project
 from detcnn.kernels.densify import densify
 from detcnn.models.komiske2017 import komiske2017

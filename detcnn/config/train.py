@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from detcnn.config.augmentation import AugmentationConfig
 from detcnn.config.section import Fraction, Incidental, Section, Seed
 
 
@@ -103,51 +104,6 @@ class EarlyStoppingConfig(Section):
     min_improvement: NonNegativeFloat = Field(
         default=0.0, description="What an improvement must beat the best value by."
     )
-
-
-class ShiftConfig(Section):
-    """Move each image by up to so many whole pixels."""
-
-    policy: Literal["shift"]
-    max_pixels: PositiveInt = 1
-
-
-class FlipImageConfig(Section):
-    """Mirror each image, or not, along its rows and along its columns."""
-
-    policy: Literal["flip"]
-    rows: bool = True
-    columns: bool = True
-    probability: Fraction = 0.5
-
-
-class RotateImageConfig(Section):
-    """Turn each image by a random angle."""
-
-    policy: Literal["rotate"]
-    max_degrees: Annotated[float, Field(gt=0, le=180)] = 180.0
-
-
-class NoiseConfig(Section):
-    """Add normal noise."""
-
-    policy: Literal["noise"]
-    sigma: NonNegativeFloat = 0.05
-    relative: bool = Field(default=True, description="sigma is a share of each pixel's value.")
-    filled_only: bool = Field(default=True, description="Leave empty pixels empty.")
-
-
-class DropPixelsConfig(Section):
-    """Empty filled pixels at random, as if their constituents had been lost."""
-
-    policy: Literal["drop_pixels"]
-    probability: Fraction = 0.05
-
-
-AugmentationConfig = Annotated[
-    ShiftConfig | FlipImageConfig | RotateImageConfig | NoiseConfig | DropPixelsConfig,
-    Field(discriminator="policy"),
-]
 
 
 class StandardiseConfig(Section):

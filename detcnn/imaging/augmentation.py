@@ -1,26 +1,23 @@
 """Random changes of images that leave their class alone.
 
 A policy says what may happen and how much of it; it draws an amount for each image and hands it to
-the deterministic operation of the same name, in `detcnn.kernels.warps` or here. Images are batches
-of shape (B, channels, rows, columns), float32, and are never changed in place.
+a deterministic operation, in `detcnn.imaging.transforms` if it moves things, or else here. Images
+are batches of shape (B, channels, rows, columns), float32, and are never changed in place.
 
-`Shift` and `Flip` only say where pixels go: where they come first, pixel lists are moved on their
-way to dense images, to the same bits as dense images would be.
+`Flip`, and `Shift` by whole pixels, only say where pixels go: where they come first, pixel lists
+are moved on their way to dense images, to the same bits as dense images would be.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.errors import ConfigError
+from detcnn.imaging.geometric_policies import Flip, GeometricPolicy, Shift, check_option
+from detcnn.imaging.transforms import Masks, Points, Values
 from detcnn.kernels import warps
-from detcnn.kernels.moves import Moves
-
-Values = NDArray[np.float32]
 
 
 class Policy(Protocol):
@@ -29,108 +26,6 @@ class Policy(Protocol):
     def __call__(self, values: Values, rng: np.random.Generator) -> Values:
         """Return the changed images; `values` stays as it is."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
-    """Move each image by whole pixels, zeros coming in from the side.
-
-    Parameters
-    ----------
-    max_pixels : int
-        Rows and columns each move by −max_pixels to +max_pixels, all equally likely; at least 0.
-
-    Raises
-    ------
-    ConfigError
-        If `max_pixels` is negative.
-    """
-
-    max_pixels: int = 1
-
-    def __post_init__(self) -> None:
-        _check("shift", "max_pixels", self.max_pixels, low=0)
-
-    def __call__(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return the images, each moved by its own amount."""
-        return warps.shift(values, *self._amounts(len(values), rng))
-
-    def after(self, moves: Moves, rng: np.random.Generator) -> Moves:
-        """Return `moves` and then those that a call would make with the same generator."""
-        return moves.then_shift(*self._amounts(moves.n_images, rng))
-
-    def _amounts(self, n_images: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        reach = self.max_pixels
-        return rng.integers(-reach, reach, size=(2, n_images), endpoint=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
-    """Mirror each image along rows and along columns, independently.
-
-    Parameters
-    ----------
-    rows, columns : bool
-        Which of the two may be reversed: rows is η → −η for jets, columns φ → −φ.
-    probability : float
-        Of a reversal, for each axis on its own; 0 to 1.
-
-    Raises
-    ------
-    ConfigError
-        If the probability is out of range.
-    """
-
-    rows: bool = True
-    columns: bool = True
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        _check("flip", "probability", self.probability, low=0, high=1)
-
-    def __call__(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return the images, some of them mirrored."""
-        return warps.flip(values, *self._choice(len(values), rng))
-
-    def after(self, moves: Moves, rng: np.random.Generator) -> Moves:
-        """Return `moves` and then those that a call would make with the same generator."""
-        return moves.then_flip(*self._choice(moves.n_images, rng))
-
-    def _choice(self, n_images: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-        chosen: NDArray[np.bool_] = rng.random((2, n_images)) < self.probability
-        chosen &= np.array([[self.rows], [self.columns]])
-        return chosen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rotate:
-    """Turn each image about its centre, with bilinear interpolation.
-
-    Parameters
-    ----------
-    max_degrees : float
-        The angle is uniform from −max_degrees to +max_degrees; 0 to 180.
-    aspect : float
-        Width of a pixel from row to row over its width from column to column.
-
-    Raises
-    ------
-    ConfigError
-        If an option is out of range.
-    """
-
-    max_degrees: float = 180.0
-    aspect: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check("rotate", "max_degrees", self.max_degrees, low=0, high=180)
-        if not (np.isfinite(self.aspect) and self.aspect > 0):
-            raise ConfigError(f"rotate: 'aspect' is {self.aspect}, expected a number above 0")
-
-    def __call__(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return the images, each turned by its own angle."""
-        reach = np.deg2rad(self.max_degrees)
-        return warps.rotate(values, rng.uniform(-reach, reach, len(values)), aspect=self.aspect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,12 +46,43 @@ class DropPixels:
     probability: float = 0.05
 
     def __post_init__(self) -> None:
-        _check("drop_pixels", "probability", self.probability, low=0, high=1)
+        check_option("drop_pixels", "probability", self.probability, low=0, high=1)
 
     def __call__(self, values: Values, rng: np.random.Generator) -> Values:
         """Return the images with some of their pixels emptied."""
         keys = rng.integers(0, 2**64, size=len(values), dtype=np.uint64)
         return warps.drop(values, keys, self.probability)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Colour:
+    """Multiply the channels of each image by factors of their own, as a wrong calibration would.
+
+    Parameters
+    ----------
+    max_factor : float
+        The logarithm of a factor is uniform, the factor from 1/max_factor to max_factor; at least
+        1.
+    together : bool
+        One factor for all channels of an image: another brightness, but the same colour.
+
+    Raises
+    ------
+    ConfigError
+        If the factor is below 1.
+    """
+
+    max_factor: float = 1.1
+    together: bool = False
+
+    def __post_init__(self) -> None:
+        check_option("colour", "max_factor", self.max_factor, low=1)
+
+    def __call__(self, values: Values, rng: np.random.Generator) -> Values:
+        """Return the images with their channels scaled."""
+        n_images, n_channels = values.shape[:2]
+        size = (n_images, 1 if self.together else n_channels)
+        return scale_channels(values, np.exp(rng.uniform(-1, 1, size) * np.log(self.max_factor)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +112,7 @@ class Noise:
     filled_only: bool = True
 
     def __post_init__(self) -> None:
-        _check("noise", "sigma", self.sigma, low=0)
+        check_option("noise", "sigma", self.sigma, low=0)
 
     def __call__(self, values: Values, rng: np.random.Generator) -> Values:
         """Return the images with noise added."""
@@ -220,6 +146,24 @@ def add_noise(values: Values, noise: Values, *, sigma: float, relative: bool) ->
     return values + scale * noise * values if relative else values + scale * noise
 
 
+def scale_channels(values: Values, factors: NDArray[np.float64]) -> Values:
+    """Multiply channels by given factors.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        float32, shape (B, channels, rows, columns).
+    factors : numpy.ndarray
+        Shape (B, channels), or (B, 1) for all channels together.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, of the shape of `values`.
+    """
+    return values * factors.astype(np.float32)[:, :, np.newaxis, np.newaxis]
+
+
 def augment(values: Values, policies: Sequence[Policy], rng: np.random.Generator) -> Values:
     """Apply policies to a batch of images, in the order given.
 
@@ -242,14 +186,65 @@ def augment(values: Values, policies: Sequence[Policy], rng: np.random.Generator
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """Images with what is marked in them, changed together.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        float32, shape (B, channels, rows, columns).
+    masks : numpy.ndarray, optional
+        Integers, shape (B, rows, columns): the label of each pixel.
+    points : numpy.ndarray, optional
+        float64, shape (B, n, 2): (row, column) in pixels, NaN for a point that is not there.
+    """
+
+    values: Values
+    masks: Masks | None = None
+    points: Points | None = None
+
+
+def augment_together(
+    marked: Augmented, policies: Sequence[Policy], rng: np.random.Generator
+) -> Augmented:
+    """Apply policies to images, and to masks and points what moves their images.
+
+    Parameters
+    ----------
+    marked : Augmented
+        Left as it is.
+    policies : sequence of Policy
+        May be empty.
+    rng : numpy.random.Generator
+        All randomness comes from it; the images are those that `augment` would give.
+
+    Returns
+    -------
+    Augmented
+    """
+    values, masks, points = marked.values, marked.masks, marked.points
+    for policy in policies:
+        if not isinstance(policy, GeometricPolicy):
+            values = policy(values, rng)
+            continue
+        n_images, _, n_rows, n_columns = values.shape
+        transform = policy.draw(n_images, (n_rows, n_columns), rng)
+        values = transform.images(values)
+        masks = None if masks is None else transform.masks(masks)
+        points = None if points is None else transform.points(points)
+    return Augmented(values, masks, points)
+
+
 def leading_moves(policies: Sequence[Policy]) -> tuple[Shift | Flip, ...]:
     """Return the policies that come before the first one that does more than move pixels."""
-    return tuple(takewhile(lambda policy: isinstance(policy, Shift | Flip), policies))  # type: ignore[arg-type]
+    moves: list[Shift | Flip] = []
+    for policy in policies:
+        if not _only_moves(policy):
+            break
+        moves.append(policy)
+    return tuple(moves)
 
 
-def _check(
-    policy: str, option: str, value: float, *, low: float, high: float = float("inf")
-) -> None:
-    if not (np.isfinite(value) and low <= value <= high):
-        limit = f"{low} to {high}" if high < float("inf") else f"at least {low}"
-        raise ConfigError(f"{policy}: {option!r} is {value}, expected {limit}")
+def _only_moves(policy: Policy) -> TypeGuard[Shift | Flip]:
+    return isinstance(policy, Flip) or (isinstance(policy, Shift) and not policy.subpixel)

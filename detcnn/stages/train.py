@@ -27,28 +27,22 @@ from detcnn.config.train import (
     AdaDeltaConfig,
     AdamConfig,
     AdamWConfig,
-    AugmentationConfig,
     ConstantConfig,
     CosineConfig,
-    DropPixelsConfig,
-    FlipImageConfig,
-    NoiseConfig,
     OptimiserConfig,
     PlateauConfig,
     ScheduleConfig,
-    ShiftConfig,
     StandardiseConfig,
     TrainConfig,
 )
 from detcnn.errors import CheckpointedError, DataError, OutputExistsError
-from detcnn.events.grid import Grid
-from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Policy, Rotate, Shift
 from detcnn.models.catalogue import EQUAL_IN_BF16, build_network, describe_network
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
 from detcnn.processors import keep_freed_memory
 from detcnn.progress import SILENT, Progress
+from detcnn.stages.policies import policies_of
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches
@@ -202,7 +196,7 @@ def run(
             _split(store, "train", config),
             batch_size=config.batch_size,
             seed=config.seed,
-            policies=tuple(_policy(entry, store.schema.grid) for entry in config.augment),
+            policies=policies_of(config.augment, store.schema.grid),
         )
         if not batches.shuffle.is_true:
             progress.info(_describe_shuffle(batches))
@@ -394,22 +388,6 @@ def _schedule(config: ScheduleConfig) -> Schedule:
             return Plateau(**options)
         case _:
             return Step(**options)
-
-
-def _policy(config: AugmentationConfig, grid: Grid) -> Policy:
-    options = config.model_dump(exclude={"policy"})
-    match config:
-        case ShiftConfig():
-            return Shift(**options)
-        case FlipImageConfig():
-            return Flip(**options)
-        case NoiseConfig():
-            return Noise(**options)
-        case DropPixelsConfig():
-            return DropPixels(**options)
-        case _:
-            aspect = grid.rows.pixel_width / grid.columns.pixel_width
-            return Rotate(aspect=aspect, **options)
 
 
 def _device_name(device: torch.device) -> str:

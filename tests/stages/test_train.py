@@ -17,7 +17,6 @@ from detcnn.errors import (
     DivergedError,
     OutputExistsError,
 )
-from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import as_dense
 from detcnn.plotting.style import write_figure
 from detcnn.stages import predict, preprocess, train
@@ -291,27 +290,6 @@ def test_every_option_of_the_study_arrives(key, build, value):
     built = build(getattr(TrainConfig.model_validate({key: value}), key))
     assert type(built).__name__.lower() == name
     assert dataclasses.asdict(built).items() >= options.items()
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"policy": "shift", "max_pixels": 3},
-        {"policy": "flip", "rows": False, "probability": 0.25},
-        {"policy": "rotate", "max_degrees": 30.0},
-        {"policy": "noise", "sigma": 0.25, "relative": False},
-        {"policy": "drop_pixels", "probability": 0.25},
-    ],
-)
-def test_every_policy_of_the_study_arrives(value):
-    grid = Grid(Axis("eta", 10, 0.0, 1.0), Axis("phi", 10, 0.0, 2.0))
-    (entry,) = TrainConfig.model_validate_json(json.dumps({"augment": [value]})).augment
-    built = train._policy(entry, grid)
-    assert type(built).__name__.lower() == value["policy"].replace("_", "")
-    expected = {k: v for k, v in value.items() if k != "policy"}
-    if value["policy"] == "rotate":
-        expected["aspect"] = 0.5
-    assert dataclasses.asdict(built).items() >= expected.items()
 
 
 def test_weights_are_those_the_study_names(trained):

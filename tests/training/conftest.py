@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from detcnn.events.images import DenseImages, SparseImages
-from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Shift
+from detcnn.imaging.augmentation import DropPixels, Noise
+from detcnn.imaging.geometric_policies import Flip, Shift
 from detcnn.models.catalogue import Architecture, build_network, describe_network
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.training.batches import Batches

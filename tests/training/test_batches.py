@@ -4,7 +4,8 @@ import torch
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages
-from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Rotate, Shift, augment
+from detcnn.imaging.augmentation import DropPixels, Noise, augment
+from detcnn.imaging.geometric_policies import Flip, Rotate, Shift
 from detcnn.models.standardise import Standardise
 from detcnn.seeding import generator
 from detcnn.training.batches import Batches, Shuffle, dense_images, feed

@@ -7,7 +7,8 @@ import torch
 from detcnn.errors import DataError
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import DenseImages
-from detcnn.imaging.augmentation import DropPixels, Flip, Shift
+from detcnn.imaging.augmentation import DropPixels
+from detcnn.imaging.geometric_policies import Flip, Shift
 from detcnn.storage import writer
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import ChannelInfo, Schema
