@@ -55,7 +55,7 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected sections such as 'preprocess:', found no mapping")
     for override in overrides:
-        _apply(content, override)
+        apply_override(content, override)
     preprocess = content.get("preprocess")
     if isinstance(preprocess, dict) and isinstance(preprocess.get("image"), dict):
         try:
@@ -152,7 +152,22 @@ def _parse(text: str, *, where: str) -> Any:
         raise ConfigError(f"{where}{line}: not valid YAML: {problem}") from None
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def apply_override(content: dict[str, Any], override: str) -> None:
+    """Set one key of a mapping in place.
+
+    Parameters
+    ----------
+    content : dict
+        Nested as YAML has it.
+    override : str
+        ``section.key=value`` with the value in YAML, as given to ``--set``; the number of an entry
+        is its key in a list.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such text, or there is nothing to set it in.
+    """
     key, found, text = override.partition("=")
     if not found or not key:
         raise ConfigError(f"--set {override}: expected section.key=value, as in train.epochs=20")

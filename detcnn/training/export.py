@@ -106,18 +106,7 @@ def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> Trai
         If a file is missing or unreadable, or the weights are not those of the network that is
         described.
     """
-    path = folder / DESCRIPTION
-    try:
-        content = json.loads(path.read_bytes())
-        architecture = content.pop("architecture")
-        channels, rows, columns = architecture.pop("shape")
-        description = ModelDescription(
-            architecture=Architecture(shape=(channels, rows, columns), **architecture),
-            classes=tuple(content.pop("classes")),
-            **content,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a readable model description: train it again") from error
+    description = read_description(folder)
     path = folder / f"{which}.safetensors"
     try:
         tensors = load_file(path)
@@ -130,3 +119,25 @@ def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> Trai
             "again, or train it again"
         ) from error
     return TrainedModel(model=model.eval(), description=description)
+
+
+def read_description(folder: Path) -> ModelDescription:
+    """Read what a model is, without its weights.
+
+    Raises
+    ------
+    DataError
+        If the description is missing or unreadable.
+    """
+    path = folder / DESCRIPTION
+    try:
+        content = json.loads(path.read_bytes())
+        architecture = content.pop("architecture")
+        channels, rows, columns = architecture.pop("shape")
+        return ModelDescription(
+            architecture=Architecture(shape=(channels, rows, columns), **architecture),
+            classes=tuple(content.pop("classes")),
+            **content,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a readable model description: train it again") from error
