@@ -17,7 +17,7 @@ from detcnn.plotting.style import write_figure
 from detcnn.sources.chain import expand_paths, open_sources
 from detcnn.stages.recipes import first_recipe, image_channels, image_grid, project_events
 from detcnn.storage.reader import open_store
-from detcnn.storage.schema import STORE, ChannelInfo
+from detcnn.storage.schema import STORE, ChannelInfo, picture_channels
 
 _LOOKED_AT = 10_000
 _SINGLE_EVENTS = 2
@@ -62,11 +62,11 @@ def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, .
     if not filled:
         raise DataError(f"{path}: no events to draw")
     averages = {
-        name: as_dense(images).values.mean(axis=0, dtype=np.float64)
+        name: as_dense(images.folded).values.mean(axis=0, dtype=np.float64)
         for name, images in filled.items()
     }
     singles = {
-        f"{name}, event {i + 1}": as_dense(images.slice(i, i + 1)).values[0]
+        f"{name}, event {i + 1}": as_dense(images.slice(i, i + 1).folded).values[0]
         for name, images in filled.items()
         for i in range(min(_SINGLE_EVENTS, images.n_images))
     }
@@ -93,8 +93,8 @@ def _stored_gallery(path: Path) -> _Gallery:
             name: images.take(np.flatnonzero(label == index))
             for index, name in enumerate(store.schema.classes)
         },
-        grid=store.schema.grid,
-        channels=store.schema.channels,
+        grid=store.schema.grid.picture,
+        channels=store.schema.picture_channels,
     )
 
 
@@ -118,4 +118,6 @@ def _source_gallery(path: Path, preset: str | None) -> _Gallery:
         else:
             for value, name in source.label_names.items():
                 by_class[name] = images.take(np.flatnonzero(label == value))
-    return _Gallery(by_class, image_grid(shape, recipe), image_channels(shape, recipe))
+    grid = image_grid(shape, recipe, names=source.layout.axes)
+    channels = picture_channels(image_channels(shape, recipe), grid)
+    return _Gallery(by_class, grid.picture, channels)

@@ -220,13 +220,14 @@ def _occlude(
     from detcnn.training.occlusion import iter_occlusion
 
     schema = store.schema
-    patch = config.patch or max(1, round(min(schema.grid.shape) / _PATCHES_ACROSS))
+    # Of a volume, a patch goes through all layers; a waveform is a picture of one row.
+    patch = config.patch or max(1, round(min(schema.grid.shape[-2:]) / _PATCHES_ACROSS))
     stride = config.stride or patch
     # Where most pixels are empty in every image zero is what an empty one holds; in a full image
     # there is no such value, and the mean over the training images tells the least.
     is_sparse = occupancy <= MOST_SPARSE
     empty = np.zeros(schema.shape) if is_sparse else store.statistics["mean"]
-    sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.shape))
+    sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.picture.shape))
     bar = progress.task("occluding", total=len(images), unit="images")
     changes = iter_occlusion(
         model, task, images, empty=empty.astype(np.float32), patch=patch, stride=stride

@@ -25,7 +25,7 @@ from detcnn.config.preprocess import PreprocessConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
 from detcnn.events.identity import content_ids, split_indices
-from detcnn.events.images import DenseImages, Images, as_sparse, concatenate
+from detcnn.events.images import DenseImages, Images, as_sparse, concatenate, pixel_totals
 from detcnn.events.labels import DROPPED, Classes
 from detcnn.events.observables import OBSERVABLES, MassesFrom, jet_observables, masses_from
 from detcnn.events.table import Column, EventTable, ImageTable
@@ -217,8 +217,11 @@ def run(
 
 def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     shapes = {source.image_shape for source in sources}
-    if len(shapes) > 1:
-        named = ", ".join(f"{s.path.name}: {s.image_shape or 'constituents'}" for s in sources)
+    if len({(source.image_shape, source.layout.axes) for source in sources}) > 1:
+        named = ", ".join(
+            f"{s.path.name}: {s.image_shape or 'constituents'} {', '.join(s.layout.axes)}".strip()
+            for s in sources
+        )
         raise ConfigError(f"preprocess.sources: the inputs do not go together ({named})")
     shape = shapes.pop()
     if shape is None and config.image is None:
@@ -272,7 +275,7 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         classes=classes,
         recipe=recipe,
         image_steps=steps,
-        grid=image_grid(shape, recipe, steps),
+        grid=image_grid(shape, recipe, steps, names=sources[0].layout.axes),
         channels=image_channels(shape, recipe, steps),
         columns=columns,
         windows=tuple(Window(name, low, high) for name, (low, high) in config.select.items()),
@@ -331,9 +334,7 @@ def _event_columns(
     if isinstance(table, EventTable):
         columns["n_constituents"] = np.diff(table.offsets)
     else:
-        columns["pixel_sum"] = table.images.values.sum(axis=(1, 2, 3), dtype=np.float64).astype(
-            np.float32
-        )
+        columns["pixel_sum"] = pixel_totals(table.images).astype(np.float32)
     first = sum(entry.n_events for entry in source.samples[:sample])
     columns["row"] = np.arange(first + start, first + start + table.n_events)
     return columns
@@ -437,7 +438,7 @@ def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Pro
     images = apply_image_steps(
         table.images,
         plan.image_steps,
-        grid=image_grid(shape, None),
+        grid=image_grid(shape, None, names=source.layout.axes),
         is_normalised=np.ones(shape[0], dtype=np.bool_),
     )
     none = np.zeros(table.n_events)

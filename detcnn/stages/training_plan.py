@@ -352,11 +352,12 @@ def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
 def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standardise:
     mean, std = store.statistics["mean"], store.statistics["std"]
     if config is None:
-        flat = np.zeros((len(mean), 1, 1))
+        flat = np.zeros((len(mean), *[1] * (mean.ndim - 1)))
         return Standardise(flat, flat + 1)
     if config.per == "channel":
-        square = (std**2 + mean**2).mean(axis=(1, 2), keepdims=True)
-        mean = mean.mean(axis=(1, 2), keepdims=True)
+        axes = tuple(range(1, mean.ndim))
+        square = (std**2 + mean**2).mean(axis=axes, keepdims=True)
+        mean = mean.mean(axis=axes, keepdims=True)
         std = np.sqrt(np.clip(square - mean**2, 0, None))
     return Standardise.from_statistics(
         mean, std, floor=config.floor, relative_floor=config.relative_floor

@@ -21,7 +21,7 @@ from detcnn.seeding import derived_seed, generator
 from detcnn.training.averaging import start_average, update_average
 from detcnn.training.batches import Batch, Batches, feed
 from detcnn.training.compilation import Forward, compile_network
-from detcnn.training.device import Precision, arithmetic, repeatable
+from detcnn.training.device import Precision, arithmetic, memory_format, repeatable
 from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
 from detcnn.training.mixup import draw_mixture
 from detcnn.training.optimisers import Adam, Constant, OptimiserOptions, Schedule
@@ -151,8 +151,8 @@ def start_training(
         If the network is to be compiled and cannot be.
     """
     model.to(device)
-    # The faster layout for convolutions, on CPUs and GPUs alike; torch's stubs do not know it here.
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = memory_format(model.standardise.mean.dim() - 2)
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs lack it
     network = model.network
     return TrainingState(
         model=model,
