@@ -96,7 +96,10 @@ def inception_resnet_v2(
     branches = _branches(channels, _MIXED, width, layers)
     n_pooled = scaled(64, width)
     branches["pool"] = nn.Sequential(
-        layers.mean_pool(3, stride=1, padding=1), layers.unit(channels, n_pooled, 1)
+        OrderedDict(
+            mean=layers.mean_pool(3, stride=1, padding=1),
+            convolution=layers.unit(channels, n_pooled, 1),
+        )
     )
     stages["mixed"] = Branches(branches)
     channels = n_pooled + _n_out(_MIXED, width)
@@ -135,21 +138,20 @@ def _branches(
     """Return the branches; a stride is that of the last convolution, which then has no padding."""
     branches: dict[str, nn.Module] = {}
     for name, path in paths.items():
-        branch, channels = nn.Sequential(), n_in
+        branch: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = n_in
         for place, (filters, kernel) in enumerate(path, start=1):
             n_out = scaled(filters, width)
             is_striding = stride > 1 and place == len(path)
-            branch.append(
-                layers.unit(
-                    channels,
-                    n_out,
-                    kernel,
-                    stride=stride if is_striding else 1,
-                    padding=0 if is_striding else None,
-                )
+            branch[f"convolution{place}"] = layers.unit(
+                channels,
+                n_out,
+                kernel,
+                stride=stride if is_striding else 1,
+                padding=0 if is_striding else None,
             )
             channels = n_out
-        branches[name] = branch
+        branches[name] = nn.Sequential(branch)
     return branches
 
 

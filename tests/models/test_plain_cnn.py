@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError
 from detcnn.models.komiske2017 import komiske2017
-from detcnn.models.plain_cnn import ACTIVATIONS, Block, plain_cnn
+from detcnn.models.layers import ACTIVATIONS
+from detcnn.models.plain_cnn import Block, plain_cnn
 
 
 def n_parameters(network: torch.nn.Module) -> int:
@@ -22,7 +23,9 @@ def test_komiske_network_has_the_published_number_of_parameters():
 def test_komiske_network_on_its_smallest_image_leaves_one_pixel_a_filter():
     network = komiske2017((3, 33, 33), 2)
     assert network.trunk.dense1.linear.in_features == 64
-    with pytest.raises(ConfigError, match=r"block 3: .* the smallest for these blocks is 33x33"):
+    with pytest.raises(
+        ConfigError, match="small for 'block3'; the smallest for these blocks is 33x33"
+    ):
         komiske2017((3, 33, 32), 2)
 
 
