@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from detcnn.errors import ConfigError
 from detcnn.models.connections import Branches, Residual
 from detcnn.models.layers import Layers
 from detcnn.models.network import Network
-from detcnn.models.options import require_planes, scaled
+from detcnn.models.options import require_planes, require_sizes, scaled
 from detcnn.models.pooled import globally_pooled
 from detcnn.models.stems import is_for_photographs
 
@@ -49,6 +50,7 @@ def inception_resnet_v2(
     n_outputs: int,
     *,
     stem: str = "detector",
+    depths: Sequence[int] = (10, 20, 10),
     width: float = 1.0,
     dropout: float = 0.2,
     activation: str = "relu",
@@ -71,6 +73,8 @@ def inception_resnet_v2(
     stem : {"detector", "imagenet"}
         The five convolutions of the stem at every pixel and maximum pooling of 3 by 2 at their end;
         or the first at every second pixel, without padding, and that pooling twice.
+    depths : sequence of int
+        Residual blocks of each of the three groups.
     width : float
         Factor of all numbers of filters.
     dropout : float
@@ -89,6 +93,9 @@ def inception_resnet_v2(
         If the image is too small, or an option is unknown or out of range.
     """
     channels, _, _ = require_planes("inception_resnet_v2", shape)
+    require_sizes("depths", depths)
+    if len(depths) != 3:
+        raise ConfigError(f"'depths' is {depths!r}, expected three numbers of blocks")
     layers = Layers(norm=norm, activation=activation, periodic=periodic)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     stages["stem"], channels = _stem(channels, is_for_photographs(stem), width, layers)
@@ -104,11 +111,11 @@ def inception_resnet_v2(
     stages["mixed"] = Branches(branches)
     channels = n_pooled + _n_out(_MIXED, width)
 
-    stages["blocks_a"] = _residuals(channels, _BLOCKS_A, [0.17] * 10, width, layers)
+    stages["blocks_a"] = _residuals(channels, _BLOCKS_A, [0.17] * depths[0], width, layers)
     stages["reduction_a"], channels = _reduction(channels, _REDUCTION_A, width, layers)
-    stages["blocks_b"] = _residuals(channels, _BLOCKS_B, [0.1] * 20, width, layers)
+    stages["blocks_b"] = _residuals(channels, _BLOCKS_B, [0.1] * depths[1], width, layers)
     stages["reduction_b"], channels = _reduction(channels, _REDUCTION_B, width, layers)
-    stages["blocks_c"] = _residuals(channels, _BLOCKS_C, [0.2] * 9, width, layers)
+    stages["blocks_c"] = _residuals(channels, _BLOCKS_C, [0.2] * (depths[2] - 1), width, layers)
     stages["last_block_c"] = _residual(channels, _BLOCKS_C, 1.0, width, layers, is_active=False)
     stages["last"] = layers.unit(channels, scaled(1536, width), 1)
     return globally_pooled(

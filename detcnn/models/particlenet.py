@@ -115,7 +115,9 @@ class EdgeConv(nn.Module):
         return outputs
 
     def _neighbours(self, coordinates: Tensor, is_point: Tensor) -> tuple[Tensor, Tensor]:
-        places = coordinates.transpose(1, 2)
+        # Features in half precision are too coarse to measure by.
+        at_least_single = torch.promote_types(coordinates.dtype, torch.float32)
+        places = coordinates.transpose(1, 2).to(at_least_single)
         # Exactly equal distances, as pixels have many, must come out equal.
         distance = torch.cdist(
             places, places, compute_mode="donot_use_mm_for_euclid_dist"

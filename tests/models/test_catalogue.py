@@ -34,7 +34,7 @@ SMALL = {
     "cvn": {"width": 0.125},
     "densenet121": {"growth": 4},
     "googlenet": {"width": 0.125},
-    "inception_resnet_v2": {"width": 0.125},
+    "inception_resnet_v2": {"width": 0.125, "depths": [1, 2, 1]},
     "mobilenet_v1": {"width": 0.25},
     "mobilenet_v2": {"width": 0.25},
     "particlenet": {"width": 0.125, "points": 12, "neighbours": 4},
@@ -198,6 +198,17 @@ def test_a_network_is_built_again_from_its_description_as_json(name):
 
 
 @quick
+def test_it_runs_in_half_precision(name):
+    network = built(name, SHAPE).eval()
+    images = torch.rand(2, *SHAPE)
+    with torch.no_grad():
+        expected = network(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = network(images.contiguous(memory_format=torch.channels_last))
+    assert (outputs - expected).norm() < 0.1 * expected.norm()
+
+
+@quick
 def test_it_can_be_traced(name):
     network = built(name, SHAPE).eval()
     images = torch.rand(2, *SHAPE)
@@ -357,6 +368,7 @@ def test_unknown_names_are_refused(name, options, message):
         ("unet", {"upsampling": "cubic"}, "unknown upsampling 'cubic'"),
         ("vit", {"dim": 10}, "'dim' is 10, expected a multiple of 'heads', which is 4"),
         ("vit", {"expansion": 0}, "'expansion' is 0, expected a positive number"),
+        ("inception_resnet_v2", {"depths": [1, 1]}, "'depths' is .*, expected three numbers of"),
         ("cvn", {"views": 3}, "2 channels cannot be cut into 3 views"),
         ("cvn", {"shared": 1}, "'shared' is 1, expected true or false"),
         ("densenet121", {"growth": 0}, "'growth' is 0, expected"),
@@ -364,7 +376,7 @@ def test_unknown_names_are_refused(name, options, message):
         ("dense", {"sizes": 30}, "'sizes' is 30, expected a list"),
         ("komiske2017", {"periodic": "yes"}, "'periodic' is 'yes', expected true or false"),
         ("particlenet", {"points": 1}, "'points' is 1, expected a whole number of at least 2"),
-        ("locally_connected", {"filters": [0]}, "filters layer 1 is 0, expected"),
+        ("locally_connected", {"filters": [0]}, "number 1 of 'filters' is 0, expected"),
     ],
 )
 def test_impossible_options_are_refused(name, options, message):

@@ -141,6 +141,58 @@ def test_pooling_first_where_it_may_changes_neither_outputs_nor_gradients(activa
     assert [*layers._modules] == ["convolution", *sorted(("activation", "pool"), reverse=rises)]
 
 
+def layers_of(block: Block) -> torch.nn.Module:
+    return plain_cnn((2, 9, 8), 2, blocks=[block]).trunk.block1
+
+
+@pytest.mark.parametrize("pool", [2, 3])
+def test_what_is_kept_of_a_window(pool):
+    images = torch.randn(3, 2, 9, 8)
+    weight = torch.randn(4, 2, 3, 3)
+    kept = {}
+    for pooling in ("max", "mean", "sum", "stride"):
+        layers = layers_of(Block(filters=4, padding=1, pool=pool, pooling=pooling))
+        layers.convolution.weight.data = weight
+        kept[pooling] = layers(images)
+    full = torch.nn.functional.conv2d(images, weight, padding=1).relu()
+    windows = full.unfold(2, pool, pool).unfold(3, pool, pool)
+    torch.testing.assert_close(kept["max"], windows.amax((4, 5)))
+    torch.testing.assert_close(kept["mean"], windows.mean((4, 5)))
+    torch.testing.assert_close(kept["sum"], windows.sum((4, 5)))
+    torch.testing.assert_close(kept["stride"], full[:, :, ::pool, ::pool])
+
+
+def test_a_bottleneck_saves_weights():
+    # 1·1·2 + 1 weights of each of 3 point-wise filters, then 3·3·3 + 1 of each of 8.
+    layers = layers_of(Block(filters=8, padding=1, bottleneck=3))
+    assert n_parameters(layers) == 3 * (2 + 1) + 8 * (27 + 1)
+    assert layers(torch.rand(1, 2, 9, 8)).shape == (1, 8, 4, 4)
+    assert layers.bottleneck(torch.rand(1, 2, 9, 8)).min() >= 0
+
+
+def test_normalisation_comes_between_convolution_and_activation():
+    for pooling in ("max", "mean"):
+        network = plain_cnn((1, 9, 9), 2, blocks=[Block(filters=2, pooling=pooling)], norm="batch")
+        names = [*network.trunk.block1._modules]
+        assert names[:2] == ["convolution", "norm"]
+        assert network.trunk.block1.convolution.bias is None
+
+
+def test_a_volume_of_one_layer_is_a_picture():
+    blocks = [Block(filters=3, padding=1, pool=1), Block(filters=4, padding=1, pool=1)]
+    flat = plain_cnn((2, 6, 7), 2, blocks=blocks, dense=())
+    deep = plain_cnn((2, 1, 6, 7), 2, blocks=blocks, dense=())
+    weights = flat.state_dict()
+    for name, weight in deep.state_dict().items():
+        if weight.dim() == 5:
+            # Zeros lie before and behind the one layer, and see the outer two of the kernel.
+            weight[:, :, 1] = weights[name]
+        else:
+            weight.copy_(weights[name])
+    images = torch.rand(2, 2, 6, 7)
+    torch.testing.assert_close(deep(images.unsqueeze(2)), flat(images))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -153,7 +205,9 @@ def test_pooling_first_where_it_may_changes_neither_outputs_nor_gradients(activa
         ({"blocks": [{"filters": 0}]}, "'filters' is 0, expected"),
         ({"blocks": [{"filters": 1, "padding": -1}]}, "'padding' is -1, expected"),
         ({"blocks": [{"filters": 1, "dropout": 1.0}]}, "'dropout' is 1.0, expected"),
-        ({"dense": [64, 0]}, "dense layer 2 is 0, expected"),
+        ({"blocks": [{"filters": 1, "pooling": "min"}]}, "unknown pooling 'min': expected one of"),
+        ({"blocks": [{"filters": 1, "bottleneck": -1}]}, "'bottleneck' is -1, expected"),
+        ({"dense": [64, 0]}, "number 2 of 'dense' is 0, expected"),
         ({"dense_dropout": 1}, "'dense_dropout' is 1, expected"),
     ],
 )
