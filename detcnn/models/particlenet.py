@@ -115,12 +115,14 @@ class EdgeConv(nn.Module):
         return outputs
 
     def _neighbours(self, coordinates: Tensor, is_point: Tensor) -> tuple[Tensor, Tensor]:
-        places = coordinates.transpose(1, 2)
+        # Features in half precision are too coarse to measure by.
+        at_least_single = torch.promote_types(coordinates.dtype, torch.float32)
+        places = coordinates.transpose(1, 2).to(at_least_single)
         # Exactly equal distances, as pixels have many, must come out equal.
         distance = torch.cdist(
             places, places, compute_mode="donot_use_mm_for_euclid_dist"
         ).masked_fill(is_point == 0, inf)
-        itself = torch.eye(distance.shape[1], dtype=torch.bool, device=distance.device)
+        itself = torch.ones_like(distance[:, 0], dtype=torch.bool).diag_embed()
         distance, nearest = distance.masked_fill(itself, inf).sort(dim=2, stable=True)
         is_neighbour = distance[..., : self.n_neighbours] < inf
         return nearest[..., : self.n_neighbours], is_neighbour.unsqueeze(1).to(is_point.dtype)
