@@ -18,6 +18,7 @@ from detcnn.cli import (
     train,
     validate,
 )
+from detcnn.cli import filter as filters
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 usage or configuration, 65 bad data, 73 the output exists or "
@@ -59,6 +60,7 @@ for module in (
     inspect,
     audit,
     config,
+    filters,
     models,
     preprocess,
     train,

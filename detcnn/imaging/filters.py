@@ -168,7 +168,8 @@ def pooled(maps: Maps, side: int) -> Maps:
             f"a pooling window of {side}x{side} does not fit into {_times(maps.shape[2:])} pixels"
         )
     cut = maps[:, :, : rows * side, : columns * side]
-    return cut.reshape(*maps.shape[:2], rows, side, columns, side).max(axis=(3, 5))
+    largest: Maps = cut.reshape(*maps.shape[:2], rows, side, columns, side).max(axis=(3, 5))
+    return largest
 
 
 def _times(shape: tuple[int, ...]) -> str:
