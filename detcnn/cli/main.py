@@ -10,6 +10,7 @@ from detcnn.cli import (
     compare,
     config,
     evaluate,
+    explain,
     inspect,
     models,
     predict,
@@ -66,6 +67,7 @@ for module in (
     train,
     predict,
     evaluate,
+    explain,
     compare,
 ):
     module.register(app)
