@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from detcnn.cli.console import command, print_summary, show_progress
+from detcnn.cli.console import command, print_summary, print_table, show_progress
 from detcnn.cli.options import AsJson, Debug, Overwrite, Quiet, Verbose
 
 
@@ -38,8 +38,13 @@ def _explain(
         ),
     ] = None,
     events: Annotated[
-        int, typer.Option(min=1, help="Events to average over, as many of each class.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Events to average over, as many of each class; 200, or 2000 with --symmetry.",
+            show_default=False,
+        ),
+    ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -49,6 +54,23 @@ def _explain(
     occlusion: Annotated[
         bool, typer.Option(help="Also empty the images patch by patch, which takes longest.")
     ] = True,
+    symmetry: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead, how score and performance change with images that are changed: shift, "
+            "rotate, mirror, zoom or boost.",
+            show_default=False,
+        ),
+    ] = None,
+    amount: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--amount",
+            "-a",
+            help="Of the change: pixels, degrees, 0 to 3, factor, rapidity; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of events.")] = 1,
     output: Annotated[
         Path | None,
@@ -68,13 +90,16 @@ def _explain(
     """Show what a trained network looks for, and where in the image it finds it.
 
     Kernels and feature maps; saliency (gradients), Grad-CAM and occlusion, for single events and
-    averaged by class. Writes a page, figures, and all numbers.
+    averaged by class. Or, with --symmetry, performance and mean change of the score against the
+    amount of a change. Writes a page, figures, and all numbers.
 
     Examples:
 
         detcnn explain work/model
 
         detcnn explain work/model --event 12 --event 80 --no-occlusion
+
+        detcnn explain work/model --symmetry rotate -o work/rotate
     """
     from detcnn.processors import prepare_threads
 
@@ -87,6 +112,23 @@ def _explain(
 
     if split not in SPLITS:
         raise ConfigError(f"--split {split}: expected one of {', '.join(SPLITS)}")
+    if symmetry is not None:
+        _symmetry(
+            model,
+            images=images,
+            split=split,
+            name=symmetry,
+            amounts=amount or [],
+            n_events=events or 2000,
+            seed=seed,
+            output=output or model.parent / f"symmetry-{symmetry}",
+            overwrite=overwrite,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        return
+    if amount:
+        raise ConfigError("--amount: of which --symmetry?")
     with show_progress(quiet=quiet) as progress:
         result = run(
             model,
@@ -94,7 +136,7 @@ def _explain(
             split=split,
             output=output or model.parent / "explanation",
             options=ExplainOptions(
-                n_events=events,
+                n_events=events or 200,
                 events=tuple(event or ()),
                 layer=layer,
                 occlusion=occlusion,
@@ -115,3 +157,34 @@ def _explain(
             name: "x".join(map(str, shape)) for name, shape in told["arrays"].items()
         }
     print_summary(summary, as_json=as_json, quiet=quiet)
+
+
+def _symmetry(
+    model: Path,
+    *,
+    name: str,
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    from detcnn.stages.symmetry import run
+
+    with show_progress(quiet=quiet) as progress:
+        result = run(model, name=name, output=output, progress=progress, **options)
+    contents = result.artifact.manifest.contents
+    if as_json:
+        print_summary({"report": str(result.report), **contents}, as_json=True, quiet=quiet)
+    elif not quiet:
+        rows = [
+            [
+                result.names[int(r.amount)] if result.names else f"{r.amount:g}",
+                r.performance.text(),
+                f"{r.mean_change:+.4f} ± {r.mean_change_error:.4f}",
+                f"{r.mean_size:.4f}",
+            ]
+            for r in result.responses
+        ]
+        print_table(rows, header=[name, result.performance, "mean change of score", "mean size"])
+        print()
+        print_summary({"report": str(result.report)}, as_json=False, quiet=False)
