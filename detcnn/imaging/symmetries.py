@@ -106,7 +106,7 @@ def _zoom(values: Values, amount: float, grid: Grid) -> Values:
 def _whole_pixels(grid: Grid) -> tuple[float, ...]:
     reach = max(1, grid.columns.n_pixels // 4)
     steps = np.linspace(-reach, reach, 2 * _STEPS + 1)
-    return tuple(np.unique(np.round(steps)).tolist())
+    return tuple(float(step) for step in np.unique(np.round(steps).astype(int)))
 
 
 def _rapidities(grid: Grid) -> tuple[float, ...]:
