@@ -12,7 +12,16 @@ import detcnn
 PACKAGE = Path(detcnn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 # What stages share.
-NO_STAGES = {"__init__", "baselines", "learned", "inputs", "recipes"}
+NO_STAGES = {
+    "__init__",
+    "baselines",
+    "learned",
+    "inputs",
+    "recipes",
+    "gallery",
+    "policies",
+    "trained",
+}
 STAGES = sorted({path.stem for path in (PACKAGE / "stages").glob("*.py")} - NO_STAGES)
 
 

@@ -10,6 +10,7 @@ from detcnn.cli import (
     compare,
     config,
     evaluate,
+    explain,
     inspect,
     models,
     predict,
@@ -18,6 +19,7 @@ from detcnn.cli import (
     train,
     validate,
 )
+from detcnn.cli import filter as filters
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 usage or configuration, 65 bad data, 73 the output exists or "
@@ -59,11 +61,13 @@ for module in (
     inspect,
     audit,
     config,
+    filters,
     models,
     preprocess,
     train,
     predict,
     evaluate,
+    explain,
     compare,
 ):
     module.register(app)

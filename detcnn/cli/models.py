@@ -176,7 +176,7 @@ def _summary(
 
         detcnn models summary komiske2017 --input 3x33x33
 
-        detcnn models summary resnet18 --input 1x224x224 --set width=0.5 --outputs 10
+        detcnn models summary resnet18 -i 1x224x224 --set width=0.5
 
         detcnn models summary work/model --json
     """
@@ -228,9 +228,9 @@ def _arithmetic(
 
     Examples:
 
-        detcnn models arithmetic "conv(k=3,s=2,p=1) maxpool(k=4,s=1)" --input 1x256x256
+        detcnn models arithmetic "conv(k=3,s=2,p=1) maxpool(k=4,s=1)"
 
-        detcnn models arithmetic "conv(5,6) relu maxpool(2) flatten dense(10)" --input 1x28x28
+        detcnn models arithmetic "conv(5,6) relu maxpool(2)" -i 1x28x28
     """
     from detcnn.models.arithmetic import work_out
     from detcnn.models.layer_text import parse_layers

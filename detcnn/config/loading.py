@@ -45,13 +45,7 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     ConfigError
         Naming the file, the key and what was expected.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
-    content = _parse(text, where=str(path))
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected sections such as 'preprocess:', found no mapping")
     for override in overrides:
@@ -63,6 +57,23 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     return check_study(content, where=str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file, read as study files are.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+    return _parse(text, where=str(path))
 
 
 def check_study(content: Mapping[str, Any], *, where: str) -> Study:
