@@ -128,7 +128,6 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.policies = tuple(policies)
-        self._moving = leading_moves(self.policies)
 
     @property
     def n_steps(self) -> int:
@@ -229,15 +228,42 @@ class Batches:
         if not self.policies:
             return dense_images(images, rows, statistics=statistics)
         rng = generator(self.seed, "augment", epoch, step)
-        moving = self._moving if isinstance(images, SparseImages) else ()
-        moves = unmoved(len(rows), images.shape[1:])
-        for policy in moving:
-            moves = policy.after(moves, rng)
-        rest = self.policies[len(moving) :]
-        if not rest:
-            return dense_images(images, rows, moves=moves, statistics=statistics)
-        raw = dense_images(images, rows, moves=moves).contiguous().numpy()
-        return _standardised(augment(raw, rest, rng), statistics)
+        return changed_images(images, rows, self.policies, rng, statistics=statistics)
+
+
+def changed_images(
+    images: Images,
+    rows: NDArray[np.int64],
+    policies: Sequence[Policy],
+    rng: np.random.Generator,
+    *,
+    statistics: Statistics | None = None,
+) -> Tensor:
+    """Return chosen images as a new dense tensor, changed by random policies.
+
+    Parameters
+    ----------
+    images, rows, statistics
+        As for `dense_images`.
+    policies : sequence of Policy
+        Augmentation, in order.
+    rng : numpy.random.Generator
+        All randomness comes from it.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, shape (B, channels, rows, columns), channels last.
+    """
+    moving = leading_moves(policies) if isinstance(images, SparseImages) else ()
+    moves = unmoved(len(rows), images.shape[1:])
+    for policy in moving:
+        moves = policy.after(moves, rng)
+    rest = policies[len(moving) :]
+    if not rest:
+        return dense_images(images, rows, moves=moves, statistics=statistics)
+    raw = dense_images(images, rows, moves=moves).contiguous().numpy()
+    return _standardised(augment(raw, rest, rng), statistics)
 
 
 def feed(
