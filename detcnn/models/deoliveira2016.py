@@ -1,19 +1,20 @@
 """The convolutional W tagger of de Oliveira et al., JHEP 07 (2016) 069 (arXiv:1511.05190)."""
 
 from collections import OrderedDict
+from math import prod
 
 from torch import nn
 
-from detcnn.errors import ConfigError
+from detcnn.models.layers import Layers
 from detcnn.models.network import Network, he_uniform
+from detcnn.models.options import require_planes
+from detcnn.models.shapes import output_shape
 
 _LAYERS = ((11, 2), (3, 3), (3, 3))
 """Side of the kernel and of the pooling window."""
 
-_SMALLEST = 18
 
-
-def deoliveira2016(shape: tuple[int, int, int], n_outputs: int) -> Network:
+def deoliveira2016(shape: tuple[int, ...], n_outputs: int, *, periodic: bool = False) -> Network:
     """Build the convolutional network that told W from QCD jets in images of 25×25 pixels.
 
     Three times dropout of 20 %, 32 filters, rectifier and maximum pooling, with kernels of 11, 3
@@ -34,6 +35,8 @@ def deoliveira2016(shape: tuple[int, int, int], n_outputs: int) -> Network:
         (channels, rows, columns) of an image, at least 18×18.
     n_outputs : int
         Number of classes.
+    periodic : bool
+        See `Layers`.
 
     Returns
     -------
@@ -45,31 +48,28 @@ def deoliveira2016(shape: tuple[int, int, int], n_outputs: int) -> Network:
     ConfigError
         If the image is too small.
     """
-    channels, rows, columns = shape
-    if min(rows, columns) < _SMALLEST:
-        raise ConfigError(
-            f"the image is {rows}x{columns}, the smallest for deoliveira2016 is "
-            f"{_SMALLEST}x{_SMALLEST}: use a finer grid or another network"
-        )
+    layers = Layers(periodic=periodic)
+    channels, _, _ = require_planes("deoliveira2016", shape)
     trunk: OrderedDict[str, nn.Module] = OrderedDict()
     for number, (kernel, pool) in enumerate(_LAYERS, start=1):
         trunk[f"block{number}"] = nn.Sequential(
             OrderedDict(
                 dropout=nn.Dropout(0.2),
-                convolution=nn.Conv2d(channels, 32, kernel, padding=kernel // 2),
+                convolution=layers.convolution(channels, 32, kernel),
                 # Before the rectifier: the same outputs, and fewer values to rectify.
-                pool=nn.MaxPool2d(pool),
+                pool=layers.max_pool(pool),
                 activation=nn.ReLU(),
             )
         )
-        channels, rows, columns = 32, rows // pool, columns // pool
+        channels = 32
+    n_values = prod(output_shape(nn.Sequential(trunk), shape, network="deoliveira2016"))
     # torch divides alpha by the size, Krizhevsky et al. do not.
     trunk["normalise"] = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     trunk["flatten"] = nn.Flatten()
     trunk["dense"] = nn.Sequential(
         OrderedDict(
             dropout=nn.Dropout(0.2),
-            linear=nn.Linear(32 * rows * columns, 64),
+            linear=nn.Linear(n_values, 64),
             activation=nn.ReLU(),
         )
     )

@@ -34,7 +34,7 @@ class MaxOut(nn.Module):
         return pieces.reshape(-1, *self.units_and_pieces).amax(dim=2)
 
 
-def deoliveira2016_maxout(shape: tuple[int, int, int], n_outputs: int) -> Network:
+def deoliveira2016_maxout(shape: tuple[int, ...], n_outputs: int) -> Network:
     """Build the fully connected network that told W from QCD jets in images of 25×25 pixels.
 
     Two MaxOut layers of 256 and 128 units of five pieces, two dense layers of 64 and 25 with
@@ -45,7 +45,7 @@ def deoliveira2016_maxout(shape: tuple[int, int, int], n_outputs: int) -> Networ
     Parameters
     ----------
     shape : tuple of int
-        (channels, rows, columns) of an image, of any size.
+        (channels, *axes) of an image, of any size and number of axes.
     n_outputs : int
         Number of classes.
 

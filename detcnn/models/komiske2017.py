@@ -1,10 +1,18 @@
 """The network of Komiske, Metodiev and Schwartz, "Deep learning in color" (arXiv:1612.01551)."""
 
 from detcnn.models.network import Network
+from detcnn.models.options import require_planes
 from detcnn.models.plain_cnn import Block, plain_cnn
 
 
-def komiske2017(shape: tuple[int, int, int], n_outputs: int) -> Network:
+def komiske2017(
+    shape: tuple[int, ...],
+    n_outputs: int,
+    *,
+    norm: str = "none",
+    activation: str = "relu",
+    periodic: bool = False,
+) -> Network:
     """Build the network that told quark from gluon jets in colour images of 33×33 pixels.
 
     Three blocks of 64 filters of 8, 4 and 4 pixels, without padding, each with pooling by 2 and
@@ -17,6 +25,8 @@ def komiske2017(shape: tuple[int, int, int], n_outputs: int) -> Network:
         (channels, rows, columns) of an image, at least 33×33.
     n_outputs : int
         Number of classes.
+    norm, activation, periodic
+        See `Layers`; none, rectifiers and not are the published ones.
 
     Returns
     -------
@@ -28,6 +38,7 @@ def komiske2017(shape: tuple[int, int, int], n_outputs: int) -> Network:
     ConfigError
         If the image is too small.
     """
+    require_planes("komiske2017", shape)
     return plain_cnn(
         shape,
         n_outputs,
@@ -38,4 +49,7 @@ def komiske2017(shape: tuple[int, int, int], n_outputs: int) -> Network:
         ),
         dense=(128,),
         dense_dropout=0.5,
+        norm=norm,
+        activation=activation,
+        periodic=periodic,
     )

@@ -1,10 +1,18 @@
 """The top tagger of Macaluso and Shih, "Pulling out all the tops" (arXiv:1803.00107)."""
 
 from detcnn.models.network import Network
+from detcnn.models.options import require_planes
 from detcnn.models.plain_cnn import Block, plain_cnn
 
 
-def macaluso2018(shape: tuple[int, int, int], n_outputs: int) -> Network:
+def macaluso2018(
+    shape: tuple[int, ...],
+    n_outputs: int,
+    *,
+    norm: str = "none",
+    activation: str = "relu",
+    periodic: bool = False,
+) -> Network:
     """Build the network that told top from QCD jets in images of 37×37 pixels.
 
     128C4-64C4-MP2-64C4-64C4-MP2-64N-256N-256N: two pairs of convolutions of 4 by 4 pixels, maximum
@@ -19,6 +27,8 @@ def macaluso2018(shape: tuple[int, int, int], n_outputs: int) -> Network:
         (channels, rows, columns) of an image, at least 22×22.
     n_outputs : int
         Number of classes.
+    norm, activation, periodic
+        See `Layers`; none, rectifiers and not are the published ones.
 
     Returns
     -------
@@ -30,6 +40,7 @@ def macaluso2018(shape: tuple[int, int, int], n_outputs: int) -> Network:
     ConfigError
         If the image is too small.
     """
+    require_planes("macaluso2018", shape)
     return plain_cnn(
         shape,
         n_outputs,
@@ -41,4 +52,7 @@ def macaluso2018(shape: tuple[int, int, int], n_outputs: int) -> Network:
         ),
         dense=(64, 256, 256),
         dense_dropout=0.0,
+        norm=norm,
+        activation=activation,
+        periodic=periodic,
     )

@@ -3,39 +3,23 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from torch import nn
 
 from detcnn.errors import ConfigError
+from detcnn.models.layers import RISING, Layers
 from detcnn.models.network import Network, he_uniform
+from detcnn.models.options import require_choice, require_dropout, require_sizes, require_whole
+from detcnn.models.shapes import output_shape
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-}
-
-_RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Tanh)
-"""Activations that never fall: the largest value of a window stays the largest."""
-
-
-def _require_whole(name: str, value: object, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} is {value!r}, expected a whole number of at least {least}")
-
-
-def _require_dropout(name: str, value: object) -> None:
-    if not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value!r}, expected a number from 0 to 1, without 1")
+POOLINGS = ("max", "mean", "sum", "stride")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One convolution of stride 1, its activation, maximum pooling and dropout.
+    """One convolution, its activation, pooling and dropout.
 
     Parameters
     ----------
@@ -52,6 +36,12 @@ class Block:
     dropout : float
         Probability with which a whole channel is dropped in training, 0 to 1 exclusive (spatial
         dropout, arXiv:1411.4280).
+    pooling : {"max", "mean", "sum", "stride"}
+        What is kept of a window; with ``"stride"`` there is no window, and the convolution takes
+        steps of `pool` pixels (arXiv:1412.6806).
+    bottleneck : int
+        Filters of a point-wise (1×1) convolution with activation before the kernel, which sees
+        that many channels instead of all (arXiv:1312.4400); 0 for none.
 
     Raises
     ------
@@ -64,23 +54,24 @@ class Block:
     padding: int = 0
     pool: int = 2
     dropout: float = 0.0
+    pooling: str = "max"
+    bottleneck: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("filters", 1), ("kernel", 1), ("padding", 0), ("pool", 1)):
-            _require_whole(f"block option {name!r}", getattr(self, name), least=least)
-        _require_dropout("block option 'dropout'", self.dropout)
-
-    def output(self, size: int) -> int:
-        """Return the side that a side of `size` pixels has after convolution and pooling."""
-        return (size + 2 * self.padding - self.kernel + 1) // self.pool
-
-    def smallest_input(self, output: int) -> int:
-        """Return the smallest side that leaves `output` pixels."""
-        return max(1, output * self.pool + self.kernel - 1 - 2 * self.padding)
+        for name, least in (
+            ("filters", 1),
+            ("kernel", 1),
+            ("padding", 0),
+            ("pool", 1),
+            ("bottleneck", 0),
+        ):
+            require_whole(f"block option {name!r}", getattr(self, name), least=least)
+        require_dropout("block option 'dropout'", self.dropout)
+        require_choice("pooling", self.pooling, POOLINGS)
 
 
 def plain_cnn(
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     n_outputs: int,
     *,
     blocks: Sequence[Block | Mapping[str, Any]] = (
@@ -91,13 +82,15 @@ def plain_cnn(
     dense: Sequence[int] = (128,),
     dense_dropout: float = 0.25,
     activation: str = "relu",
+    norm: str = "none",
+    periodic: bool = False,
 ) -> Network:
     """Build a plain CNN, its weights drawn by `he_uniform`.
 
     Parameters
     ----------
     shape : tuple of int
-        (channels, rows, columns) of an image.
+        (channels, *axes) of an image of one, two or three axes.
     n_outputs : int
         Number of outputs, for a classifier the number of classes.
     blocks : sequence of Block or of mappings
@@ -106,8 +99,8 @@ def plain_cnn(
         Sizes of the hidden dense layers; empty for none.
     dense_dropout : float
         Dropout after each hidden dense layer, 0 to 1 exclusive.
-    activation : str
-        A name in `ACTIVATIONS`, used throughout.
+    activation, norm, periodic
+        See `Layers`.
 
     Returns
     -------
@@ -119,31 +112,31 @@ def plain_cnn(
     ConfigError
         If the image is too small for the blocks, or an option is unknown or out of range.
     """
-    if activation not in ACTIVATIONS:
-        raise ConfigError(
-            f"unknown activation {activation!r}: expected one of {', '.join(ACTIVATIONS)}"
-        )
-    for name, value in (("blocks", blocks), ("dense", dense)):
-        if not isinstance(value, Sequence):
-            raise ConfigError(f"{name!r} is {value!r}, expected a list")
-    for number, size in enumerate(dense, start=1):
-        _require_whole(f"the size of dense layer {number}", size, least=1)
-    _require_dropout("'dense_dropout'", dense_dropout)
-    chain = [_as_block(number, entry) for number, entry in enumerate(blocks, start=1)]
-    rows, columns = _output_size(shape, chain)
-
+    layers = Layers(n_axes=len(shape) - 1, norm=norm, activation=activation, periodic=periodic)
+    if not isinstance(blocks, Sequence):
+        raise ConfigError(f"'blocks' is {blocks!r}, expected a list")
+    require_sizes("dense", dense)
+    require_dropout("'dense_dropout'", dense_dropout)
     trunk: OrderedDict[str, nn.Module] = OrderedDict()
     channels = shape[0]
-    for number, block in enumerate(chain, start=1):
-        trunk[f"block{number}"] = _convolutional(channels, block, ACTIVATIONS[activation]())
+    for number, entry in enumerate(blocks, start=1):
+        block = _as_block(number, entry)
+        trunk[f"block{number}"] = _convolutional(channels, block, layers)
         channels = block.filters
+    width = prod(
+        output_shape(
+            nn.Sequential(trunk),
+            shape,
+            network="these blocks",
+            remedy="use fewer blocks, smaller kernels or padding",
+        )
+    )
     trunk["flatten"] = nn.Flatten()
-    width = channels * rows * columns
     for number, size in enumerate(dense, start=1):
         trunk[f"dense{number}"] = nn.Sequential(
             OrderedDict(
                 linear=nn.Linear(width, size),
-                activation=ACTIVATIONS[activation](),
+                activation=layers.activate(),
                 dropout=nn.Dropout(dense_dropout),
             )
         )
@@ -154,19 +147,33 @@ def plain_cnn(
     return network
 
 
-def _convolutional(channels: int, block: Block, activation: nn.Module) -> nn.Sequential:
-    layers: OrderedDict[str, nn.Module] = OrderedDict(
-        convolution=nn.Conv2d(channels, block.filters, block.kernel, padding=block.padding),
-        activation=activation,
+def _convolutional(channels: int, block: Block, layers: Layers) -> nn.Sequential:
+    made: OrderedDict[str, nn.Module] = OrderedDict()
+    if block.bottleneck > 0:
+        made["bottleneck"] = layers.unit(channels, block.bottleneck, 1)
+        channels = block.bottleneck
+    made["convolution"] = layers.convolution(
+        channels,
+        block.filters,
+        block.kernel,
+        stride=block.pool if block.pooling == "stride" else 1,
+        padding=block.padding,
     )
-    if block.pool > 1:
-        layers["pool"] = nn.MaxPool2d(block.pool)
-        if isinstance(activation, _RISING):
+    if layers.norm != "none":
+        made["norm"] = layers.normalisation(block.filters)
+    activation = made["activation"] = layers.activate()
+    if block.pool > 1 and block.pooling == "max":
+        made["pool"] = layers.max_pool(block.pool)
+        if isinstance(activation, RISING):
             # The same outputs and gradients, and pool² times fewer values to activate.
-            layers.move_to_end("activation")
+            made.move_to_end("activation")
+    elif block.pool > 1 and block.pooling == "mean":
+        made["pool"] = layers.mean_pool(block.pool)
+    elif block.pool > 1 and block.pooling == "sum":
+        made["pool"] = layers.sum_pool(block.pool)
     if block.dropout > 0:
-        layers["dropout"] = nn.Dropout2d(block.dropout)
-    return nn.Sequential(layers)
+        made["dropout"] = layers.channel_dropout(block.dropout)
+    return nn.Sequential(made)
 
 
 def _as_block(number: int, entry: Block | Mapping[str, Any]) -> Block:
@@ -179,20 +186,3 @@ def _as_block(number: int, entry: Block | Mapping[str, Any]) -> Block:
             f"{', '.join(known[1:])}"
         )
     return Block(**entry)
-
-
-def _output_size(shape: tuple[int, int, int], blocks: Sequence[Block]) -> tuple[int, int]:
-    smallest = 1
-    for block in reversed(blocks):
-        smallest = block.smallest_input(smallest)
-    _, rows, columns = shape
-    for number, block in enumerate(blocks, start=1):
-        if min(rows, columns) < block.smallest_input(1):
-            raise ConfigError(
-                f"block {number}: a {block.kernel}x{block.kernel} kernel with "
-                f"{block.pool}x{block.pool} pooling does not fit {rows}x{columns} pixels; "
-                f"the image is {shape[1]}x{shape[2]}, the smallest for these blocks is "
-                f"{smallest}x{smallest}: use fewer blocks, smaller kernels or padding"
-            )
-        rows, columns = block.output(rows), block.output(columns)
-    return rows, columns

@@ -15,8 +15,10 @@ class Standardise(nn.Module):
     Parameters
     ----------
     mean, scale : array_like
-        Shape (channels, rows, columns) or (channels, 1, 1), in the units of the pixels. They are
-        kept as float32 buffers with a batch axis in front, and saved with the weights.
+        Shape (channels, *axes) or (channels, 1, ...), with as many axes as an image has, one to
+        three, in the units of the pixels; or (values,) for what comes with an event beside its
+        image. They are kept as float32 buffers with a batch axis in front, and saved with the
+        weights.
 
     Raises
     ------
@@ -30,10 +32,10 @@ class Standardise(nn.Module):
     def __init__(self, mean: ArrayLike, scale: ArrayLike) -> None:
         super().__init__()
         means, scales = np.asarray(mean, dtype=np.float32), np.asarray(scale, dtype=np.float32)
-        if means.shape != scales.shape or means.ndim != 3:
+        if means.shape != scales.shape or not 1 <= means.ndim <= 4:
             raise DataError(
                 f"standardisation: mean of shape {means.shape} and scale of shape {scales.shape}, "
-                "expected (channels, rows, columns) or (channels, 1, 1) for both"
+                "expected the same for both: (channels, *axes), (channels, 1, ...) or (values,)"
             )
         if not (np.isfinite(means).all() and np.isfinite(scales).all() and (scales > 0).all()):
             raise DataError(
@@ -59,7 +61,8 @@ class Standardise(nn.Module):
         Parameters
         ----------
         mean, std : array_like
-            Of the training split, shape (channels, rows, columns) or (channels, 1, 1).
+            Of the training split, shape (channels, *axes), (channels, 1, ...) or (values,); for the
+            last, each value counts as a channel.
         floor : float
             Added to every σ, in the units of the pixels. Komiske et al., arXiv:1612.01551, add
             1e-5 to the σ of images normalised to a sum of one, and nothing else.
@@ -71,7 +74,8 @@ class Standardise(nn.Module):
         Standardise
         """
         spread = np.asarray(std, dtype=np.float64)
-        channel_spread = np.sqrt((spread**2).mean(axis=(1, 2), keepdims=True))
+        axes = tuple(range(1, spread.ndim))
+        channel_spread = np.sqrt((spread**2).mean(axis=axes, keepdims=True))
         scale = spread + floor + relative_floor * channel_spread
         return cls(mean, np.where(scale > 0, scale, 1.0))
 
@@ -89,18 +93,28 @@ class DetectorModel(nn.Module):
         The first layer.
     network : Network
         What follows.
+    extra_standardise : Standardise, optional
+        The first layer for the extra values of an event, where the network takes some.
     """
 
-    def __init__(self, standardise: Standardise, network: Network) -> None:
+    def __init__(
+        self,
+        standardise: Standardise,
+        network: Network,
+        extra_standardise: Standardise | None = None,
+    ) -> None:
         super().__init__()
         self.standardise = standardise
         self.network = network
+        self.extra_standardise = extra_standardise
 
     def features(self, images: Tensor) -> Tensor:
         """Return the network's features of images as they stand in a store."""
         return self.network.features(self.standardise(images))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the network's outputs for images as they stand in a store."""
-        outputs: Tensor = self.network(self.standardise(images))
+    def forward(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Return the network's outputs for images, and extra values, as they stand in a store."""
+        if extra is not None and self.extra_standardise is not None:
+            extra = self.extra_standardise(extra)
+        outputs: Tensor = self.network(self.standardise(images), extra)
         return outputs
