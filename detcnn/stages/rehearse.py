@@ -30,7 +30,7 @@ class Rehearsal:
     network : str
         Its name.
     image_shape : tuple of int
-        (channels, rows, columns).
+        (channels, *axes).
     n_outputs : int
         Of the network.
     n_parameters, n_trained : int
@@ -54,7 +54,7 @@ class Rehearsal:
     """
 
     network: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     n_outputs: int
     n_parameters: int
     n_trained: int
