@@ -34,6 +34,9 @@ IMAGES = Kind("images", version=1, made_by="detcnn preprocess")
 MODEL = Kind("model", version=1, made_by="detcnn train")
 # 1  model.json, best.safetensors, last.safetensors, history.csv, figures.
 
+LEARNING_RATES = Kind("learning_rates", version=1, made_by="detcnn train --find-learning-rate")
+# 1  learning_rates.csv: learning_rate, loss, smoothed_loss of each step; figure.
+
 SCORES = Kind("scores", version=2, made_by="detcnn predict")
 # 1  scores.parquet: label, weight, score_<class index>, and the columns of the image store.
 # 2  occlusion.parquet, unless it was not asked for: label (true class), row, column, n_images,
@@ -63,6 +66,7 @@ KINDS = {
     for kind in (
         IMAGES,
         MODEL,
+        LEARNING_RATES,
         SCORES,
         METRICS,
         VALIDATION,

@@ -59,6 +59,15 @@ def _compare(
             show_default=False,
         ),
     ] = None,
+    along: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Labels end in a number, as in tuned@300, that this text describes: draw the area "
+            "of each name along it.",
+            show_default=False,
+        ),
+    ] = None,
     signal: Annotated[
         str | None,
         typer.Option(help="The class searched for; by default the last.", show_default=False),
@@ -98,6 +107,8 @@ def _compare(
         detcnn compare work/old --group new=work/s1,work/s2,work/s3 --ensemble
 
         detcnn compare work --published published.csv --at 0.3 --at 0.5
+
+        detcnn compare a b c -l new@10 -l new@99 -l old@99 --along "jets"
     """
     from detcnn.evaluation.classification import TARGETS
     from detcnn.evaluation.export import plain
@@ -116,6 +127,7 @@ def _compare(
             seed=seed,
             ensemble=ensemble,
             published=published,
+            along=along,
             overwrite=overwrite,
             update=update,
             progress=progress,

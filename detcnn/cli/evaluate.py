@@ -10,7 +10,7 @@ from detcnn.cli.options import (
     AsJson,
     Debug,
     Images,
-    Model,
+    Models,
     Output,
     Overrides,
     Overwrite,
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def _evaluate(
     study: StudyFile,
-    model: Model = None,
+    models: Models = None,
     images: Images = None,
     scores: Annotated[
         Path | None,
@@ -63,6 +63,8 @@ def _evaluate(
 
         detcnn evaluate study.yaml -s evaluate.level=0.95 --overwrite
 
+        detcnn evaluate study.yaml --model work/model-1 --model work/model-2
+
         detcnn evaluate study.yaml --json
     """
     from detcnn.cli.studies import open_study
@@ -74,10 +76,12 @@ def _evaluate(
     prepare_threads()
 
     opened = open_study(study, overrides, work=work)
+    first, *further = models or [opened.output / "model"]
     with show_progress(quiet=quiet) as progress:
         result = run(
             opened.study.evaluate,
-            model=model or opened.output / "model",
+            model=first,
+            further=further,
             images=images or opened.output / "images",
             scores=scores or opened.output / "scores",
             output=output or opened.output / "metrics",

@@ -41,9 +41,14 @@ Images = Annotated[
     Path | None,
     typer.Option(help="The images to use; by default those of the study.", show_default=False),
 ]
-Model = Annotated[
-    Path | None,
-    typer.Option(help="The model to use; by default that of the study.", show_default=False),
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        help="The model to use; by default that of the study. May be repeated: the scores are the "
+        "means of those of all models.",
+        show_default=False,
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the result if it is there already.")

@@ -9,7 +9,7 @@ from detcnn.cli.options import (
     AsJson,
     Debug,
     Images,
-    Model,
+    Models,
     Output,
     Overrides,
     Overwrite,
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def _predict(
     study: StudyFile,
-    model: Model = None,
+    models: Models = None,
     images: Images = None,
     split: Annotated[
         str | None,
@@ -55,7 +55,7 @@ def _predict(
 
         detcnn predict study.yaml --split validation --output work/scores-2
 
-        detcnn predict study.yaml --model other/model --output work/scores-3
+        detcnn predict study.yaml --model work/model-1 --model work/model-2
     """
     from detcnn.processors import prepare_threads
 
@@ -74,14 +74,17 @@ def _predict(
         raise ConfigError(f"--split {chosen}: expected one of {', '.join(SPLITS)}")
     # Scores of another split stand beside those that evaluate takes and keeps up to date.
     default = "scores" if chosen == config.split else f"scores-{chosen}"
+    first, *further = models or [opened.output / "model"]
     with show_progress(quiet=quiet) as progress:
         result = run(
-            model=model or opened.output / "model",
+            model=first,
+            further=further,
             images=images or opened.output / "images",
             split=chosen,
             output=output or opened.output / default,
             # For the report, which is about this split.
             occlusion=config.occlusion if chosen == config.split else None,
+            tta=config.tta,
             overwrite=overwrite,
             update=update,
             progress=progress,

@@ -53,7 +53,7 @@ class ShearConfig(Section):
     )
 
 
-class CropConfig(Section):
+class RandomCropConfig(Section):
     """Keep a window at a random place of each image."""
 
     policy: Literal["crop"]
@@ -111,7 +111,7 @@ AugmentationConfig = Annotated[
     | RotateImageConfig
     | ZoomConfig
     | ShearConfig
-    | CropConfig
+    | RandomCropConfig
     | ElasticConfig
     | NoiseConfig
     | DropPixelsConfig

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from detcnn.config.augmentation import AugmentationConfig
 from detcnn.config.section import Section, Seed
 
 _Efficiency = Annotated[float, Field(gt=0, lt=1)]
@@ -48,6 +49,18 @@ class OcclusionConfig(Section):
         return self
 
 
+class VariationsConfig(Section):
+    """Score each event several times, its image changed at random, and take the mean."""
+
+    augment: tuple[AugmentationConfig, ...] = Field(
+        min_length=1, description="What may happen to an image, as in train.augment."
+    )
+    draws: PositiveInt = Field(
+        default=7, description="Changed images for each event, beside the one as it is."
+    )
+    seed: Seed = 1
+
+
 class EvaluateConfig(Section):
     """From a model and a split to tables, figures and a report."""
 
@@ -74,4 +87,9 @@ class EvaluateConfig(Section):
     occlusion: OcclusionConfig | None = Field(
         default=OcclusionConfig(),
         description="Occlusion maps, made along with the scores; none if null.",
+    )
+    tta: VariationsConfig | None = Field(
+        default=None,
+        description="Test-time augmentation: the mean of the scores of an image and of changed "
+        "ones. Occlusion maps are those of the image as it is.",
     )

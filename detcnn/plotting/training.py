@@ -61,6 +61,41 @@ def history_figure(
     return figure
 
 
+@styled
+def learning_rate_figure(
+    learning_rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    *,
+    marks: Mapping[str, float],
+) -> Figure:
+    """Draw the loss against a learning rate that rises from step to step.
+
+    Parameters
+    ----------
+    learning_rates, losses, smoothed : sequence of float
+        One entry for each step.
+    marks : mapping
+        Name to learning rate, each shown by a line.
+    """
+    figure = new_figure()
+    axes = figure.subplots()
+    axes.plot(learning_rates, losses, color=FAINT, linewidth=0.8, label="loss of a step")
+    axes.plot(learning_rates, smoothed, color=colour(0), label="running mean")
+    for i, (name, rate) in enumerate(marks.items(), start=1):
+        text = literal(f"{name}, {rate:.2g}")
+        axes.axvline(rate, color=colour(i), linestyle=line_style(i), label=text)
+    axes.set_xscale("log")
+    # What the loss does when all falls apart would hide where it falls.
+    top = max(smoothed[0], min(losses)) * 1.3
+    bottom = min(smoothed)
+    axes.set_ylim(bottom - 0.1 * (top - bottom), top)
+    axes.set_xlabel("Learning rate")
+    axes.set_ylabel("Loss")
+    axes.legend(loc="best")
+    return figure
+
+
 def _curve(
     axes: Axes, records: Sequence[Mapping[str, float | None]], name: str, index: int
 ) -> None:

@@ -19,9 +19,11 @@ from detcnn.evaluation.comparison_rows import comparison_rows
 from detcnn.evaluation.export import plain
 from detcnn.evaluation.inputs import scored_events
 from detcnn.evaluation.intervals import LEVEL
+from detcnn.evaluation.learning_curve import learning_curves
 from detcnn.evaluation.matching import Result
 from detcnn.evaluation.published import PublishedFigure, published_figures
 from detcnn.plotting.comparison import comparison_sections
+from detcnn.plotting.learning_curve import learning_curve_section
 from detcnn.plotting.report import Details, Report, Section, Table, write_report
 from detcnn.plotting.style import write_figure
 from detcnn.progress import SILENT, Progress
@@ -60,6 +62,7 @@ def run(
     seed: int = 1,
     ensemble: bool = False,
     published: Path | None = None,
+    along: str | None = None,
     overwrite: bool = False,
     update: bool = False,
     progress: Progress = SILENT,
@@ -88,6 +91,8 @@ def run(
         Add the ensemble of every label with several trainings.
     published : Path, optional
         Table of published figures as CSV, see `detcnn.evaluation.published`.
+    along : str, optional
+        The labels end in a number after @, which this describes: areas are drawn along it.
     overwrite : bool
         Replace an existing comparison.
     update : bool
@@ -128,6 +133,7 @@ def run(
         "replicas": replicas,
         "seed": seed,
         "ensemble": ensemble,
+        "along": along,
     }
     inputs = [
         artifact.as_input(name)
@@ -149,6 +155,7 @@ def run(
         ensemble=ensemble,
         published=figures,
     )
+    curves = None if along is None else learning_curves(comparison)
     _warn(comparison, scores, progress)
     current = find_current(output, kind=COMPARISON, identity=identity) if update else None
     if current is not None:
@@ -159,12 +166,15 @@ def run(
         )
         write_csv(builder.folder / "comparison.csv", comparison_rows(comparison))
         sections = comparison_sections(comparison)
+        if curves is not None and along is not None:
+            drawn = learning_curve_section(curves, along=along, level=level)
+            sections = (drawn, *sections)
         folder = builder.folder / "figures"
         folder.mkdir(exist_ok=True)
         for picture in (picture for section in sections for picture in section.pictures):
             write_figure(picture.figure, folder, picture.name)
         report = Report(
-            title=" · ".join(entry.label for entry in comparison.entries),
+            title=" · ".join(curves or (entry.label for entry in comparison.entries)),
             lead=f"Comparison of {len(results)} results, {comparison.title}.",
             sections=(*sections, _provenance(config, inputs)),
         )

@@ -1,6 +1,7 @@
 """Stage ``evaluate``: a model and images to tables, figures and a report."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def run(
     images: Path,
     scores: Path,
     output: Path,
+    further: Sequence[Path] = (),
     title: str,
     description: str = "",
     overwrite: bool = False,
@@ -76,6 +78,8 @@ def run(
         model, these images and this split. Without torch if there is nothing to make.
     output : Path
         Where the metrics go.
+    further : sequence of Path
+        More models; the scores are then the means of those of all.
     title, description : str
         The study's name and what it is about, for the report.
     overwrite : bool
@@ -107,7 +111,9 @@ def run(
         images=images,
         split=config.split,
         output=scores,
+        further=further,
         occlusion=config.occlusion,
+        tta=config.tta,
         update=True,
         progress=progress,
     )
@@ -115,6 +121,10 @@ def run(
         "scores": open_artifact(scores, expected=SCORES),
         "model": open_artifact(model, expected=MODEL),
         "images": open_artifact(images, expected=IMAGES),
+        **{
+            f"model {number}": open_artifact(path, expected=MODEL)
+            for number, path in enumerate(further, start=2)
+        },
     }
     inputs = [artifact.as_input(role) for role, artifact in artifacts.items()]
     identity = value_digest(
@@ -154,7 +164,7 @@ def run(
             *_baselines_sections(evaluation, baselines, artifacts["images"]),
             part.section,
             _images_section(artifacts["images"]),
-            _training_section(artifacts["model"]),
+            _training_section(artifacts["model"], 1 + len(further)),
             _provenance_section(config, artifacts),
         )
         figures = builder.folder / "figures"
@@ -284,8 +294,13 @@ def _images_section(images: Artifact) -> Section:
     )
 
 
-def _training_section(model: Artifact) -> Section:
+def _training_section(model: Artifact, n_models: int) -> Section:
     contents = model.manifest.contents
+    further = (
+        f"The scores are the means of those of {n_models} models, of which this is the first."
+        if n_models > 1
+        else ""
+    )
     records = [
         {name: float(value) for name, value in row.items()}
         for row in read_csv(model.path / "history.csv")
@@ -294,8 +309,9 @@ def _training_section(model: Artifact) -> Section:
         title="Training",
         lead=(
             f"Network {contents['network']} with {contents['n_parameters']:,} parameters; "
-            f"{contents['n_epochs']} epochs, the weights of epoch {contents['best_epoch']} kept."
-        ),
+            f"{contents['n_epochs']} epochs, the weights of epoch {contents['best_epoch']} kept. "
+            f"{further}"
+        ).strip(),
         pictures=(
             Picture(
                 "history",

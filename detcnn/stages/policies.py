@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from detcnn.config.augmentation import (
     AugmentationConfig,
     ColourConfig,
-    CropConfig,
     DropPixelsConfig,
     ElasticConfig,
     FlipImageConfig,
     NoiseConfig,
+    RandomCropConfig,
     ShearConfig,
     ShiftConfig,
     ZoomConfig,
@@ -35,7 +35,7 @@ def _policy(config: AugmentationConfig, grid: Grid) -> Policy:
             return Zoom(**options)
         case ShearConfig():
             return Shear(**options)
-        case CropConfig():
+        case RandomCropConfig():
             return Crop(**options)
         case ElasticConfig():
             return ElasticWarp(**options)

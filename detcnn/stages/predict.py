@@ -1,5 +1,6 @@
 """Stage ``predict``: a model and images to scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
-from detcnn.config.evaluate import OcclusionConfig
+from detcnn.config.evaluate import OcclusionConfig, VariationsConfig
 from detcnn.errors import DataError
 from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
 from detcnn.events.images import as_dense
@@ -24,6 +25,7 @@ from detcnn.storage.tables import write_parquet
 if TYPE_CHECKING:
     from detcnn.models.standardise import DetectorModel
     from detcnn.training.tasks import Task
+    from detcnn.training.variations import Variations
 
 TABLE = "scores.parquet"
 OCCLUSION = "occlusion.parquet"
@@ -52,7 +54,9 @@ def run(
     images: Path,
     split: str,
     output: Path,
+    further: Sequence[Path] = (),
     occlusion: OcclusionConfig | None = None,
+    tta: VariationsConfig | None = None,
     overwrite: bool = False,
     update: bool = False,
     progress: Progress = SILENT,
@@ -67,8 +71,12 @@ def run(
         ``"train"``, ``"validation"`` or ``"test"``.
     output : Path
         Where the scores go.
+    further : sequence of Path
+        More models; the scores are then the means of those of all.
     occlusion : OcclusionConfig, optional
         Also write maps of how the scores of some images change when parts of them are emptied.
+    tta : VariationsConfig, optional
+        Score each image in several variations, and take the mean of the scores.
     overwrite : bool
         Replace existing scores.
     update : bool
@@ -88,23 +96,20 @@ def run(
     OutputExistsError
         If the output exists.
     """
-    model_artifact = open_artifact(model, expected=MODEL)
+    models = [open_artifact(path, expected=MODEL) for path in (model, *further)]
     images_artifact = open_artifact(images, expected=IMAGES)
-    made_for, given = model_artifact.manifest.contents, images_artifact.manifest.contents
-    for name in ("classes", "image_shape", "channels", "axes", "image"):
-        if made_for[name] != given[name]:
-            here, there = _differing(given[name], made_for[name])
-            raise DataError(
-                f"{images}: {name.replace('_', ' ')} {here}, but the model {model} was "
-                f"trained with {there}: use the images that the model was made for"
-            )
-    if images_artifact.manifest.digest != _digest_of_images(model_artifact):
-        progress.warn(
-            f"{images}: not the images that {model} was trained on: its training events may be "
-            f"among those of the {split} split"
-        )
-    inputs = [model_artifact.as_input("model"), images_artifact.as_input("images")]
-    config = {"split": split, "occlusion": None if occlusion is None else occlusion.identity()}
+    given = images_artifact.manifest.contents
+    for artifact in models:
+        _check_fit(artifact, images_artifact, split=split, progress=progress)
+    inputs = [
+        *(artifact.as_input("model") for artifact in models),
+        images_artifact.as_input("images"),
+    ]
+    config = {
+        "split": split,
+        "occlusion": None if occlusion is None else occlusion.identity(),
+        "tta": None if tta is None else tta.identity(),
+    }
     identity = value_digest(
         {"format": SCORES.version, "inputs": [i.digest for i in inputs], **config}
     )
@@ -120,21 +125,27 @@ def run(
         from detcnn.training.prediction import predict
         from detcnn.training.tasks import Classification
 
-        trained = read_model(model).model
+        trained = [read_model(artifact.path).model for artifact in models]
         store = open_store(images / STORE)
         chosen = store.splits[split]
         if chosen.n_events == 0:
             raise DataError(f"{images}: the {split} split is empty")
         task = Classification(len(store.schema.classes))
-        trained.to(find_device())
+        for network in trained:
+            network.to(find_device())
+        variations = _variations(tta, store)
         bar = progress.task("scoring", total=chosen.n_events, unit="images")
         rows = _sampled(chosen.label, len(store.schema.classes), occlusion)
         scores, samples = [], []
         for start, block in chosen.iter_images():
             try:
-                scores.append(predict(trained, task, block))
+                each = [
+                    predict(network, task, block, variations=variations, first_row=start)
+                    for network in trained
+                ]
             except DataError as error:
                 raise DataError(f"{images}: {split} split, from image {start}: {error}") from None
+            scores.append(np.mean(each, axis=0, dtype=np.float64).astype(np.float32))
             within = rows[(rows >= start) & (rows < start + block.n_images)] - start
             samples.append(as_dense(block.take(within)).values)
             bar.advance(block.n_images)
@@ -173,9 +184,39 @@ def run(
                 "columns": list(chosen.column_names),
                 "occlusion": made,
             },
-            circumstances={"model": str(model), "images": str(images)},
+            circumstances={
+                "model": [str(artifact.path) for artifact in models] if further else str(model),
+                "images": str(images),
+            },
         )
     return PredictResult(artifact)
+
+
+def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progress) -> None:
+    """Refuse images that a model was not made for, and warn if they are not those it knows."""
+    made_for, given = model.manifest.contents, images.manifest.contents
+    for name in ("classes", "image_shape", "channels", "axes", "image"):
+        if made_for[name] != given[name]:
+            here, there = _differing(given[name], made_for[name])
+            raise DataError(
+                f"{images.path}: {name.replace('_', ' ')} {here}, but the model {model.path} was "
+                f"trained with {there}: use the images that the model was made for"
+            )
+    if images.manifest.digest != _digest_of_images(model):
+        progress.warn(
+            f"{images.path}: not the images that {model.path} was trained on: its training events "
+            f"may be among those of the {split} split"
+        )
+
+
+def _variations(config: VariationsConfig | None, store: ImageStore) -> "Variations":
+    from detcnn.stages.policies import policies_of
+    from detcnn.training.variations import AS_IT_IS, Variations
+
+    if config is None:
+        return AS_IT_IS
+    policies = policies_of(config.augment, store.schema.grid)
+    return Variations(policies=policies, draws=config.draws, seed=config.seed)
 
 
 def _differing(given: Any, made_for: Any) -> tuple[Any, Any]:
@@ -205,7 +246,7 @@ def _sampled(
 
 
 def _occlude(
-    model: "DetectorModel",
+    models: Sequence["DetectorModel"],
     task: "Task",
     images: NDArray[np.float32],
     label: NDArray[np.int64],
@@ -229,11 +270,15 @@ def _occlude(
     empty = np.zeros(schema.shape) if is_sparse else store.statistics["mean"]
     sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.picture.shape))
     bar = progress.task("occluding", total=len(images), unit="images")
-    changes = iter_occlusion(
-        model, task, images, empty=empty.astype(np.float32), patch=patch, stride=stride
-    )
-    for change, class_index in zip(changes, label.tolist(), strict=True):
-        sums.add(change, class_index)
+    changes = [
+        iter_occlusion(
+            model, task, images, empty=empty.astype(np.float32), patch=patch, stride=stride
+        )
+        for model in models
+    ]
+    for *each, class_index in zip(*changes, label.tolist(), strict=True):
+        # The mean of the changes is the change of the mean score.
+        sums.add(np.mean(each, axis=0), class_index)
         bar.advance()
     bar.finish()
     write_parquet(path, occlusion_table(sums.maps()))

@@ -90,9 +90,11 @@ def dense_images(
     torch.Tensor
         float32, shape (B, channels, *axes), with channels last if there are two axes.
     """
-    shape = images.shape
-    chosen = _dense(images, rows, moves=moves, statistics=statistics)
-    return chosen if len(shape) == _PICTURE else chosen.reshape(len(rows), *shape)
+    return _unfolded(_dense(images, rows, moves=moves, statistics=statistics), images.shape)
+
+
+def _unfolded(chosen: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return chosen if len(shape) == _PICTURE else chosen.reshape(len(chosen), *shape)
 
 
 def _dense(
@@ -149,7 +151,6 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.policies = tuple(policies)
-        self._moving = leading_moves(self.policies)
 
     @property
     def n_steps(self) -> int:
@@ -247,33 +248,49 @@ class Batches:
         step: int,
         statistics: Statistics | None,
     ) -> Tensor:
-        chosen = self._augmented(images, rows, epoch, step, statistics)
-        is_picture = len(images.shape) == _PICTURE
-        return chosen if is_picture else chosen.reshape(len(rows), *images.shape)
-
-    def _augmented(
-        self,
-        images: Images,
-        rows: NDArray[np.int64],
-        epoch: int,
-        step: int,
-        statistics: Statistics | None,
-    ) -> Tensor:
-        """Return images, folded: what is done to rows and columns is done to all layers alike."""
         if not self.policies:
-            return _dense(images, rows, statistics=statistics)
+            return dense_images(images, rows, statistics=statistics)
         rng = generator(self.seed, "augment", epoch, step)
-        moving = self._moving if isinstance(images, SparseImages) else ()
-        _, n_rows, n_columns = folded_shape(images.shape)
-        moves = unmoved(len(rows), (n_rows, n_columns))
-        for policy in moving:
-            moves = policy.after(moves, rng)
-        rest = self.policies[len(moving) :]
-        if not rest:
-            return _dense(images, rows, moves=moves, statistics=statistics)
-        raw = _dense(images, rows, moves=moves).contiguous().numpy()
-        channels_last = len(images.shape) == _PICTURE
-        return _standardised(augment(raw, rest, rng), statistics, channels_last=channels_last)
+        return changed_images(images, rows, self.policies, rng, statistics=statistics)
+
+
+def changed_images(
+    images: Images,
+    rows: NDArray[np.int64],
+    policies: Sequence[Policy],
+    rng: np.random.Generator,
+    *,
+    statistics: Statistics | None = None,
+) -> Tensor:
+    """Return chosen images as a new dense tensor, changed by random policies.
+
+    Parameters
+    ----------
+    images, rows, statistics
+        As for `dense_images`.
+    policies : sequence of Policy
+        Augmentation, in order.
+    rng : numpy.random.Generator
+        All randomness comes from it.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, shape (B, channels, *axes), with channels last if there are two axes. What is done
+        to rows and columns is done to all layers of a volume alike.
+    """
+    shape = images.shape
+    moving = leading_moves(policies) if isinstance(images, SparseImages) else ()
+    _, n_rows, n_columns = folded_shape(shape)
+    moves = unmoved(len(rows), (n_rows, n_columns))
+    for policy in moving:
+        moves = policy.after(moves, rng)
+    rest = policies[len(moving) :]
+    if not rest:
+        return dense_images(images, rows, moves=moves, statistics=statistics)
+    raw = augment(_dense(images, rows, moves=moves).contiguous().numpy(), rest, rng)
+    channels_last = len(shape) == _PICTURE
+    return _unfolded(_standardised(raw, statistics, channels_last=channels_last), shape)
 
 
 def feed(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from detcnn.errors import ConfigError
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[..., Tensor]
 
 _REMEDY = "or leave train.compile out: the result is as good"
 
@@ -46,9 +46,9 @@ def compile_network(network: nn.Module, device: torch.device) -> Forward:
 
     program = torch.compile(network)
 
-    def forward(images: Tensor) -> Tensor:
+    def forward(*inputs: Tensor) -> Tensor:
         try:
-            outputs: Tensor = program(images)
+            outputs: Tensor = program(*inputs)
         except TorchDynamoException as error:
             # The first line says who failed, the second at what.
             reason = " ".join(str(error).split("\n")[:2]).strip()

@@ -232,7 +232,7 @@ def _train_epoch(
     options: FitOptions,
     monitored: list[float],
 ) -> Iterator[StepRecord]:
-    _set_training(state.model)
+    set_training(state.model)
     n_steps = _n_steps(train, options)
     started = perf_counter()
     batches = train.iter_batches(
@@ -243,11 +243,7 @@ def _train_epoch(
     fed = feed(batches, state.device)
     while group := list(islice(fed, options.accumulate)):
         rate = _learning_rate(state.epoch, state.step, n_steps, options, monitored)
-        for parameters in state.optimiser.param_groups:
-            parameters["lr"] = rate
-        seed = derived_seed(train.seed, "step", state.epoch, state.step)
-        with repeatable(seed, state.device):
-            loss = _step(state, task, group, options, seed=train.seed)
+        loss = take_step(state, task, group, options, seed=train.seed, learning_rate=rate)
         n_images = sum(len(batch.images) for batch in group)
         state.step += 1
         if state.average is not None and options.ema_decay is not None:
@@ -270,7 +266,7 @@ def _n_steps(train: Batches, options: FitOptions) -> int:
     return -(-train.n_steps // options.accumulate)
 
 
-def _set_training(model: DetectorModel) -> None:
+def set_training(model: DetectorModel) -> None:
     """Set all to training but for what has weights and trains none of them."""
     model.train()
     for module in model.modules():
@@ -279,10 +275,46 @@ def _set_training(model: DetectorModel) -> None:
             module.eval()
 
 
-def _step(
-    state: TrainingState, task: Task, group: Sequence[Batch], options: FitOptions, *, seed: int
+def take_step(
+    state: TrainingState,
+    task: Task,
+    group: Sequence[Batch],
+    options: FitOptions,
+    *,
+    seed: int,
+    learning_rate: float,
 ) -> float:
-    """Make one optimiser step with the images of all batches and return the loss that led to it."""
+    """Make one optimiser step with the images of all batches and return the loss that led to it.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Its weights and moments are updated; what it counts is left to the caller.
+    task : Task
+        The loss.
+    group : sequence of Batch
+        On the state's device.
+    options : FitOptions
+        How to train.
+    seed : int
+        With the state's epoch and step it decides what is drawn at random.
+    learning_rate : float
+        Of this step.
+
+    Raises
+    ------
+    DivergedError
+        If the loss or its gradient is not finite; the weights are then those before the step.
+    """
+    for parameters in state.optimiser.param_groups:
+        parameters["lr"] = learning_rate
+    with repeatable(derived_seed(seed, "step", state.epoch, state.step), state.device):
+        return _step(state, task, group, options, seed)
+
+
+def _step(
+    state: TrainingState, task: Task, group: Sequence[Batch], options: FitOptions, seed: int
+) -> float:
     state.optimiser.zero_grad()
     n_images = sum(len(batch.images) for batch in group)
     losses = []

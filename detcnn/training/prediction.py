@@ -10,13 +10,21 @@ from torch import Tensor
 from detcnn.errors import DataError
 from detcnn.events.images import Images
 from detcnn.models.standardise import DetectorModel
-from detcnn.training.batches import dense_images, statistics_of
+from detcnn.training.batches import statistics_of
 from detcnn.training.device import Precision, arithmetic
 from detcnn.training.tasks import Task
+from detcnn.training.variations import AS_IT_IS, Variations
 
 
 def iter_outputs(
-    model: DetectorModel, images: Images, *, batch_size: int, precision: Precision = "float32"
+    model: DetectorModel,
+    images: Images,
+    *,
+    batch_size: int,
+    precision: Precision = "float32",
+    variations: Variations = AS_IT_IS,
+    number: int = 0,
+    first_row: int = 0,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield the model's outputs for images in their order, batch by batch.
 
@@ -30,6 +38,12 @@ def iter_outputs(
         Images at a time; without meaning for the result beyond rounding.
     precision : {"float32", "bf16"}
         Of the network's arithmetic.
+    variations : Variations
+        How images may be changed first.
+    number : int
+        Which of the variations to look at; 0 is the images as they are.
+    first_row : int
+        Which image of its split the first one is.
 
     Yields
     ------
@@ -44,7 +58,9 @@ def iter_outputs(
     for start in range(0, images.n_images, batch_size):
         rows = np.arange(start, min(start + batch_size, images.n_images))
         # They have passed the model's first layer.
-        standardised = dense_images(images, rows, statistics=statistics).to(device)
+        standardised = variations.images(
+            images, rows, number=number, first_row=first_row + start, statistics=statistics
+        ).to(device)
         with torch.inference_mode(), arithmetic(device, precision):
             outputs = model.network(standardised)
         yield slice(start, start + len(rows)), outputs.float()
@@ -57,6 +73,8 @@ def predict(
     *,
     batch_size: int = 512,
     precision: Precision = "float32",
+    variations: Variations = AS_IT_IS,
+    first_row: int = 0,
 ) -> NDArray[np.float32]:
     """Return the scores of images.
 
@@ -69,9 +87,13 @@ def predict(
     images : SparseImages or DenseImages
         At least one.
     batch_size : int
-        Images at a time; without meaning for the result beyond rounding.
+        Images at a time; without meaning for the result beyond rounding, but for what is drawn.
     precision : {"float32", "bf16"}
         Of the network's arithmetic.
+    variations : Variations
+        Score each image in all of these variations, and take the mean of the scores.
+    first_row : int
+        Which image of its split the first one is; what is drawn depends on it.
 
     Returns
     -------
@@ -84,8 +106,19 @@ def predict(
     DataError
         If a score is not finite, which only weights or images that are not finite can bring about.
     """
-    outputs = iter_outputs(model, images, batch_size=batch_size, precision=precision)
-    scores = torch.cat([task.scores(batch).cpu() for _, batch in outputs]).numpy()
+    drawn = []
+    for number in range(variations.n):
+        outputs = iter_outputs(
+            model,
+            images,
+            batch_size=batch_size,
+            precision=precision,
+            variations=variations,
+            number=number,
+            first_row=first_row,
+        )
+        drawn.append(torch.cat([task.scores(batch).cpu() for _, batch in outputs]).numpy())
+    scores: NDArray[np.float32] = np.stack(drawn).mean(axis=0, dtype=np.float64).astype(np.float32)
     bad = ~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)
     if bad.any():
         raise DataError(

@@ -109,5 +109,5 @@ def test_a_step_of_pictures_is_refused(tmp_path):
 
 def test_axes_that_the_dataset_does_not_have(tmp_path):
     study = study_of(tmp_path, signals(WAVEFORM, occupancy=1), ("layer", "eta", "phi"))
-    with pytest.raises(ConfigError, match=r"shape \(120, 2, 24\)|no images found"):
+    with pytest.raises(ConfigError, match="nor images found"):
         preprocess.run(study.preprocess, base=tmp_path, output=tmp_path / "images")

@@ -269,3 +269,20 @@ def test_what_cannot_be_leaves_nothing_behind(studies, tmp_path):
     (tmp_path / "x").mkdir()
     with pytest.raises(OutputExistsError):
         run(studies, "a", output=tmp_path / "x")
+
+
+def test_areas_are_drawn_along_a_number(studies, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(compare, "write_figure", lambda _, __, name: drawn.append(name))
+    result = run(
+        studies,
+        "a", "b", "c",
+        labels=["new@30", "new@300", "old@30"],
+        along="jets trained on",
+        output="along",
+    )  # fmt: skip
+    assert "learning-curve" in drawn
+    assert result.artifact.manifest.config["along"] == "jets trained on"
+    with pytest.raises(ConfigError, match="label 'old': expected NAME@NUMBER"):
+        run(studies, "a", "c", labels=["new@30", "old"], along="jets", output="none")
+    assert not (studies / "none").exists()

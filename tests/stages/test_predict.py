@@ -9,7 +9,7 @@ import pytest
 from detcnn.artifacts.kinds import SCORES
 from detcnn.artifacts.manifest import write_manifest
 from detcnn.artifacts.opening import open_artifact
-from detcnn.config.evaluate import OcclusionConfig
+from detcnn.config.evaluate import OcclusionConfig, VariationsConfig
 from detcnn.errors import DataError, OutputExistsError
 from detcnn.evaluation.occlusion import occlusion_from_table
 from detcnn.events.images import as_dense
@@ -224,3 +224,57 @@ def test_scores_of_the_format_before_are_refused_with_the_remedy(run):
     with pytest.raises(DataError, match="format 1, .*reads format 2: .*'detcnn predict'"):
         open_artifact(artifact.path, expected=SCORES)
     assert not run(update=True).was_there
+
+
+# Several models, several variations
+
+
+def scores_of(result):
+    table = read_parquet(result.artifact.path / predict.TABLE)
+    return np.stack([table["score_0"], table["score_1"]], axis=1).astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def second(trained, load, tmp_path_factory):
+    """Another model of the same study."""
+    output = tmp_path_factory.mktemp("second") / "model"
+    study = load(trained, "train.seed=8", "train.epochs=1")
+    train.run(study.train, images=trained.path / "images", output=output)
+    return output
+
+
+def test_scores_of_several_models_are_averaged(run, second, tmp_path):
+    few = OcclusionConfig(events=4)
+    one = run(occlusion=few)
+    other = run(model=second, output=tmp_path / "2", occlusion=few)
+    both = run(further=[second], output=tmp_path / "both", occlusion=few)
+    expected = (scores_of(one) + scores_of(other)) / 2
+    np.testing.assert_allclose(scores_of(both), expected, rtol=1e-6)
+    maps = [
+        occlusion_from_table(read_parquet(r.artifact.path / predict.OCCLUSION)).mean
+        for r in (one, other, both)
+    ]
+    np.testing.assert_allclose(maps[2], (maps[0] + maps[1]) / 2, rtol=1e-5, atol=1e-9)
+    assert [entry.role for entry in both.artifact.manifest.inputs] == ["model", "model", "images"]
+    assert run(further=[second], output=tmp_path / "both", occlusion=few, update=True).was_there
+    assert not run(output=tmp_path / "both", occlusion=few, update=True).was_there
+
+
+def test_every_model_must_fit_the_images(run, trained, tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        run(further=[tmp_path / "nowhere"])
+    with pytest.raises(DataError, match="holds images, expected model"):
+        run(further=[trained.path / "images"])
+
+
+def test_variations_are_part_of_what_scores_are(run, tmp_path):
+    tta = VariationsConfig.model_validate_json(
+        json.dumps({"augment": [{"policy": "rotate"}], "draws": 2})
+    )
+    plain, varied = run(), run(tta=tta, output=tmp_path / "varied")
+    assert not np.allclose(scores_of(plain), scores_of(varied), atol=1e-4)
+    np.testing.assert_allclose(scores_of(varied).sum(axis=1), 1, rtol=1e-6)
+    assert run(tta=tta, output=tmp_path / "varied", update=True).was_there
+    again = run(tta=tta, output=tmp_path / "again")
+    assert again.artifact.manifest.digest == varied.artifact.manifest.digest
+    assert not run(output=tmp_path / "varied", update=True).was_there

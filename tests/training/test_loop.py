@@ -8,7 +8,7 @@ from detcnn.errors import ConfigError, DivergedError
 from detcnn.events.images import DenseImages
 from detcnn.training.batches import Batches
 from detcnn.training.history import EpochRecord, StepRecord, ValidationRecord
-from detcnn.training.loop import FitOptions, _set_training, fit, start_training
+from detcnn.training.loop import FitOptions, fit, set_training, start_training
 from detcnn.training.optimisers import SGD, Adam, Cosine, Plateau
 from detcnn.training.prediction import predict
 from detcnn.training.splits import Split
@@ -337,7 +337,7 @@ def test_weights_without_a_gradient_stay_and_their_layers_do_not_learn(
         assert torch.equal(tensor, before[name]) == name.startswith(
             ("standardise", "network.trunk.block1")
         ), name
-    _set_training(model)
+    set_training(model)
     is_training = {n: m.training for n, m in model.network.trunk.named_modules() if "." in n}
     assert not any(v for n, v in is_training.items() if n.startswith("block1."))
     assert all(v for n, v in is_training.items() if not n.startswith("block1."))

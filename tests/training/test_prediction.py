@@ -4,8 +4,12 @@ import torch
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages
+from detcnn.imaging.augmentation import DropPixels, Noise, augment
+from detcnn.imaging.geometric_policies import Flip, Shift
+from detcnn.seeding import generator
 from detcnn.training.prediction import iter_outputs, predict
 from detcnn.training.tasks import Classification
+from detcnn.training.variations import Variations
 
 
 def test_scores_are_those_of_each_image_alone(images, values, new_model):
@@ -51,3 +55,34 @@ def test_an_image_that_is_no_number_is_named(values, new_model):
     values[7, 0, 4, 4] = np.nan
     with pytest.raises(DataError, match=r"1 images have scores .* the first is image 7"):
         predict(new_model(), Classification(2), DenseImages(values))
+
+
+def test_variations_are_averaged(values, images, new_model):
+    policies = (Shift(max_pixels=2), Noise())
+    variations = Variations(policies=policies, draws=3, seed=4)
+    scores = predict(new_model(), Classification(2), images, batch_size=50, variations=variations)
+    each = [predict(new_model(), Classification(2), images)]
+    for number in (1, 2, 3):
+        changed = augment(values, policies, generator(4, "variation", number, 0))
+        each.append(predict(new_model(), Classification(2), DenseImages(changed)))
+    np.testing.assert_allclose(scores, np.mean(each, axis=0), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(scores, each[0], atol=1e-4)
+
+
+def test_variations_are_a_function_of_seed_and_place(images, new_model):
+    def scores(chosen, seed=4, first_row=0):
+        variations = Variations(policies=(Flip(), DropPixels()), draws=2, seed=seed)
+        return predict(
+            new_model(),
+            Classification(2),
+            chosen,
+            batch_size=10,
+            variations=variations,
+            first_row=first_row,
+        )
+
+    whole = scores(images)
+    assert np.array_equal(scores(images), whole)
+    np.testing.assert_allclose(scores(images.slice(20, 50), first_row=20), whole[20:], rtol=1e-5)
+    assert not np.allclose(scores(images.slice(20, 50)), whole[20:], atol=1e-5)
+    assert not np.allclose(scores(images, seed=5), whole, atol=1e-5)
