@@ -58,7 +58,7 @@ from detcnn.training.optimisers import (
     Schedule,
     Step,
 )
-from detcnn.training.splits import AnySplit, open_split
+from detcnn.training.splits import AnySplit, Extra, open_split, stored_extra
 from detcnn.training.subsets import stratified_rows
 from detcnn.training.tasks import Classification
 
@@ -247,11 +247,14 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
         shape=store.schema.shape,
         n_outputs=task.n_classes,
         options=config.network.options,
+        n_extra=len(config.inputs),
     )
     device = find_device(config.device)
     keep_freed_memory()
     model = DetectorModel(
-        _standardise(config.standardise, store), build_network(architecture, seed=config.seed)
+        _standardise(config.standardise, store),
+        build_network(architecture, seed=config.seed),
+        _standardise_extra(stored_extra(store.splits["train"], config.inputs)),
     )
     start = None
     if assignment.origin is not None:
@@ -345,7 +348,11 @@ def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
     if config.max_events is not None and config.max_events < split.n_events:
         rows = stratified_rows(split.label, config.max_events, seed=config.seed)
     return open_split(
-        split, weights=config.weights, memory=int(config.memory_gib * 2**30), rows=rows
+        split,
+        weights=config.weights,
+        memory=int(config.memory_gib * 2**30),
+        rows=rows,
+        inputs=config.inputs,
     )
 
 
@@ -362,6 +369,14 @@ def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standar
     return Standardise.from_statistics(
         mean, std, floor=config.floor, relative_floor=config.relative_floor
     )
+
+
+def _standardise_extra(extra: Extra) -> Standardise | None:
+    n_events, n_extra = extra.shape
+    if n_extra == 0 or n_events == 0:
+        return None
+    spread = extra.std(axis=0, dtype=np.float64)
+    return Standardise(extra.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1))
 
 
 def _optimiser(config: OptimiserConfig) -> OptimiserOptions:

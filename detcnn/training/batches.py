@@ -1,6 +1,6 @@
 """Batches of a split, in an order that is a function and not a state."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -31,7 +31,7 @@ _ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images [B, channels, *axes], targets [B, ...], relative weights [B].
+    """Images [B, channels, *axes], targets [B, ...], relative weights [B], extra [B, n_extra].
 
     Images of two axes lie in memory with channels last, the faster layout for their convolutions.
     """
@@ -39,18 +39,19 @@ class Batch:
     images: Tensor
     targets: Tensor
     weights: Tensor
+    extra: Tensor
 
     def pinned(self) -> "Batch":
         """Return a copy in memory that a GPU can fetch from by itself."""
-        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.weights.pin_memory())
+        return self._each(lambda tensor: tensor.pin_memory())
 
     def to(self, device: torch.device) -> "Batch":
         """Return it on that device; what is pinned is fetched while the caller goes on."""
-        return Batch(
-            self.images.to(device, non_blocking=True),
-            self.targets.to(device, non_blocking=True),
-            self.weights.to(device, non_blocking=True),
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        tensors = (self.images, self.targets, self.weights, self.extra)
+        return Batch(*map(change, tensors))
 
 
 def statistics_of(layer: Standardise, shape: tuple[int, ...]) -> Statistics:
@@ -238,6 +239,7 @@ class Batches:
             images=self._images(events.images, rows, epoch, step, statistics),
             targets=torch.from_numpy(events.target[rows]),
             weights=torch.from_numpy(events.relative_weight[rows]),
+            extra=torch.from_numpy(events.extra[rows]),
         )
 
     def _images(

@@ -345,15 +345,14 @@ def _loss(
 ) -> Tensor:
     """Return the mean loss of a batch, the `number`-th of its epoch."""
     device = state.device
-    batch = Batch(batch.images, batch.targets.to(device), batch.weights.to(device))
-    images, mixture = batch.images, None
+    images, extra, mixture = batch.images, batch.extra, None
     if options.mixup_alpha is not None:
         rng = generator(seed, "mixup", state.epoch, number)
         mixture = draw_mixture(len(images), alpha=options.mixup_alpha, rng=rng, device=device)
-        images = mixture.images(images)
+        images, extra = mixture.images(images), mixture.extra(extra)
     with arithmetic(device, state.precision):
         # The batch has passed the model's first layer.
-        outputs = state.forward(images).float()
+        outputs = state.forward(images, state.model.standardised_extra(extra)).float()
     if mixture is not None:
         return mixture.losses(task, outputs, batch).mean()
     # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
@@ -381,7 +380,11 @@ def _validate(
         targets = torch.from_numpy(events.target)
         weights = torch.from_numpy(events.relative_weight)
         for rows, outputs in iter_outputs(
-            state.judged, events.images, batch_size=batch_size, precision=state.precision
+            state.judged,
+            events.images,
+            extra=events.extra,
+            batch_size=batch_size,
+            precision=state.precision,
         ):
             outputs = outputs.cpu()
             losses = task.loss(outputs, targets[rows])

@@ -32,6 +32,10 @@ class Mixture:
         mixed = torch.lerp(images[self.partner], images, share)
         return mixed.contiguous(memory_format=memory_format(images.dim() - 2))
 
+    def extra(self, extra: Tensor) -> Tensor:
+        """Return what is known beside the images, mixed as they are."""
+        return torch.lerp(extra[self.partner], extra, self.share[:, None])
+
     def losses(self, task: Task, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the weighted loss of each mixed image against both of its targets, shape (B,).
 

@@ -10,6 +10,7 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import folded_shape
 from detcnn.models.standardise import DetectorModel
 from detcnn.training.device import Precision, arithmetic, memory_format
+from detcnn.training.splits import Extra
 from detcnn.training.tasks import Task
 
 _PATCHES_AT_ONCE = 128
@@ -21,6 +22,7 @@ def iter_occlusion(
     images: NDArray[np.float32],
     *,
     empty: NDArray[np.float32],
+    extra: Extra | None = None,
     patch: int,
     stride: int,
     precision: Precision = "float32",
@@ -43,6 +45,8 @@ def iter_occlusion(
         layers of a volume.
     empty : numpy.ndarray
         Shape (channels, *axes): what the pixels of an empty image hold.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the model is told of each event beside its image.
     patch : int
         Side of the patch in pixels, at least 1; no more than the image has is taken.
     stride : int
@@ -91,7 +95,10 @@ def iter_occlusion(
                 batch = torch.from_numpy(values.reshape(-1, *shape)).to(
                     device, memory_format=memory_format(len(shape) - 1)
                 )
-                scores.append(task.scores(model(batch).float()).cpu())
+                told = None
+                if extra is not None:
+                    told = torch.from_numpy(extra[[i] * len(chosen)]).to(device)
+                scores.append(task.scores(model(batch, told).float()).cpu())
         found = torch.cat(scores).double().numpy()
         if not np.isfinite(found).all():
             raise DataError(f"image {i} has scores that are not finite when parts are emptied")
