@@ -43,7 +43,12 @@ from detcnn.config.train import (
 from detcnn.errors import CheckpointedError, DataError, OutputExistsError
 from detcnn.events.grid import Grid
 from detcnn.imaging.augmentation import DropPixels, Flip, Noise, Policy, Rotate, Shift
-from detcnn.models.catalogue import EQUAL_IN_BF16, build_network, describe_network
+from detcnn.models.catalogue import (
+    EQUAL_IN_BF16,
+    build_network,
+    describe_network,
+    require_image_outputs,
+)
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
@@ -152,6 +157,7 @@ def run(
             return TrainResult(finished, was_complete=True)
     store = open_store(source.path / STORE)
     task = Classification(len(store.schema.classes))
+    require_image_outputs(config.network.name)
     architecture = describe_network(
         config.network.name,
         shape=store.schema.shape,
