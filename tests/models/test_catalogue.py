@@ -174,6 +174,19 @@ def test_a_turn_in_phi_turns_the_maps(name):
             assert is_turned is periodic
 
 
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "stem" in options_of(name)])
+def test_a_turn_in_phi_turns_the_maps_of_photographs_too(name):
+    shape = (2, 80, 64)
+    network = built(name, shape, stem="imagenet", periodic=True).double().eval()
+    images = torch.rand(2, *shape, dtype=torch.float64)
+    with torch.no_grad():
+        maps = last_maps(network, images)
+        turned = last_maps(network, images.roll(64 // maps.shape[3], dims=3))
+    # The published stem makes an image smaller than that for detectors does.
+    assert maps[0].numel() < last_maps(built(name, shape).double().eval(), images)[0].numel()
+    torch.testing.assert_close(turned, maps.roll(1, dims=3), rtol=0, atol=1e-9)
+
+
 def test_what_a_turn_does_is_known_of_every_network():
     flagless = {name for name in NETWORKS if "periodic" not in options_of(name)}
     assert flagless == NOT_CONVOLUTIONAL
