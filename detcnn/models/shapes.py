@@ -42,9 +42,10 @@ def output_shape(
     try:
         return _dry_run(trunk, shape)
     except RuntimeError:
-        sides = [_smallest_side(trunk, shape, axis) for axis in range(1, len(shape))]
-        if all(side <= given for side, given in zip(sides, shape[1:], strict=True)):
+        if not _runs(trunk, (shape[0], *[_AMPLE] * len(shape[1:]))):
+            # Not for want of pixels.
             raise
+    sides = [_smallest_side(trunk, shape, axis) for axis in range(1, len(shape))]
     raise ConfigError(
         f"the image is {_times(shape[1:])}, too small for {_first_failing(trunk, shape)!r}; "
         f"the smallest for {network} is {_times(sides)}: {remedy}"

@@ -34,6 +34,7 @@ from detcnn.models.catalogue import (
     Architecture,
     build_network,
     describe_network,
+    require_image_outputs,
 )
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.models.transfer import Transferred, freeze, read_weights, transfer
@@ -242,6 +243,7 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
     task = Classification(
         len(store.schema.classes), loss=config.loss, label_smoothing=config.label_smoothing
     )
+    require_image_outputs(config.network.name)
     architecture = describe_network(
         config.network.name,
         shape=store.schema.shape,

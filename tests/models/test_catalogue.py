@@ -69,8 +69,9 @@ PUBLISHED = {
     "xception": (299, 22_855_952, (2048, 10, 10)),
 }
 
-NOT_CONVOLUTIONAL = {"dense", "deoliveira2016_maxout", "particlenet", "vit", "vit_b16"}
-NOT_SHARED = {"locally_connected"}
+WITHOUT_PADDING = {"dense", "deoliveira2016_maxout", "vit", "vit_b16"}
+WITHOUT_MAPS = {"particlenet"}
+WITHOUT_SHARED_WEIGHTS = {"locally_connected"}
 
 
 def options_of(name: str) -> set[str]:
@@ -156,7 +157,7 @@ def test_the_smallest_image_that_an_error_names_is_the_smallest(name, periodic):
 
 @quick
 def test_a_turn_in_phi_turns_the_maps(name):
-    if name in NOT_CONVOLUTIONAL | NOT_SHARED:
+    if name in WITHOUT_PADDING | WITHOUT_MAPS | WITHOUT_SHARED_WEIGHTS:
         return
     columns = {"deoliveira2016": 36, "komiske2017": 40}.get(name, 32)
     images = torch.rand(2, 2, 35, columns, dtype=torch.float64)
@@ -174,9 +175,22 @@ def test_a_turn_in_phi_turns_the_maps(name):
             assert is_turned is periodic
 
 
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "stem" in options_of(name)])
+def test_a_turn_in_phi_turns_the_maps_of_photographs_too(name):
+    shape = (2, 80, 64)
+    network = built(name, shape, stem="imagenet", periodic=True).double().eval()
+    images = torch.rand(2, *shape, dtype=torch.float64)
+    with torch.no_grad():
+        maps = last_maps(network, images)
+        turned = last_maps(network, images.roll(64 // maps.shape[3], dims=3))
+    # The published stem makes an image smaller than that for detectors does.
+    assert maps[0].numel() < last_maps(built(name, shape).double().eval(), images)[0].numel()
+    torch.testing.assert_close(turned, maps.roll(1, dims=3), rtol=0, atol=1e-9)
+
+
 def test_what_a_turn_does_is_known_of_every_network():
     flagless = {name for name in NETWORKS if "periodic" not in options_of(name)}
-    assert flagless == NOT_CONVOLUTIONAL
+    assert flagless == WITHOUT_PADDING
 
 
 @quick

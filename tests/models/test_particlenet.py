@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from detcnn.models.layers import Layers
@@ -90,3 +91,27 @@ def test_equally_distant_neighbours_are_always_taken_in_the_same_order():
     alone, among = network(image), network(torch.cat([torch.rand(2, 1, 9, 9), image]))
     assert torch.equal(alone, first)
     torch.testing.assert_close(among[2:], first)
+
+
+@pytest.mark.parametrize("columns", [8, 9])
+def test_on_a_barrel_a_turn_changes_nothing(columns):
+    images = sparse_images(4, 20, seed=2)[..., :columns].double()
+    for periodic in (True, False):
+        network = particlenet(
+            (2, 9, columns), 2, width=0.125, points=12, neighbours=4, periodic=periodic
+        )
+        network = network.double().eval()
+        for turn in (1, 4, 7):
+            turned = network(images.roll(turn, dims=3))
+            assert torch.allclose(turned, network(images), atol=1e-12) is periodic
+
+
+def test_on_a_barrel_distances_are_the_short_way_round():
+    image = torch.zeros(1, 1, 3, 10)
+    for brightness, column in ((3.0, 0), (2.0, 9), (1.0, 5)):
+        image[0, 0, 1, column] = brightness
+    cloud = particlenet((1, 3, 10), 2, points=3, periodic=True).trunk.cloud
+    # A pixel is 2/10; the first is one step from the second, and half the way from the third.
+    found = cloud._delta_phi(cloud.points(image)[:, 2:3], 10)[0] / 0.2
+    expected = torch.tensor([[0.0, -1, -5], [1, 0, -4], [-5, 4, 0]])
+    torch.testing.assert_close(found, expected)
