@@ -150,7 +150,7 @@ def _filter(
         print_summary({**summary, **more}, as_json=True, quiet=quiet)
     elif not quiet:
         if numbers:
-            _print_numbers(result, contents["channels"])
+            _print_numbers(result, contents["channel_names"])
         print_summary(summary, as_json=False, quiet=False)
 
 
@@ -174,6 +174,6 @@ def _print_numbers(result: "FilterResult", channels: list[str]) -> None:
 
 
 def _rows(values: "NDArray[Any]") -> str:
-    text = [[f"{number:.4g}".replace("-", "−") for number in row] for row in values.tolist()]
+    text = [[f"{number + 0.0:.4g}".replace("-", "−") for number in row] for row in values.tolist()]
     width = max(len(number) for row in text for number in row)
     return "\n".join("  ".join(number.rjust(width) for number in row) for row in text)

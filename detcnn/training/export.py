@@ -133,9 +133,9 @@ def read_description(folder: Path) -> ModelDescription:
     try:
         content = json.loads(path.read_bytes())
         architecture = content.pop("architecture")
-        channels, rows, columns = architecture.pop("shape")
+        shape = tuple(architecture.pop("shape"))
         return ModelDescription(
-            architecture=Architecture(shape=(channels, rows, columns), **architecture),
+            architecture=Architecture(shape=shape, **architecture),
             classes=tuple(content.pop("classes")),
             **content,
         )
