@@ -96,9 +96,10 @@ def _filter(
 ) -> None:
     """Move filters made by hand over images: pictures and numbers of every step.
 
-    The steps of a convolutional layer, in order: filter and bias, rectifier, pooling, and if need
-    be a dense layer. Each channel is filtered on its own. As in networks, a filter is not turned
-    round before it is moved over the image.
+    The steps of a convolutional layer, in order: filter and bias,
+    rectifier, pooling, and if need be a dense layer. Each channel is
+    filtered on its own. As in networks, a filter is not turned round before
+    it is moved over the image.
 
     Examples:
 
