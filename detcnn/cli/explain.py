@@ -89,9 +89,10 @@ def _explain(
 ) -> None:
     """Show what a trained network looks for, and where in the image it finds it.
 
-    Kernels and feature maps; saliency (gradients), Grad-CAM and occlusion, for single events and
-    averaged by class. Or, with --symmetry, performance and mean change of the score against the
-    amount of a change. Writes a page, figures, and all numbers.
+    Kernels and feature maps; saliency (gradients), Grad-CAM and occlusion,
+    for single events and averaged by class. Or, with --symmetry,
+    performance and mean change of the score against the amount of a change.
+    Writes a page, figures, and all numbers.
 
     Examples:
 

@@ -96,9 +96,10 @@ def _filter(
 ) -> None:
     """Move filters made by hand over images: pictures and numbers of every step.
 
-    The steps of a convolutional layer, in order: filter and bias, rectifier, pooling, and if need
-    be a dense layer. Each channel is filtered on its own. As in networks, a filter is not turned
-    round before it is moved over the image.
+    The steps of a convolutional layer, in order: filter and bias,
+    rectifier, pooling, and if need be a dense layer. Each channel is
+    filtered on its own. As in networks, a filter is not turned round before
+    it is moved over the image.
 
     Examples:
 
@@ -150,7 +151,7 @@ def _filter(
         print_summary({**summary, **more}, as_json=True, quiet=quiet)
     elif not quiet:
         if numbers:
-            _print_numbers(result, contents["channels"])
+            _print_numbers(result, contents["channel_names"])
         print_summary(summary, as_json=False, quiet=False)
 
 
@@ -174,6 +175,6 @@ def _print_numbers(result: "FilterResult", channels: list[str]) -> None:
 
 
 def _rows(values: "NDArray[Any]") -> str:
-    text = [[f"{number:.4g}".replace("-", "−") for number in row] for row in values.tolist()]
+    text = [[f"{number + 0.0:.4g}".replace("-", "−") for number in row] for row in values.tolist()]
     width = max(len(number) for row in text for number in row)
     return "\n".join("  ".join(number.rjust(width) for number in row) for row in text)

@@ -168,9 +168,10 @@ def _summary(
 ) -> None:
     """Go through a network layer by layer, without making its weights.
 
-    For each layer as it is called: shape of its output for one image; receptive field, the pixels
-    that one place of the output sees; stride, the pixels from one place to the next; what it
-    learns; multiply-adds of convolutions and matrix products; memory of what it makes.
+    For each layer as it is called: shape of its output for one image;
+    receptive field, the pixels that one place of the output sees; stride,
+    the pixels from one place to the next; what it learns; multiply-adds of
+    convolutions and matrix products; memory of what it makes.
 
     Examples:
 
@@ -221,10 +222,12 @@ def _arithmetic(
 ) -> None:
     """Work out the shape behind each layer, with the formula.
 
-    Layers: conv and tconv (transposed) with k kernel, s stride, p padding, d dilation, f filters, g
-    groups, and op output padding; maxpool, meanpool and sumpool with k, s, p, ceil; globalmax,
-    globalmean, upsample(by=2), pad(p=1), flatten, dense(n=10), batchnorm, dropout, relu and other
-    activations. A number is for all axes, 3x5 is one for each. --verbose adds multiply-adds.
+    Layers: conv and tconv (transposed) with k kernel, s stride, p padding,
+    d dilation, f filters, g groups, and op output padding; maxpool,
+    meanpool and sumpool with k, s, p, ceil; globalmax, globalmean,
+    upsample(by=2), pad(p=1), flatten, dense(n=10), batchnorm, dropout, relu
+    and other activations. A number is for all axes, 3x5 is one for each.
+    --verbose adds multiply-adds.
 
     Examples:
 

@@ -134,7 +134,7 @@ def _draw_pixels(axes: Axes, values: NDArray[Any], norm: Normalize, colours: str
         axes.text(
             column,
             row,
-            f"{value:.2g}".replace("-", "−"),
+            f"{value + 0.0:.2g}".replace("-", "−"),
             ha="center",
             va="center",
             fontsize=7 if max(values.shape) > 4 else 8.5,

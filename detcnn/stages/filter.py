@@ -263,7 +263,7 @@ def _told(
 ) -> dict[str, Any]:
     return {
         "titles": list(titles),
-        "channels": [channel.name for channel in gallery.channels],
+        "channel_names": [channel.name for channel in gallery.channels],
         "steps": {
             name: {
                 step: {

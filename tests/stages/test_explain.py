@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from detcnn.cli.main import app
 from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
-from detcnn.stages import explain
+from detcnn.stages import explain, preprocess, train
 from detcnn.stages.explain import ExplainOptions
 from detcnn.storage.reader import open_store
 from detcnn.training.attribution import grad_cam, saliency
@@ -117,6 +117,22 @@ def test_images_are_found_beside_the_model_or_must_be_named(trained, tmp_path):
         explain.run(tmp_path / "model", output=tmp_path / "out")
     with pytest.raises(DataError, match="no such artifact"):
         explain.run(tmp_path / "model", images=tmp_path / "no", output=tmp_path / "out")
+
+
+def test_a_network_without_maps_has_no_grad_cam(folder, load, tmp_path, monkeypatch):
+    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
+    network = "train.network={name: dense, options: {sizes: [4]}}"
+    study = load(folder, network, "train.epochs=1", "train.augment=[]")
+    images = folder.path / "images"
+    preprocess.run(study.preprocess, base=folder.path, output=images)
+    train.run(study.train, images=images, output=folder.path / "model")
+    result = explain.run(
+        folder.path / "model", output=tmp_path / "out", options=ExplainOptions(n_events=4)
+    )
+    assert result.told["layer"] is None
+    assert "grad_cam" not in result.told["arrays"]
+    assert result.told["arrays"]["kernels/trunk.dense1.linear"] == [4, 2, 9, 9]
+    assert "The network makes no maps" in result.report.read_text()
 
 
 def test_an_output_that_is_there_is_kept(trained, tmp_path):

@@ -63,6 +63,16 @@ def test_an_image_store_and_the_events_asked_for(trained, tmp_path, monkeypatch)
     assert result.artifact.manifest.inputs[0].role == "images"
 
 
+def test_equal_runs_give_equal_artifacts(letters, tmp_path):
+    digests = {
+        stage.run(
+            letters, filters=[ANGLE], output=tmp_path / name, options=LECTURE
+        ).artifact.manifest.digest
+        for name in ("one", "two")
+    }
+    assert len(digests) == 1
+
+
 def test_filters_come_from_names_texts_and_files(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("corner: [[1, 0], [0, 0]]\nrow: [[1, 1]]\n")
