@@ -1,12 +1,16 @@
 """The reproductions run from their Makefiles, on the sample data and for one epoch."""
 
+import gzip
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from detcnn.config.loading import load_study
@@ -45,7 +49,8 @@ def test_every_study_file_is_valid(study):
 
 
 def test_the_studies_of_a_pipeline_differ_in_image_and_network_alone():
-    for folder in {path.parent for path in STUDIES}:
+    # But where one task helps another.
+    for folder in {path.parent for path in STUDIES} - {ROOT / "pipelines/transfer"}:
         studies = [load_study(path, []) for path in STUDIES if path.parent == folder]
         for study in studies:
             assert study.preprocess.classes == studies[0].preprocess.classes
@@ -94,6 +99,99 @@ def test_seeds_are_trainings_of_one_study_on_the_same_images(clone, name):
     compare = plan[-1]
     assert compare[:4] == ["compare", "work/full", "work/full/seed-7", "work/full/seed-11"]
     assert compare.count("study") == compare.count("--label") == 3
+
+
+def write_digits(folder, n_images):
+    """Files in the format of MNIST: ten kinds of strokes, drawn with noise."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(n_images) % 10).astype(np.uint8)
+    images = np.zeros((n_images, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = rng.integers(3, 7, 2)
+        image[row : row + 18, column + label : column + label + 3] = 255
+        image[row + label : row + label + 3, column : column + 18] = rng.integers(100, 256)
+    folder.mkdir()
+    for name, values in (("images-idx3", images), ("labels-idx1", labels)):
+        head = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+        content = gzip.compress(head + values.tobytes())
+        (folder / f"train-{name}-ubyte.gz").write_bytes(content)
+    return folder / "train-images-idx3-ubyte.gz"
+
+
+def test_mnist_trains_its_networks(clone, tmp_path):
+    folder = clone / "pipelines" / "mnist"
+    options = (
+        f"IMAGES={write_digits(tmp_path / 'digits', 600)}",
+        "SET=--set train.epochs=1",
+        f"WORK={tmp_path / 'work'}",
+    )
+    make(folder, f"{tmp_path}/work/study/model/manifest.json", *options)
+    manifest = json.loads((tmp_path / "work/study/model/manifest.json").read_text())
+    assert manifest["contents"]["n_parameters"] == 23_860
+    plan = make(folder, "report", "shift", *options, "--dry-run")
+    assert plan.count("detcnn train") == 3
+    assert plan.count("detcnn evaluate") == plan.count("--symmetry shift") == 3
+    missing = subprocess.run(
+        ["make", "-C", folder, "images", "IMAGES=none.gz", f"WORK={tmp_path / 'none'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "none.gz: not there: make IMAGES=" in missing.stderr
+
+
+def write_part(source, target, n_jets):
+    """Write the first jets of a file of jets."""
+    with h5py.File(source) as whole, h5py.File(target, "w") as part:
+        part.attrs.update(whole.attrs)
+        n_constituents = whole["jets/offsets"][n_jets]
+        for group, n in (("jets", n_jets), ("constituents", n_constituents)):
+            for name, dataset in whole[group].items():
+                n_rows = n_jets + 1 if name == "offsets" else n
+                part[f"{group}/{name}"] = dataset[:n_rows]
+                part[f"{group}/{name}"].attrs.update(dataset.attrs)
+    return target
+
+
+def test_transfer_takes_the_features_of_the_first_task(clone, tmp_path):
+    folder = clone / "pipelines" / "transfer"
+    samples = clone / "sample_data"
+    options = (
+        f"FIRST={write_part(samples / 'top_qcd.h5', tmp_path / 'first.h5', 300)}",
+        f"SECOND={write_part(samples / 'w_qcd.h5', tmp_path / 'second.h5', 300)}",
+        f"WORK={tmp_path / 'work'}",
+        "LABELS=20 90",
+        "SEEDS=4 7",
+        "SET=--set train.epochs=1",
+    )
+    runs = tmp_path / "work"
+    make(folder, f"{runs}/frozen-20-4/model/manifest.json", *options)
+    manifest = json.loads((runs / "frozen-20-4/model/manifest.json").read_text())
+    assert manifest["config"]["seed"] == 4
+    contents = manifest["contents"]
+    assert contents["n_training_events"] == 20
+    assert contents["start"]["frozen"] == ["block1", "block2", "block3", "dense1"]
+    assert contents["n_trained"] == 130
+    first = json.loads((runs / "pretrained/model/manifest.json").read_text())
+    assert first["digest"] in {entry["digest"] for entry in manifest["inputs"]}
+    plan = make(folder, *options, "--dry-run").replace("\\\n", " ")
+    trained = [line for line in plan.splitlines() if line.startswith("detcnn train")]
+    # The first task, and three ways with two numbers of labels and two seeds.
+    assert len(trained) == 1 + 3 * 2 * 2
+    assert sum("start.model" in line for line in trained) == 8
+    assert sum("freeze=4" in line for line in trained) == 4
+    (compared,) = [line for line in plan.splitlines() if line.startswith("detcnn compare")]
+    assert compared.count("--label scratch@90") == compared.count("--label tuned@20") == 2
+    assert "--along" in compared
+
+
+def test_transfer_simulates_both_tasks_first(clone):
+    folder = clone / "pipelines" / "transfer"
+    plan = make(folder, "SCALE=medium", "LABELS=30", "SEEDS=1", "--dry-run").splitlines()
+    commands = [line.split()[1:3] for line in plan if line.startswith("detcnn ")]
+    simulated = [words[1] for words in commands if words[0] == "simulate"]
+    assert sorted(simulated) == ["top-qcd", "w-qcd"]
+    assert commands[-1][0] == "compare"
 
 
 def test_a_sample_is_validated(clone):

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from detcnn.errors import DataError
+from detcnn.models.catalogue import build_network, describe_network
 from detcnn.training.tasks import Classification
 
 
@@ -25,6 +26,38 @@ def test_the_quadratic_loss_by_hand():
     loss = task.loss(logits, torch.tensor([0, 0]))
     assert loss.tolist() == pytest.approx([0.25, (1 / 16 + 1 / 25) / 2])
     assert torch.equal(loss, task.training_loss(logits, torch.tensor([0, 0])))
+
+
+def test_a_step_of_the_classic_recipe_is_that_of_back_propagation():
+    """Nielsen, chapter 2: δ of the last layer is (a − y) a (1 − a), and so on backwards."""
+    architecture = describe_network(
+        "dense",
+        shape=(1, 3, 4),
+        n_outputs=5,
+        options={"sizes": [6], "activation": "sigmoid", "init": "normal"},
+    )
+    network = build_network(architecture, seed=1)
+    rng = np.random.default_rng(0)
+    images, targets = rng.random((7, 12)), rng.integers(0, 5, 7)
+    linear, head = network.trunk.dense1.linear, network.head
+    w1, b1, w2, b2 = (
+        tensor.detach().double().numpy()
+        for layer in (linear, head)
+        for tensor in (layer.weight, layer.bias)
+    )
+    a1 = 1 / (1 + np.exp(-(images @ w1.T + b1)))
+    a2 = 1 / (1 + np.exp(-(a1 @ w2.T + b2)))
+    d2 = (a2 - np.eye(5)[targets]) * a2 * (1 - a2)
+    d1 = (d2 @ w2) * a1 * (1 - a1)
+    outputs = network(torch.from_numpy(images).float().reshape(7, 1, 3, 4))
+    Classification(5, loss="quadratic").loss(outputs, torch.from_numpy(targets)).mean().backward()
+    for tensor, expected in (
+        (head.weight, d2.T @ a1 / 7),
+        (head.bias, d2.mean(0)),
+        (linear.weight, d1.T @ images / 7),
+        (linear.bias, d1.mean(0)),
+    ):
+        np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "quadratic"])
