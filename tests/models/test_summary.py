@@ -240,6 +240,19 @@ def test_what_a_network_sees_is_what_changes_its_features(name):
         assert max(sizes) == chosen.receptive_field
 
 
+class Every(nn.Module):
+    """Every other pixel from the second on, by a slice."""
+
+    def forward(self, images):
+        return images[..., 1::2] + images[..., 1::2]
+
+
+def test_a_slice_with_a_step_is_a_stride():
+    first, second = layers_of(nn.Sequential(Every(), nn.Conv1d(1, 1, 3)), 1, 16)
+    assert (first.receptive_field, first.jump) == ((1,), (2,))
+    assert (second.receptive_field, second.jump) == ((5,), (2,))
+
+
 def test_no_weight_is_made():
     described = describe_network(
         "dense", shape=(1, 4000, 4000), n_outputs=2, options={"sizes": [100_000]}
