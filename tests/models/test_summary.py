@@ -14,7 +14,18 @@ from detcnn.models.tracing import Tracer
 
 # Small, but every network takes it.
 SHAPE = (2, 36, 40)
-SLOW = {"densenet121", "inception_resnet_v2", "vit_b16", "vgg13", "vgg16", "vgg19", "resnext50"}
+SLOW = {
+    "alexnet",
+    "densenet121",
+    "inception_resnet_v2",
+    "resnext50",
+    "se_resnet50",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "vit_b16",
+}
 
 
 def layers_of(module, *shape):

@@ -27,6 +27,13 @@ def explained(trained, tmp_path_factory):
     return result, drawn
 
 
+@pytest.fixture
+def _undrawn(monkeypatch):
+    """Draw nothing, which takes longest."""
+    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
+    monkeypatch.setattr(explain, "write_report", lambda *_: None)
+
+
 def numbers(result):
     with np.load(result.artifact.path / "explanation.npz") as arrays:
         return dict(arrays)
@@ -72,8 +79,8 @@ def test_the_best_and_the_worst_are(explained):
         assert scores[told["events"][f"worst {name}"]] == min(scores.values())
 
 
-def test_chosen_events_without_occlusion(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
+@pytest.mark.usefixtures("_undrawn")
+def test_chosen_events_without_occlusion(trained, tmp_path):
     split = open_store(trained.path / "images" / "images.zarr").splits["validation"]
     options = ExplainOptions(
         n_events=4, events=(7, 2), occlusion=False, layer="trunk.block1.convolution"
@@ -140,11 +147,11 @@ def test_an_output_that_is_there_is_kept(trained, tmp_path):
         explain.run(trained.path / "model", output=tmp_path)
 
 
-def test_the_command_line(trained, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("_undrawn")
+def test_the_command_line(trained, tmp_path):
     def detcnn(*words):
         return CliRunner().invoke(app, [str(word) for word in words])
 
-    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
     arguments = ("explain", trained.path / "model", "-o", tmp_path / "out", "--no-occlusion")
     result = detcnn(*arguments, "--events", "4", "--json")
     assert result.exit_code == 0, result.stderr
