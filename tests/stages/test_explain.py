@@ -10,6 +10,7 @@ from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.stages import explain, preprocess, train
 from detcnn.stages.explain import ExplainOptions
+from detcnn.stages.trained import show
 from detcnn.storage.reader import open_store
 from detcnn.training.attribution import grad_cam, saliency
 from detcnn.training.export import read_model
@@ -120,10 +121,18 @@ def test_images_are_found_beside_the_model_or_must_be_named(trained, tmp_path):
     content = json.loads(manifest.read_text())
     content["environment"]["images"] = str(tmp_path / "gone")
     manifest.write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match="its images are neither at .*gone nor at .*--images"):
+    with pytest.raises(ConfigError, match="trained on are neither at .*gone nor at .*--images"):
         explain.run(tmp_path / "model", output=tmp_path / "out")
     with pytest.raises(DataError, match="no such artifact"):
         explain.run(tmp_path / "model", images=tmp_path / "no", output=tmp_path / "out")
+    shutil.copytree(trained.path / "images", tmp_path / "images")
+    assert show(tmp_path / "model", None, split="test").images.path == tmp_path / "images"
+    # Others of the same name are not taken for them.
+    manifest = tmp_path / "images" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "digest": "0" * 64}))
+    with pytest.raises((ConfigError, DataError)):
+        show(tmp_path / "model", None, split="test")
 
 
 def test_a_network_without_maps_has_no_grad_cam(folder, load, tmp_path, monkeypatch):
