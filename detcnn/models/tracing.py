@@ -46,10 +46,6 @@ class Seen:
             return None
         return tuple(field.jump for field in self.fields)
 
-    def everywhere(self, n_dims: int) -> "Seen":
-        """Return that a tensor of so many dimensions sees all of the image at each place."""
-        return Seen(None, (frozenset(),) * n_dims)
-
 
 @dataclass(frozen=True, slots=True)
 class _Call:
@@ -131,7 +127,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 seen = _together([s for t in inputs if (s := self.seen(t))], output, inputs)
             else:
                 seen = None
-            self._note(output, seen or Seen(None, (frozenset(),) * output.ndim))
+            self._note(output, seen or _everywhere(output))
             if output.is_floating_point() and _storage(output) not in self._storages:
                 self._storages.add(_storage(output))
                 self.bytes_made += output.nbytes
@@ -145,11 +141,16 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if base is None or base is target or seen is None or self.seen(base) is not None:
             return
         if base.ndim != source.ndim:
-            self._note(base, seen.everywhere(base.ndim))
+            self._note(base, _everywhere(base))
             return
         margins = [(b - s) // 2 for b, s in zip(base.shape, source.shape, strict=True)]
         through = _windowed(seen, base, [{"kernel": 1, "padding": m} for m in margins])
-        self._note(base, through or seen.everywhere(base.ndim))
+        self._note(base, through or _everywhere(base))
+
+
+def _everywhere(tensor: Tensor) -> Seen:
+    """Return that a tensor sees all of the image at each place."""
+    return Seen(None, (frozenset(),) * tensor.ndim)
 
 
 def _storage(tensor: Tensor) -> int:
@@ -209,15 +210,21 @@ def _windowed(
         if len(axes) == 1:
             (axis,) = axes
             fields[axis] = getattr(fields[axis], how)(**window)
-        elif axes and set(window.items()) - {("kernel", 1), ("stride", 1), ("dilation", 1)} - {
-            ("padding", 0)
-        }:
+        elif axes and (window["kernel"] > 1 or window.get("stride", 1) > 1):
             # Several axes run along this dimension, so that a window of it is not one of theirs.
             return None
-    dims = seen.dims
-    if len(dims) != output.ndim:
+    return Seen(tuple(fields), seen.dims) if len(seen.dims) == output.ndim else None
+
+
+def _moved(
+    seen: Seen | None, output: Tensor, dim: int, *, start: int, step: int = 1
+) -> Seen | None:
+    """Return what a tensor sees whose place o along a dimension is the place start + step · o."""
+    if seen is None:
         return None
-    return Seen(tuple(fields), dims)
+    windows = [{"kernel": 1}] * output.ndim
+    windows[dim] = {"kernel": 1, "padding": -start, "stride": step}
+    return _windowed(seen, output, windows)
 
 
 def _window_arguments(call: _Call, kernel: Sequence[int]) -> list[dict[str, int]]:
@@ -245,18 +252,16 @@ def _convolution(call: _Call) -> Seen | None:
     return _windowed(seen, call.result, windows, how=how)
 
 
-def _pooling(call: _Call) -> Seen | None:
-    seen = call.seen()
-    kernel = list(call["kernel_size"])
-    n = {"1": 1, "2": 2, "3": 3}[_digit(call)]
-    kernel = kernel * n if len(kernel) == 1 else kernel
-    return seen and _windowed(seen, call.result, _window_arguments(call, kernel))
+def _pooling(n_dims: int) -> Callable[[_Call], Seen | None]:
+    """Return the rule of a pooling along the last `n_dims` dimensions."""
 
+    def rule(call: _Call) -> Seen | None:
+        seen = call.seen()
+        kernel = list(call["kernel_size"])
+        kernel = kernel * n_dims if len(kernel) == 1 else kernel
+        return seen and _windowed(seen, call.result, _window_arguments(call, kernel))
 
-def _digit(call: _Call) -> str:
-    # A kernel of one number is one for every dimension that the pooling is of: all but channel and
-    # batch, whether there is a batch or not.
-    return str(min(3, call.result.ndim - 2))
+    return rule
 
 
 def _unfold_patches(call: _Call) -> Seen | None:
@@ -338,32 +343,26 @@ def _flipped(call: _Call) -> Seen | None:
     return None if is_of_places else seen
 
 
-def _reduced(*names: str) -> Callable[[_Call], Seen | None]:
-    """Return the rule of an operation that takes whole dimensions together."""
-
-    def rule(call: _Call) -> Seen | None:
-        seen = call.seen()
-        if seen is None:
-            return None
-        n = len(seen.dims)
-        given = next((call.arguments[k] for k in names if call.arguments.get(k) is not None), None)
-        chosen = range(n) if given is None or given == [] else given
-        gone = {d % n for d in ([chosen] if isinstance(chosen, int) else chosen)}
-        if any(seen.dims[d] for d in gone):
-            return None
-        kept = [d for d in range(n) if d not in gone]
-        dims = seen.dims if call.result.ndim == n else tuple(seen.dims[d] for d in kept)
-        return Seen(seen.fields, dims)
-
-    return rule
+def _reduced(call: _Call) -> Seen | None:
+    """Operations that take whole dimensions together, all of them if none are named."""
+    seen = call.seen()
+    if seen is None:
+        return None
+    n = len(seen.dims)
+    given = call.arguments.get("dim")
+    chosen = [given] if isinstance(given, int) else given or range(n)
+    gone = {d % n for d in chosen}
+    if any(seen.dims[d] for d in gone):
+        return None
+    kept = [d for d in range(n) if d not in gone]
+    dims = seen.dims if call.result.ndim == n else tuple(seen.dims[d] for d in kept)
+    return Seen(seen.fields, dims)
 
 
 def _matrix_product(call: _Call) -> Seen | None:
     """Products of (…, n, k) and (…, k, m): who runs along k is seen in full."""
-    first, second = (
-        ("mat1", "mat2") if "mat1" in call.arguments else
-        ("batch1", "batch2") if "batch1" in call.arguments else ("self", "mat2")
-    )  # fmt: skip
+    names = [("mat1", "mat2"), ("batch1", "batch2"), ("self", "mat2")]
+    first, second = next(pair for pair in names if set(pair) <= call.arguments.keys())
     left, right = call.seen(first), call.seen(second)
     parts = [part for part in (left, right) if part is not None]
     if (left and left.dims[-1]) or (right and right.dims[-2]) or not parts:
@@ -386,30 +385,25 @@ def _concatenation(call: _Call) -> Seen | None:
         return _together([s for _, s in known], call.result, [t for t, _ in known])
     # Along an axis: the longest piece is the image, what is set at its ends are its own borders
     # (periodic padding) or something apart (a class token).
-    longest = max(range(len(call["tensors"])), key=lambda i: call["tensors"][i].shape[dim])
-    seen = call.known(call["tensors"][longest])
-    offset = sum(t.shape[dim] for t in call["tensors"][:longest])
-    windows = [{"kernel": 1, "padding": offset if d == dim else 0} for d in range(len(seen.dims))] \
-        if seen else []  # fmt: skip
-    return seen and _windowed(seen, call.result, windows)
+    tensors = call["tensors"]
+    longest = max(range(len(tensors)), key=lambda i: tensors[i].shape[dim])
+    offset = sum(t.shape[dim] for t in tensors[:longest])
+    return _moved(call.known(tensors[longest]), call.result, dim, start=-offset)
 
 
 def _cut(call: _Call) -> Seen | None:
-    seen = call.seen()
-    start = call.arguments.get("start") or 0
     dim = call["dim"] % call.result.ndim
-    start = start + call["self"].shape[dim] if start < 0 else start
-    windows = [{"kernel": 1, "padding": -start if d == dim else 0} for d in range(call.result.ndim)]
-    return seen and _windowed(seen, call.result, windows)
+    start = call.arguments.get("start") or 0
+    start += call["self"].shape[dim] if start < 0 else 0
+    step = call.arguments.get("step", 1)
+    return _moved(call.seen(), call.result, dim, start=start, step=step)
 
 
 def _picked(call: _Call) -> Seen | None:
     """Columns that go on where they began; other choices of pixels are not made along an axis."""
-    seen = call.seen()
     dim = call["dim"] % call.result.ndim
     more = (call.result.shape[dim] - call["self"].shape[dim]) // 2
-    windows = [{"kernel": 1, "padding": more if d == dim else 0} for d in range(call.result.ndim)]
-    return seen and _windowed(seen, call.result, windows)
+    return _moved(call.seen(), call.result, dim, start=-more)
 
 
 def _copied(call: _Call) -> Seen | None:
@@ -492,11 +486,11 @@ def _regrouped(
 
 _RULES: Mapping[Any, Callable[[_Call], Seen | None]] = {
     _aten.convolution: _convolution,
-    _aten.max_pool2d_with_indices: _pooling,
-    _aten.max_pool3d_with_indices: _pooling,
-    _aten.avg_pool1d: _pooling,
-    _aten.avg_pool2d: _pooling,
-    _aten.avg_pool3d: _pooling,
+    _aten.max_pool2d_with_indices: _pooling(2),
+    _aten.max_pool3d_with_indices: _pooling(3),
+    _aten.avg_pool1d: _pooling(1),
+    _aten.avg_pool2d: _pooling(2),
+    _aten.avg_pool3d: _pooling(3),
     _aten.im2col: _unfold_patches,
     _aten.unfold: _unfold,
     **dict.fromkeys(
@@ -540,7 +534,7 @@ _RULES: Mapping[Any, Callable[[_Call], Seen | None]] = {
             _aten._softmax,
             _aten._log_softmax,
         ),
-        _reduced("dim"),
+        _reduced,
     ),
     **dict.fromkeys((_aten.mm, _aten.bmm, _aten.addmm, _aten.baddbmm), _matrix_product),
     _aten.cat: _concatenation,

@@ -17,8 +17,7 @@ _BLANK = "#dcdcdc"
 _ACROSS = 8
 _DECADES = 4
 _PANELS_ACROSS = 3
-_MANY_TIMES = 30
-"""How far above the median the largest number may lie on a linear scale of colours."""
+_MOST_FILLED = 0.25
 
 
 @styled
@@ -49,7 +48,11 @@ def mosaic_figure(
     n_down = -(-len(groups) // n_across)
     tiles = {name: _mosaic(values, grid) for name, values in groups.items()}
     tallest = max(tile.shape[0] / tile.shape[1] for tile in tiles.values())
-    figure = new_figure(3.6 * n_across + 0.3, (3.3 * min(tallest, 2.0) + 1.0) * n_down + 0.3)
+    figure = new_figure(3.9 * n_across + 0.3, (3.3 * min(tallest, 2.0) + 0.9) * n_down + 0.3)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        # Or neighbouring mosaics would look like one.
+        engine.set(wspace=0.1)  # type: ignore[call-arg]
     panels = figure.subplots(n_down, n_across, squeeze=False)
     reach = max(float(np.nanmax(np.abs(tile), initial=0)) for tile in tiles.values()) or 1.0
     drawn = []
@@ -86,6 +89,7 @@ def maps_table_figure(
     grid: Grid,
     quantity: str = "",
     signed: Collection[str] = (),
+    images: Collection[str] = (),
     shares_scale: bool = False,
 ) -> Figure:
     """Draw maps on the axes of the image as a table of panels.
@@ -101,7 +105,10 @@ def maps_table_figure(
         What is drawn, for the colour bar that all panels share.
     signed : collection of str
         Columns whose colours go from minus to plus the largest number; those of the others begin
-        at zero, and are logarithmic where the largest number is far above the median.
+        at zero.
+    images : collection of str
+        Columns that hold images: of one that is mostly empty, colours are logarithmic and what is
+        empty is blank.
     shares_scale : bool
         All panels have the same colours, told by a bar; if not, each has its own.
     """
@@ -115,7 +122,10 @@ def maps_table_figure(
     for axes_of_row, (title, own) in zip(panels, rows.items(), strict=True):
         for axes, (name, values) in zip(axes_of_row, own.items(), strict=True):
             shown = np.asarray(values, np.float64)
-            norm = _scale(every if shares_scale else shown, is_signed=name in signed)
+            if name in images:
+                norm = _image_scale(shown)
+            else:
+                norm = _scale(every if shares_scale else shown, is_signed=name in signed)
             drawn = draw_pixels(
                 axes,
                 np.ma.masked_less_equal(shown, 0)
@@ -149,10 +159,16 @@ def _scale(values: NDArray[np.float64], *, is_signed: bool) -> Normalize:
     reach = float(np.nanmax(np.abs(values), initial=0)) or 1.0
     if is_signed:
         return Normalize(-reach, reach)
-    filled = values[values > 0]
-    if len(filled) and reach > _MANY_TIMES * np.median(filled):
-        return LogNorm(max(float(filled.min()), reach / 10**_DECADES), reach)
     return Normalize(0.0, reach)
+
+
+def _image_scale(values: NDArray[np.float64]) -> Normalize:
+    reach = float(values.max(initial=0)) or 1.0
+    filled = values[values > 0]
+    if values.min() < 0 or not len(filled) or len(filled) > _MOST_FILLED * values.size:
+        return Normalize(min(float(values.min()), 0.0), reach)
+    low = max(float(filled.min()), reach / 10**_DECADES)
+    return LogNorm(low if low < reach else reach / 10, reach)
 
 
 def _mosaic(values: NDArray[Any], grid: Grid) -> NDArray[np.float64]:

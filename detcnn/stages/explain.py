@@ -34,6 +34,7 @@ _PATCHES_ACROSS = 11
 _MOST_MAPS = 16
 _MOST_KERNELS = 64
 _MOST_LAYERS = 6
+_MOST_CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,7 +407,8 @@ def _about_events(found: _Findings) -> Section:
     table = []
     for name, i in found.singles.items():
         own = int(found.labels[i])
-        rows[name] = {"image": found.images[i].sum(axis=0)} | {
+        channels = [channel.name for channel in schema.channels][:_MOST_CHANNELS]
+        rows[name] = dict(zip(channels, found.images[i], strict=False)) | {
             _METHODS[method][0]: values[i, own] for method, values in found.maps.items()
         }
         scores = [f"{score:.3f}" for score in found.scores[i].tolist()]
@@ -426,10 +428,15 @@ def _about_events(found: _Findings) -> Section:
         pictures=(
             Picture(
                 "events",
-                maps_table_figure(rows, grid=schema.grid, signed=("Occlusion",)),
+                maps_table_figure(
+                    rows,
+                    grid=schema.grid,
+                    signed=("Occlusion",),
+                    images=[channel.name for channel in schema.channels],
+                ),
                 "Single events",
-                "The image, all channels added up, and what the output of the event's own class "
-                "comes from. Each panel has its own colours.",
+                f"The image, up to {_MOST_CHANNELS} of its channels, and what the output of the "
+                "event's own class comes from. Each panel has its own colours.",
             ),
         ),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from detcnn.artifacts.kinds import IMAGES, MODEL
 from detcnn.artifacts.manifest import Input
-from detcnn.artifacts.opening import Artifact, open_artifact
+from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
 from detcnn.errors import ConfigError, DataError
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
@@ -75,12 +75,14 @@ def show(model: Path, images: Path | None, *, split: str) -> Shown:
 
 
 def _found_images(model: Artifact) -> Path:
-    trained_on = model.manifest.environment.get("images")
-    beside = model.path.parent / "images"
-    for path in ([Path(trained_on)] if trained_on else []) + [beside]:
-        if (path / "manifest.json").is_file():
+    digest = next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
+    then = Path(model.manifest.environment.get("images", "images"))
+    places = (then, model.path.parent / "images")
+    for path in places:
+        # Another folder of the name may be there by now, or where the process runs today.
+        if is_artifact(path) and open_artifact(path).manifest.digest == digest:
             return path
     raise ConfigError(
-        f"{model.path}: its images are neither at {trained_on} nor at {beside}: "
-        "name them with --images"
+        f"{model.path}: the images it was trained on are neither at {places[0]} nor at "
+        f"{places[1]}: name them with --images"
     )

@@ -14,7 +14,18 @@ from detcnn.models.tracing import Tracer
 
 # Small, but every network takes it.
 SHAPE = (2, 36, 40)
-SLOW = {"densenet121", "inception_resnet_v2", "vit_b16", "vgg13", "vgg16", "vgg19", "resnext50"}
+SLOW = {
+    "alexnet",
+    "densenet121",
+    "inception_resnet_v2",
+    "resnext50",
+    "se_resnet50",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "vit_b16",
+}
 
 
 def layers_of(module, *shape):
@@ -238,6 +249,19 @@ def test_what_a_network_sees_is_what_changes_its_features(name):
         assert max(sizes)[0] > chosen.receptive_field[0] // 2
     else:
         assert max(sizes) == chosen.receptive_field
+
+
+class Every(nn.Module):
+    """Every other pixel from the second on, by a slice."""
+
+    def forward(self, images):
+        return images[..., 1::2] + images[..., 1::2]
+
+
+def test_a_slice_with_a_step_is_a_stride():
+    first, second = layers_of(nn.Sequential(Every(), nn.Conv1d(1, 1, 3)), 1, 16)
+    assert (first.receptive_field, first.jump) == ((1,), (2,))
+    assert (second.receptive_field, second.jump) == ((5,), (2,))
 
 
 def test_no_weight_is_made():

@@ -73,13 +73,28 @@ def test_a_table_of_maps(grid):
     svg(shared)
 
 
-def test_bright_pixels_make_a_table_logarithmic(grid):
+@pytest.mark.parametrize(
+    ("filled", "low", "high"),
+    [((1.0, 1000.0), 1.0, 1000.0), ((1e-3, 1000.0), 0.1, 1000.0), ((2.0,), 0.2, 2.0)],
+)
+def test_an_image_that_is_mostly_empty_is_logarithmic_and_blank(grid, filled, low, high):
     image = np.zeros((4, 3))
-    image[0] = 1.0
-    image[1, 1] = 1000.0
-    figure = maps_table_figure({"": {"image": image}}, grid=grid)
-    assert isinstance(drawn(figure.axes[0]).norm, LogNorm)
-    assert figure.axes[0].get_title(loc="left") == "image"
+    image.flat[: len(filled)] = filled
+    figure = maps_table_figure({"": {"pt": image}}, grid=grid, images=("pt",))
+    shown = drawn(figure.axes[0])
+    assert isinstance(shown.norm, LogNorm)
+    assert (shown.norm.vmin, shown.norm.vmax) == pytest.approx((low, high))
+    assert shown.get_array().mask.sum() == 12 - len(filled)
+    assert figure.axes[0].get_title(loc="left") == "pt"
+    svg(figure)
+
+
+@pytest.mark.parametrize("image", [np.ones((4, 3)), np.zeros((4, 3)), -np.eye(4)[:, :3]])
+def test_another_image_is_linear(grid, image):
+    figure = maps_table_figure({"": {"pt": image}}, grid=grid, images=("pt",))
+    norm = drawn(figure.axes[0]).norm
+    assert not isinstance(norm, LogNorm)
+    assert (norm.vmin, norm.vmax) == (min(image.min(), 0), 1)
 
 
 def test_small_filters_show_their_numbers():

@@ -10,6 +10,7 @@ from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.stages import explain, preprocess, train
 from detcnn.stages.explain import ExplainOptions
+from detcnn.stages.trained import show
 from detcnn.storage.reader import open_store
 from detcnn.training.attribution import grad_cam, saliency
 from detcnn.training.export import read_model
@@ -25,6 +26,13 @@ def explained(trained, tmp_path_factory):
             trained.path / "model", output=output, options=ExplainOptions(n_events=20)
         )
     return result, drawn
+
+
+@pytest.fixture
+def _undrawn(monkeypatch):
+    """Draw nothing, which takes longest."""
+    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
+    monkeypatch.setattr(explain, "write_report", lambda *_: None)
 
 
 def numbers(result):
@@ -72,8 +80,8 @@ def test_the_best_and_the_worst_are(explained):
         assert scores[told["events"][f"worst {name}"]] == min(scores.values())
 
 
-def test_chosen_events_without_occlusion(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
+@pytest.mark.usefixtures("_undrawn")
+def test_chosen_events_without_occlusion(trained, tmp_path):
     split = open_store(trained.path / "images" / "images.zarr").splits["validation"]
     options = ExplainOptions(
         n_events=4, events=(7, 2), occlusion=False, layer="trunk.block1.convolution"
@@ -113,10 +121,18 @@ def test_images_are_found_beside_the_model_or_must_be_named(trained, tmp_path):
     content = json.loads(manifest.read_text())
     content["environment"]["images"] = str(tmp_path / "gone")
     manifest.write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match="its images are neither at .*gone nor at .*--images"):
+    with pytest.raises(ConfigError, match="trained on are neither at .*gone nor at .*--images"):
         explain.run(tmp_path / "model", output=tmp_path / "out")
     with pytest.raises(DataError, match="no such artifact"):
         explain.run(tmp_path / "model", images=tmp_path / "no", output=tmp_path / "out")
+    shutil.copytree(trained.path / "images", tmp_path / "images")
+    assert show(tmp_path / "model", None, split="test").images.path == tmp_path / "images"
+    # Others of the same name are not taken for them.
+    manifest = tmp_path / "images" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "digest": "0" * 64}))
+    with pytest.raises((ConfigError, DataError)):
+        show(tmp_path / "model", None, split="test")
 
 
 def test_a_network_without_maps_has_no_grad_cam(folder, load, tmp_path, monkeypatch):
@@ -140,11 +156,11 @@ def test_an_output_that_is_there_is_kept(trained, tmp_path):
         explain.run(trained.path / "model", output=tmp_path)
 
 
-def test_the_command_line(trained, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("_undrawn")
+def test_the_command_line(trained, tmp_path):
     def detcnn(*words):
         return CliRunner().invoke(app, [str(word) for word in words])
 
-    monkeypatch.setattr(explain, "write_figure", lambda *_: None)
     arguments = ("explain", trained.path / "model", "-o", tmp_path / "out", "--no-occlusion")
     result = detcnn(*arguments, "--events", "4", "--json")
     assert result.exit_code == 0, result.stderr
