@@ -394,7 +394,8 @@ def feeding(
         while True:
             rows = np.sort(rng.choice(array.shape[0], batch_size, replace=False))
             images = layer(torch.from_numpy(array.oindex[rows]))
-            yield Batch(images.to(memory_format=torch.channels_last), fixed.targets, fixed.weights)
+            images = images.to(memory_format=torch.channels_last)
+            yield Batch(images, fixed.targets, fixed.weights, fixed.extra)
 
     def train(source: Callable[[], Iterable[Batch]], n: int) -> Callable[[], None]:
         def run_steps() -> None:

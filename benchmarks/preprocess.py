@@ -1,5 +1,6 @@
 """Input files to an image store, whole processes from start to end."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -191,4 +192,6 @@ def _energyflow(folder: Path, n_jets: int) -> list[Contender]:
 
 
 def _call(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    # As users have it: Python keeps its bytecode.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, env=environment, check=True, capture_output=True)

@@ -28,7 +28,7 @@ from detcnn.storage.schema import STORE
 
 STUDY = Path(__file__).parents[1] / "pipelines" / "quark_gluon" / "study.yaml"
 NETWORKS = ("komiske2017", "plain_cnn")
-N_IMAGES = {"cpu": 2048, "cuda": 6144}
+N_IMAGES = 4096
 _NOTES = (
     "Bare loop: tensors in RAM; network, layout, precision, optimiser and process as detcnn's.",
     "Usual settings: contiguous, float32, DataLoader with two workers, a process as Python starts.",
@@ -77,7 +77,7 @@ def _n_threads() -> int:
 def _compare(
     detcnn: Call, usual: Call, device: str, network: str, batch_size: int, *, quick: bool
 ) -> Table:
-    n_images = 128 if quick else N_IMAGES[device]
+    n_images = 128 if quick else N_IMAGES
     work = partial(
         Work,
         network=network,

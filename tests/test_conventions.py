@@ -12,7 +12,17 @@ import detcnn
 PACKAGE = Path(detcnn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 # What stages share.
-NO_STAGES = {"__init__", "baselines", "learned", "inputs", "policies", "recipes", "training_plan"}
+NO_STAGES = {
+    "__init__",
+    "baselines",
+    "learned",
+    "inputs",
+    "recipes",
+    "gallery",
+    "policies",
+    "trained",
+    "training_plan",
+}
 STAGES = sorted({path.stem for path in (PACKAGE / "stages").glob("*.py")} - NO_STAGES)
 
 

@@ -211,3 +211,25 @@ def test_larger_scales_simulate_first(clone, name):
         ["make", "-C", folder, "SCALE=huge"], capture_output=True, text=True, check=False
     )
     assert "expected small, medium or full" in refused.stderr
+
+
+def test_the_letters_by_hand_are_as_their_readme_says(clone):
+    folder = clone / "pipelines" / "o_and_x"
+    said = make(folder, "by-hand")
+    text = "\n".join(line for line in said.splitlines() if not line.startswith("make"))
+    shown = (folder / "README.md").read_text().split("```text\n")[1].split("\n```")[0]
+    assert shown == text.strip()
+    # The numbers of the lecture.
+    for matrix in ("1  0\n0  1\n", "0  1\n1  0\n", " 1  −1  −2  −1\n−1  −2  −1  −2\n"):
+        assert matrix in text
+
+
+def test_the_letters_are_learned_and_moved(clone):
+    folder = clone / "pipelines" / "o_and_x"
+    options = ("N=100", "SET=--set train.epochs=1")
+    said = make(folder, "symmetry", *options)
+    assert "detcnn train" in said
+    assert "symmetry-shift/report.html" in said
+    assert "detcnn train" not in make(folder, "model", *options)
+    assert "detcnn evaluate" in make(folder, "report", "--dry-run")
+    assert "detcnn explain work/model" in make(folder, "explain", "--dry-run")

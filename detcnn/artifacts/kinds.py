@@ -53,7 +53,25 @@ VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
 COMPARISON = Kind("comparison", version=1, made_by="detcnn compare")
 # 1  comparison.json, comparison.csv, figures as PNG and PDF, report.html.
 
+FEATURE_MAPS = Kind("feature_maps", version=1, made_by="detcnn filter")
+# 1  numbers.npz: filter/NAME, images, and for each step of each filter STEP/NAME, shape (event,
+#    channel, row, column); numbers.json: what they are of; figures as PNG and PDF.
+
+EXPLANATION = Kind("explanation", version=1, made_by="detcnn explain")
+# 1  explanation.npz and explanation.json, figures as PNG and PDF, report.html; of a symmetry
+#    symmetry.csv and symmetry.json in place of the first two.
+
 KINDS = {
     kind.name: kind
-    for kind in (IMAGES, MODEL, LEARNING_RATES, SCORES, METRICS, VALIDATION, COMPARISON)
+    for kind in (
+        IMAGES,
+        MODEL,
+        LEARNING_RATES,
+        SCORES,
+        METRICS,
+        VALIDATION,
+        COMPARISON,
+        FEATURE_MAPS,
+        EXPLANATION,
+    )
 }

@@ -10,13 +10,16 @@ from detcnn.cli import (
     compare,
     config,
     evaluate,
+    explain,
     inspect,
+    models,
     predict,
     preprocess,
     simulate,
     train,
     validate,
 )
+from detcnn.cli import filter as filters
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 usage or configuration, 65 bad data, 73 the output exists or "
@@ -58,10 +61,13 @@ for module in (
     inspect,
     audit,
     config,
+    filters,
+    models,
     preprocess,
     train,
     predict,
     evaluate,
+    explain,
     compare,
 ):
     module.register(app)

@@ -45,17 +45,11 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     ConfigError
         Naming the file, the key and what was expected.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
-    content = _parse(text, where=str(path))
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected sections such as 'preprocess:', found no mapping")
     for override in overrides:
-        _apply(content, override)
+        apply_override(content, override)
     preprocess = content.get("preprocess")
     if isinstance(preprocess, dict) and isinstance(preprocess.get("image"), dict):
         try:
@@ -63,6 +57,23 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     return check_study(content, where=str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file, read as study files are.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+    return _parse(text, where=str(path))
 
 
 def check_study(content: Mapping[str, Any], *, where: str) -> Study:
@@ -152,7 +163,22 @@ def _parse(text: str, *, where: str) -> Any:
         raise ConfigError(f"{where}{line}: not valid YAML: {problem}") from None
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def apply_override(content: dict[str, Any], override: str) -> None:
+    """Set one key of a mapping in place.
+
+    Parameters
+    ----------
+    content : dict
+        Nested as YAML has it.
+    override : str
+        ``section.key=value`` with the value in YAML, as given to ``--set``; the number of an entry
+        is its key in a list.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such text, or there is nothing to set it in.
+    """
     key, found, text = override.partition("=")
     if not found or not key:
         raise ConfigError(f"--set {override}: expected section.key=value, as in train.epochs=20")

@@ -31,6 +31,9 @@ class ClusteringConfig(Section):
     )
 
 
+AxisName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")]
+
+
 class SourceConfig(Section):
     """Input files and, where detection would not find it, which column plays which part."""
 
@@ -69,6 +72,11 @@ class SourceConfig(Section):
     images: dict[str, str] = Field(
         default_factory=dict,
         description="Column to class name, for ready images; '' where a label column tells.",
+    )
+    axes: Annotated[tuple[AxisName, ...], Field(max_length=3)] = Field(
+        default=(),
+        description="Names of the axes of ready images, in order and without the channels: [time] "
+        "for waveforms, [layer, eta, phi] for volumes; left out, rows and columns.",
     )
     channels_last: bool | None = Field(
         default=None, description="Whether images are (event, row, column, channel)."

@@ -200,6 +200,11 @@ class TrainConfig(Section):
     standardise: StandardiseConfig | None = Field(
         default=StandardiseConfig(), description="null: the network sees the stored values."
     )
+    inputs: tuple[str, ...] = Field(
+        default=(),
+        description="Event columns that are joined, standardised, to the features of the image "
+        "before the last layer: [pt, n_vertices] say.",
+    )
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 128
     optimiser: OptimiserConfig = AdamConfig()

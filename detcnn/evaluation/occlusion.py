@@ -46,7 +46,7 @@ class OcclusionSums:
         (scores, rows, columns) of the changes of one image.
     """
 
-    def __init__(self, n_classes: int, shape: tuple[int, int, int]) -> None:
+    def __init__(self, n_classes: int, shape: tuple[int, ...]) -> None:
         self._n_images = np.zeros(n_classes, dtype=np.int64)
         self._mean = np.zeros((n_classes, *shape))
         self._squares = np.zeros((n_classes, *shape))

@@ -1,6 +1,7 @@
 """The pixel grid an event is projected onto."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,27 +60,63 @@ class Axis:
         return (self.edges[:-1] + self.edges[1:]) / 2
 
 
-@dataclass(frozen=True, slots=True)
+_ONE_ROW = Axis("row", 1, 0.0, 1.0, unit="pixel")
+
+PICTURE = ("layer", "row", "column")
+"""What the axes of an image are called that measure nothing; one of fewer axes has the last."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Grid:
-    """Rows and columns of an image; ``image[channel, row, column]``.
+    """The axes of an image: rows and columns, one axis (a waveform) or three (a volume).
 
     For jets the rows are η (or rapidity) and the columns φ, both relative to the image centre.
+
+    Parameters
+    ----------
+    *axes : Axis
+        One to three, the one that runs fastest last; ``image[channel, row, column]`` for two.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, or more than three.
     """
 
-    rows: Axis
-    columns: Axis
+    axes: tuple[Axis, ...]
+
+    def __init__(self, *axes: Axis) -> None:
+        if not 1 <= len(axes) <= 3:
+            raise ConfigError(f"an image of {len(axes)} axes, expected 1 to 3")
+        object.__setattr__(self, "axes", axes)
+
+    @property
+    def rows(self) -> Axis:
+        """The last axis but one; for a waveform one that is a single pixel."""
+        return self.axes[-2] if len(self.axes) > 1 else _ONE_ROW
+
+    @property
+    def columns(self) -> Axis:
+        """The last axis."""
+        return self.axes[-1]
+
+    @property
+    def picture(self) -> "Grid":
+        """Rows and columns alone: what is looked at of a waveform, or of one layer of a volume."""
+        return Grid(self.rows, self.columns)
 
     @property
     def is_picture(self) -> bool:
-        """Whether rows and columns are those of a picture, and measure nothing."""
-        return (self.rows.name, self.columns.name) == ("row", "column")
+        """Whether it is looked at with its rows going down: a picture or a waveform."""
+        is_waveform = self.rows == _ONE_ROW
+        return is_waveform or (self.rows.name, self.columns.name) == PICTURE[1:]
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Number of rows and of columns."""
-        return self.rows.n_pixels, self.columns.n_pixels
+    def shape(self) -> tuple[int, ...]:
+        """Number of pixels along each axis."""
+        return tuple(axis.n_pixels for axis in self.axes)
 
     @property
     def n_pixels(self) -> int:
         """Number of pixels of one channel."""
-        return self.rows.n_pixels * self.columns.n_pixels
+        return prod(self.shape)

@@ -1,7 +1,13 @@
-"""A block of images, as pixel lists or as dense arrays."""
+"""A block of images, as pixel lists or as dense arrays.
+
+An image has channels and one to three axes. Whatever looks at pictures of rows and columns takes it
+*folded*: each layer of a volume is then a channel of its own, and a waveform a picture of one row.
+The pixels stay where they are, and keep their numbers.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,13 +30,18 @@ class SparseImages:
     value : numpy.ndarray
         float32, shape (n_filled,).
     shape : tuple of int
-        (channels, rows, columns) of one image.
+        (channels, *axes) of one image, (channels, rows, columns) for a picture.
     """
 
     offsets: NDArray[np.int64]
     pixel: NDArray[Any]
     value: NDArray[np.float32]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+
+    @property
+    def folded(self) -> "SparseImages":
+        """The same images as pictures."""
+        return replace(self, shape=folded_shape(self.shape))
 
     @property
     def n_images(self) -> int:
@@ -64,7 +75,7 @@ class SparseImages:
 
 @dataclass(frozen=True, slots=True)
 class DenseImages:
-    """Images as one array of shape (n_images, channels, rows, columns), float32."""
+    """Images as one array of shape (n_images, channels, *axes), float32."""
 
     values: NDArray[np.float32]
 
@@ -74,10 +85,14 @@ class DenseImages:
         return len(self.values)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, rows, columns) of one image."""
-        _, channels, rows, columns = self.values.shape
-        return channels, rows, columns
+    def shape(self) -> tuple[int, ...]:
+        """(channels, *axes) of one image."""
+        return self.values.shape[1:]
+
+    @property
+    def folded(self) -> "DenseImages":
+        """The same images as pictures."""
+        return DenseImages(self.values.reshape(self.n_images, *folded_shape(self.shape)))
 
     def slice(self, start: int, stop: int) -> "DenseImages":
         """Return images `start` to `stop` as a view."""
@@ -96,7 +111,13 @@ class DenseImages:
 Images = SparseImages | DenseImages
 
 
-def pixel_dtype(shape: tuple[int, int, int]) -> type[np.uint16] | type[np.uint32]:
+def folded_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (channels, rows, columns) of images of `shape`, (channels, *axes), as pictures."""
+    rows = shape[-2] if len(shape) > 2 else 1
+    return prod(shape[:-2]) if len(shape) > 2 else shape[0], rows, shape[-1]
+
+
+def pixel_dtype(shape: tuple[int, ...]) -> type[np.uint16] | type[np.uint32]:
     """Return the smallest dtype that can name every pixel of an image of `shape`."""
     return np.uint16 if int(np.prod(shape)) <= 1 << 16 else np.uint32
 
@@ -123,6 +144,11 @@ def as_dense(images: Images) -> DenseImages:
     row = np.repeat(np.arange(images.n_images), np.diff(images.offsets))
     flat[row, images.pixel] = images.value
     return DenseImages(flat.reshape(-1, *images.shape))
+
+
+def pixel_totals(images: DenseImages) -> NDArray[np.float64]:
+    """Return the sum of all pixels of each image, shape (n_images,)."""
+    return np.asarray(images.values.sum(axis=tuple(range(1, images.values.ndim)), dtype=np.float64))
 
 
 def concatenate(blocks: Sequence[SparseImages]) -> SparseImages:

@@ -309,8 +309,12 @@ class _Block:
             case Crop():
                 self._crop(step)
             case Threshold(above):
-                is_faint = self.is_normalised[:, None, None] & (np.abs(self.values) <= above)
+                is_faint = self._by_channel(self.is_normalised) & (np.abs(self.values) <= above)
                 self.values = np.where(is_faint, np.float32(0), self.values)
+
+    def _by_channel(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values, the channels their last axis, such that they go with the images."""
+        return values.reshape(*values.shape, *[1] * (self.values.ndim - 2))
 
     def _intensity(self) -> Floats:
         channels = self.is_normalised if self.is_normalised.any() else ~self.is_normalised
@@ -349,15 +353,16 @@ class _Block:
 
     def _normalise(self, step: NormaliseImage) -> None:
         pixels = np.abs(self.values[:, self.is_normalised].astype(np.float64))
+        all_axes = tuple(range(1, pixels.ndim))
         if step.by == "l1":
-            norm = pixels.sum(axis=(1, 2, 3))
+            norm = pixels.sum(axis=all_axes)
         elif step.by == "l2":
-            norm = np.sqrt((pixels**2).sum(axis=(1, 2, 3)))
+            norm = np.sqrt((pixels**2).sum(axis=all_axes))
         else:
-            norm = pixels.max(axis=(1, 2, 3), initial=0.0)
+            norm = pixels.max(axis=all_axes, initial=0.0)
         norm[norm == 0] = 1.0
         divisor = np.where(self.is_normalised, norm[:, None], 1.0)
-        self.values = (self.values / divisor[:, :, None, None]).astype(np.float32)
+        self.values = (self.values / self._by_channel(divisor)).astype(np.float32)
 
     def _crop(self, step: Crop) -> None:
         grid = grid_after(self.grid, [step])

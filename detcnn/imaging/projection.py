@@ -96,7 +96,7 @@ class Recipe:
         return grid_after(self.grid, self.image_steps)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """(channels, rows, columns) of the images."""
         return len(self.channels), *self.image_grid.shape
 
@@ -134,7 +134,8 @@ class Projection:
     def is_empty(self) -> NDArray[np.bool_]:
         """Bool, shape (n_events,): which images have no pixel that is not 0."""
         if isinstance(self.images, DenseImages):
-            return np.asarray(~self.images.values.any(axis=(1, 2, 3)))
+            values = self.images.values
+            return np.asarray(~values.any(axis=tuple(range(1, values.ndim))))
         return np.asarray(np.diff(self.images.offsets) == 0)
 
 

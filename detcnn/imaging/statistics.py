@@ -18,9 +18,9 @@ class PixelSums:
     n_images : numpy.ndarray
         int64, shape (n_classes,).
     total : numpy.ndarray
-        float64, shape (n_classes, channels, rows, columns): sum of each pixel over a class.
+        float64, shape (n_classes, channels, *axes): sum of each pixel over a class.
     squares : numpy.ndarray
-        float64, shape (channels, rows, columns): sum of the squares over all classes.
+        float64, shape (channels, *axes): sum of the squares over all classes.
     """
 
     n_images: NDArray[np.int64]
@@ -46,7 +46,7 @@ class PixelSums:
     @property
     def class_mean(self) -> NDArray[np.float64]:
         """Mean image of each class, zero for a class without images."""
-        counts = np.clip(self.n_images, 1, None).reshape(-1, 1, 1, 1)
+        counts = np.clip(self.n_images, 1, None).reshape(-1, *[1] * self.squares.ndim)
         return np.asarray(self.total / counts)
 
 

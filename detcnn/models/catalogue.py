@@ -170,6 +170,15 @@ def _all_options(network: str, given: dict[str, Any]) -> dict[str, Any]:
     return defaults | given
 
 
+def require_image_outputs(network: str) -> None:
+    """Raise ConfigError if a network has outputs for each pixel, and none for the whole image."""
+    if network in PER_PIXEL:
+        raise ConfigError(
+            f"network {network!r} has outputs for each pixel, and the targets are of whole images: "
+            "take another network"
+        )
+
+
 def build_network(architecture: Architecture, *, seed: int) -> Network:
     """Build a network with freshly drawn weights.
 

@@ -78,9 +78,9 @@ def cvn(
     shared : bool
         Whether all views go through the same weights.
     stem : {"detector", "imagenet"}
-        A convolution of 3×3 at every pixel; or one of 7×7 at every second, for the 100×80 pixels
-        of a view in NOvA. Behind it local response normalisation and maximum pooling of 3 by 2, as
-        published, and in the published stem both before and after the last convolutions.
+        Of a view: convolutions of 3×3, 1×1 and 3×3 with 64, 64 and 192 filters and maximum pooling
+        of 3 by 2; or the same with 7×7 by 2 for the first, another pooling behind it, and local
+        response normalisation, which is the published one, for 100×80 pixels.
     width : float
         Factor of all numbers of filters.
     dropout : float
@@ -129,7 +129,8 @@ def _view(n_in: int, is_large: bool, width: float, layers: Layers) -> tuple[nn.S
         view["convolution1"] = layers.unit(n_in, first, 3)
     view["convolution2"] = layers.unit(first, first, 1)
     view["convolution3"] = layers.unit(first, last, 3)
-    view["normalise3"] = response_norm()
+    if is_large:
+        view["normalise3"] = response_norm()
     view["pool3"] = layers.max_pool(3, stride=2, partial=True)
     channels = last
     for letter, filters in zip("abc", _OF_A_VIEW, strict=True):

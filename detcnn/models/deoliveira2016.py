@@ -15,7 +15,7 @@ _LAYERS = ((11, 2), (3, 3), (3, 3))
 
 
 def deoliveira2016(shape: tuple[int, ...], n_outputs: int, *, periodic: bool = False) -> Network:
-    """Build the convolutional network that told W from QCD jets in images of 25×25 pixels.
+    """Build the convolutional network that told W from QCD jets (arXiv:1511.05190).
 
     Three times dropout of 20 %, 32 filters, rectifier and maximum pooling, with kernels of 11, 3
     and 3 pixels and windows of 2, 3 and 3; local response normalisation; dropout of 20 %, a dense

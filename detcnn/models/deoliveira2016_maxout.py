@@ -35,7 +35,7 @@ class MaxOut(nn.Module):
 
 
 def deoliveira2016_maxout(shape: tuple[int, ...], n_outputs: int) -> Network:
-    """Build the fully connected network that told W from QCD jets in images of 25×25 pixels.
+    """Build the fully connected network that told W from QCD jets (arXiv:1511.05190).
 
     Two MaxOut layers of 256 and 128 units of five pieces, two dense layers of 64 and 25 with
     rectifiers; He initialisation. The layers are read in the public re-implementation of Barnard

@@ -48,18 +48,16 @@ def inception(
     block = Branches(
         {
             "point": layers.unit(n_in, one, 1),
-            "three": nn.Sequential(
-                layers.unit(n_in, before_three, 1), layers.unit(before_three, three, 3)
-            ),
-            "five": nn.Sequential(
-                layers.unit(n_in, before_five, 1), layers.unit(before_five, five, 5)
-            ),
-            "pool": nn.Sequential(
-                layers.max_pool(3, stride=1, padding=1), layers.unit(n_in, after_pool, 1)
-            ),
+            "three": _two(layers.unit(n_in, before_three, 1), layers.unit(before_three, three, 3)),
+            "five": _two(layers.unit(n_in, before_five, 1), layers.unit(before_five, five, 5)),
+            "pool": _two(layers.max_pool(3, stride=1, padding=1), layers.unit(n_in, after_pool, 1)),
         }
     )
     return block, one + three + five + after_pool
+
+
+def _two(first: nn.Module, then: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(first=first, then=then))
 
 
 def response_norm() -> nn.LocalResponseNorm:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from detcnn.errors import ConfigError
 from detcnn.models.connections import Branches, Residual
 from detcnn.models.layers import Layers
 from detcnn.models.network import Network
-from detcnn.models.options import require_planes, scaled
+from detcnn.models.options import require_planes, require_sizes, scaled
 from detcnn.models.pooled import globally_pooled
 from detcnn.models.stems import is_for_photographs
 
@@ -49,6 +50,7 @@ def inception_resnet_v2(
     n_outputs: int,
     *,
     stem: str = "detector",
+    depths: Sequence[int] = (10, 20, 10),
     width: float = 1.0,
     dropout: float = 0.2,
     activation: str = "relu",
@@ -71,6 +73,8 @@ def inception_resnet_v2(
     stem : {"detector", "imagenet"}
         The five convolutions of the stem at every pixel and maximum pooling of 3 by 2 at their end;
         or the first at every second pixel, without padding, and that pooling twice.
+    depths : sequence of int
+        Residual blocks of each of the three groups.
     width : float
         Factor of all numbers of filters.
     dropout : float
@@ -89,6 +93,9 @@ def inception_resnet_v2(
         If the image is too small, or an option is unknown or out of range.
     """
     channels, _, _ = require_planes("inception_resnet_v2", shape)
+    require_sizes("depths", depths)
+    if len(depths) != 3:
+        raise ConfigError(f"'depths' is {depths!r}, expected three numbers of blocks")
     layers = Layers(norm=norm, activation=activation, periodic=periodic)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     stages["stem"], channels = _stem(channels, is_for_photographs(stem), width, layers)
@@ -96,16 +103,19 @@ def inception_resnet_v2(
     branches = _branches(channels, _MIXED, width, layers)
     n_pooled = scaled(64, width)
     branches["pool"] = nn.Sequential(
-        layers.mean_pool(3, stride=1, padding=1), layers.unit(channels, n_pooled, 1)
+        OrderedDict(
+            mean=layers.mean_pool(3, stride=1, padding=1),
+            convolution=layers.unit(channels, n_pooled, 1),
+        )
     )
     stages["mixed"] = Branches(branches)
     channels = n_pooled + _n_out(_MIXED, width)
 
-    stages["blocks_a"] = _residuals(channels, _BLOCKS_A, [0.17] * 10, width, layers)
+    stages["blocks_a"] = _residuals(channels, _BLOCKS_A, [0.17] * depths[0], width, layers)
     stages["reduction_a"], channels = _reduction(channels, _REDUCTION_A, width, layers)
-    stages["blocks_b"] = _residuals(channels, _BLOCKS_B, [0.1] * 20, width, layers)
+    stages["blocks_b"] = _residuals(channels, _BLOCKS_B, [0.1] * depths[1], width, layers)
     stages["reduction_b"], channels = _reduction(channels, _REDUCTION_B, width, layers)
-    stages["blocks_c"] = _residuals(channels, _BLOCKS_C, [0.2] * 9, width, layers)
+    stages["blocks_c"] = _residuals(channels, _BLOCKS_C, [0.2] * (depths[2] - 1), width, layers)
     stages["last_block_c"] = _residual(channels, _BLOCKS_C, 1.0, width, layers, is_active=False)
     stages["last"] = layers.unit(channels, scaled(1536, width), 1)
     return globally_pooled(
@@ -135,21 +145,20 @@ def _branches(
     """Return the branches; a stride is that of the last convolution, which then has no padding."""
     branches: dict[str, nn.Module] = {}
     for name, path in paths.items():
-        branch, channels = nn.Sequential(), n_in
+        branch: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = n_in
         for place, (filters, kernel) in enumerate(path, start=1):
             n_out = scaled(filters, width)
             is_striding = stride > 1 and place == len(path)
-            branch.append(
-                layers.unit(
-                    channels,
-                    n_out,
-                    kernel,
-                    stride=stride if is_striding else 1,
-                    padding=0 if is_striding else None,
-                )
+            branch[f"convolution{place}"] = layers.unit(
+                channels,
+                n_out,
+                kernel,
+                stride=stride if is_striding else 1,
+                padding=0 if is_striding else None,
             )
             channels = n_out
-        branches[name] = branch
+        branches[name] = nn.Sequential(branch)
     return branches
 
 

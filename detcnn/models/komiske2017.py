@@ -13,11 +13,11 @@ def komiske2017(
     activation: str = "relu",
     periodic: bool = False,
 ) -> Network:
-    """Build the network that told quark from gluon jets in colour images of 33×33 pixels.
+    """Build the network that told quark from gluon jets in colour (arXiv:1612.01551).
 
     Three blocks of 64 filters of 8, 4 and 4 pixels, without padding, each with pooling by 2 and
     spatial dropout of 25, 50 and 50 %; a dense layer of 128 with 50 % dropout; rectifiers, He
-    initialisation. For three channels and two classes it has 152,130 parameters.
+    initialisation. For three channels, 33×33 pixels and two classes it has 152,130 parameters.
 
     Parameters
     ----------

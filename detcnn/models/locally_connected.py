@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod, sqrt
 
 import torch
@@ -114,16 +115,20 @@ def locally_connected(
     require_whole("'pool'", pool, least=1)
     require_dropout("'dropout'", dropout)
     layers = Layers(activation=activation, periodic=periodic)
-    trunk: OrderedDict[str, nn.Module] = OrderedDict()
     # Ordinary convolutions tell the sizes, which the weights need to know.
-    shared: OrderedDict[str, nn.Module] = OrderedDict()
+    shared = nn.Sequential()
+    for n_in, n_out in pairwise((channels, *filters)):
+        shared.append(layers.convolution(n_in, n_out, kernel, padding=0))
+        shared.append(layers.max_pool(pool))
+    width = prod(output_shape(shared, shape, network="locally_connected"))
+    trunk: OrderedDict[str, nn.Module] = OrderedDict()
     for number, n_out in enumerate(filters, start=1):
-        shared[f"block{number}"] = layers.convolution(channels, n_out, kernel, padding=0)
-        _, rows, columns = output_shape(nn.Sequential(shared), shape, network="locally_connected")
+        _, rows, columns = output_shape(
+            shared[: 2 * number - 1], shape, network="locally_connected"
+        )
         local = LocallyConnected(
             channels, n_out, kernel, n_rows=rows, n_columns=columns, periodic=periodic
         )
-        shared[f"pool{number}"] = layers.max_pool(pool)
         trunk[f"block{number}"] = nn.Sequential(
             OrderedDict(
                 local=local,
@@ -133,7 +138,6 @@ def locally_connected(
             )
         )
         channels = n_out
-    width = prod(output_shape(nn.Sequential(shared), shape, network="locally_connected"))
     trunk["flatten"] = nn.Flatten()
     for number, size in enumerate(dense, start=1):
         trunk[f"dense{number}"] = nn.Sequential(

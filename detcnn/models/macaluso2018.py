@@ -13,7 +13,7 @@ def macaluso2018(
     activation: str = "relu",
     periodic: bool = False,
 ) -> Network:
-    """Build the network that told top from QCD jets in images of 37×37 pixels.
+    """Build the network that told top from QCD jets (arXiv:1803.00107).
 
     128C4-64C4-MP2-64C4-64C4-MP2-64N-256N-256N: two pairs of convolutions of 4 by 4 pixels, maximum
     pooling by 2 after each pair, three dense layers; rectifiers, He initialisation, no dropout. For

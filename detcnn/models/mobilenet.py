@@ -128,7 +128,7 @@ def mobilenet_v2(
     stem : {"detector", "imagenet"}
         A convolution of 3×3 at every pixel, or at every second.
     width : float
-        Factor of all numbers of filters but, where it is below 1, the last (section 4.1).
+        Factor of all numbers of filters but, where it is below 1, the last.
     dropout : float
         Of the features, 0 to 1 exclusive.
     activation, norm, periodic

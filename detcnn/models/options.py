@@ -34,7 +34,7 @@ def require_sizes(name: str, value: object) -> None:
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise ConfigError(f"{name!r} is {value!r}, expected a list")
     for number, size in enumerate(value, start=1):
-        require_whole(f"the size of {name} layer {number}", size, least=1)
+        require_whole(f"number {number} of {name!r}", size, least=1)
 
 
 def require_planes(network: str, shape: tuple[int, ...]) -> tuple[int, int, int]:

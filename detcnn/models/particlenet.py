@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from detcnn.models.layers import Layers
 from detcnn.models.network import Network, he_uniform
-from detcnn.models.options import require_dropout, require_planes, require_whole, scaled
+from detcnn.models.options import (
+    require_dropout,
+    require_flag,
+    require_planes,
+    require_whole,
+    scaled,
+)
 
 _FILTERS = (64, 128, 256)
 
@@ -34,11 +40,12 @@ class BrightestPixels(nn.Module):
         super().__init__()
         _, n_rows, n_columns = shape
         self.n_points = n_points
+        # Square pixels, and numbers about as large as one.
+        self.pixel = 2 / max(n_rows, n_columns)
         rows = torch.arange(n_rows) - (n_rows - 1) / 2
         columns = torch.arange(n_columns) - (n_columns - 1) / 2
         places = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).flatten(1)
-        # Square pixels, and numbers about as large as one.
-        self.register_buffer("places", places * (2 / max(n_rows, n_columns)), persistent=False)
+        self.register_buffer("places", places * self.pixel, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return points, shape (batch, 3 + channels, n_points).
@@ -71,14 +78,24 @@ class EdgeConv(nn.Module):
         How many neighbours of a point count, or all others where there are fewer.
     layers : Layers
         Of two axes (points, neighbours).
+    is_told_phi : bool
+        Whether it is told how far apart points are in φ.
     """
 
-    def __init__(self, n_in: int, n_out: int, n_neighbours: int, layers: Layers) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        n_neighbours: int,
+        layers: Layers,
+        *,
+        is_told_phi: bool = False,
+    ) -> None:
         super().__init__()
         self.n_neighbours = n_neighbours
         self.edges = nn.Sequential(
             OrderedDict(
-                layer1=layers.unit(2 * n_in, n_out, 1),
+                layer1=layers.unit(2 * n_in + is_told_phi, n_out, 1),
                 layer2=layers.unit(n_out, n_out, 1),
                 layer3=layers.unit(n_out, n_out, 1),
             )
@@ -86,7 +103,13 @@ class EdgeConv(nn.Module):
         self.shortcut = layers.unit(n_in, n_out, 1, active=False)
         self.activation = layers.activate()
 
-    def forward(self, features: Tensor, coordinates: Tensor, is_point: Tensor) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        coordinates: Tensor,
+        is_point: Tensor,
+        delta_phi: Tensor | None = None,
+    ) -> Tensor:
         """Return new features.
 
         Parameters
@@ -97,30 +120,41 @@ class EdgeConv(nn.Module):
             Shape (batch, any, points): what is near is near in these.
         is_point : torch.Tensor
             Shape (batch, 1, points), 1 for points and 0 for what fills up the cloud.
+        delta_phi : torch.Tensor, optional
+            Shape (batch, points, points), from the first to the second: how far apart they are in
+            an axis that is not among the coordinates, because it has no ends.
 
         Returns
         -------
         torch.Tensor
             Shape (batch, n_out, points), zero where there is no point.
         """
-        nearest, is_neighbour = self._neighbours(coordinates.detach(), is_point)
+        nearest, is_neighbour = self._neighbours(coordinates.detach(), is_point, delta_phi)
         n_channels = features.shape[1]
         there = features.unsqueeze(2).expand(-1, -1, features.shape[2], -1)
         there = there.gather(3, nearest.unsqueeze(1).expand(-1, n_channels, -1, -1))
         here = features.unsqueeze(3).expand_as(there)
-        edges: Tensor = self.edges(torch.cat([here, there - here], dim=1)) * is_neighbour
+        pairs = [here, there - here]
+        if delta_phi is not None:
+            pairs.append(delta_phi.gather(2, nearest).unsqueeze(1))
+        edges: Tensor = self.edges(torch.cat(pairs, dim=1)) * is_neighbour
         gathered = edges.sum(dim=3) / is_neighbour.sum(dim=3).clamp(min=1)
         kept: Tensor = self.shortcut(features.unsqueeze(3)).squeeze(3)
         outputs: Tensor = self.activation(gathered + kept) * is_point
         return outputs
 
-    def _neighbours(self, coordinates: Tensor, is_point: Tensor) -> tuple[Tensor, Tensor]:
-        places = coordinates.transpose(1, 2)
+    def _neighbours(
+        self, coordinates: Tensor, is_point: Tensor, delta_phi: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        # Features in half precision are too coarse to measure by.
+        at_least_single = torch.promote_types(coordinates.dtype, torch.float32)
+        places = coordinates.transpose(1, 2).to(at_least_single)
         # Exactly equal distances, as pixels have many, must come out equal.
-        distance = torch.cdist(
-            places, places, compute_mode="donot_use_mm_for_euclid_dist"
-        ).masked_fill(is_point == 0, inf)
-        itself = torch.eye(distance.shape[1], dtype=torch.bool, device=distance.device)
+        distance = torch.cdist(places, places, compute_mode="donot_use_mm_for_euclid_dist")
+        if delta_phi is not None:
+            distance = distance.hypot(delta_phi.to(at_least_single))
+        distance = distance.masked_fill(is_point == 0, inf)
+        itself = torch.ones_like(distance[:, 0], dtype=torch.bool).diag_embed()
         distance, nearest = distance.masked_fill(itself, inf).sort(dim=2, stable=True)
         is_neighbour = distance[..., : self.n_neighbours] < inf
         return nearest[..., : self.n_neighbours], is_neighbour.unsqueeze(1).to(is_point.dtype)
@@ -137,14 +171,23 @@ class PointCloud(nn.Module):
         Acts on what a point is given: row, column and channels.
     blocks : sequence of EdgeConv
         In order; the first looks for neighbours in the image, the others among the features.
+    circumference : int, optional
+        Number of columns, where they close on themselves. Then the first block is told how far
+        apart points are in φ, the short way round, and none is told where in φ they are.
     """
 
     def __init__(
-        self, points: BrightestPixels, normalise: nn.Module, blocks: list[EdgeConv]
+        self,
+        points: BrightestPixels,
+        normalise: nn.Module,
+        blocks: list[EdgeConv],
+        *,
+        circumference: int | None = None,
     ) -> None:
         super().__init__()
         self.points = points
         self.normalise = normalise
+        self.circumference = circumference
         self.n_blocks = len(blocks)
         for number, block in enumerate(blocks, start=1):
             self.add_module(f"block{number}", block)
@@ -152,12 +195,24 @@ class PointCloud(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return (batch, features)."""
         cloud: Tensor = self.points(images)
-        is_point, coordinates = cloud[:, :1], cloud[:, 1:3]
-        features: Tensor = self.normalise(cloud[:, 1:]) * is_point
+        is_point, coordinates, given = cloud[:, :1], cloud[:, 1:3], cloud[:, 1:]
+        delta_phi = None
+        if self.circumference is not None:
+            delta_phi = self._delta_phi(cloud[:, 2:3], self.circumference)
+            coordinates, given = cloud[:, 1:2], torch.cat([cloud[:, 1:2], cloud[:, 3:]], dim=1)
+        features: Tensor = self.normalise(given) * is_point
         for number in range(1, self.n_blocks + 1):
-            features = self.get_submodule(f"block{number}")(features, coordinates, is_point)
-            coordinates = features
+            block = self.get_submodule(f"block{number}")
+            features = block(features, coordinates, is_point, delta_phi)
+            coordinates, delta_phi = features, None
         return features.sum(dim=2) / is_point.sum(dim=2).clamp(min=1)
+
+    def _delta_phi(self, columns: Tensor, circumference: int) -> Tensor:
+        apart = columns - columns.transpose(1, 2)
+        # In whole pixels, so that rounding cannot send a point the other way round.
+        steps = (apart / self.points.pixel).round()
+        half = circumference // 2
+        return (torch.remainder(steps + half, circumference) - half) * self.points.pixel
 
 
 def particlenet(
@@ -170,6 +225,7 @@ def particlenet(
     dropout: float = 0.1,
     activation: str = "relu",
     norm: str = "batch",
+    periodic: bool = False,
 ) -> Network:
     """Build ParticleNet, a network on graphs, for the brightest pixels (arXiv:1902.08570).
 
@@ -196,6 +252,9 @@ def particlenet(
         After the dense layer, 0 to 1 exclusive.
     activation, norm
         See `Layers`.
+    periodic : bool
+        Whether the columns close on themselves: then neighbours are found across the last column,
+        and the outputs of an image that is turned in φ are the same.
 
     Returns
     -------
@@ -214,11 +273,18 @@ def particlenet(
     layers = Layers(norm=norm, activation=activation)
     of_points = Layers(n_axes=1, norm=norm, activation=activation)
     n_points = min(points, rows * columns)
-    sizes = [channels + 2, *(scaled(filters, width) for filters in _FILTERS)]
+    require_flag("'periodic'", periodic)
+    # A point is given its row, its channels and, where there is a first one, its column.
+    n_given = channels + 1 if periodic else channels + 2
+    sizes = [n_given, *(scaled(filters, width) for filters in _FILTERS)]
     cloud = PointCloud(
         BrightestPixels((channels, rows, columns), n_points),
         of_points.normalisation(sizes[0]),
-        [EdgeConv(n_in, n_out, neighbours, layers) for n_in, n_out in pairwise(sizes)],
+        [
+            EdgeConv(n_in, n_out, neighbours, layers, is_told_phi=periodic and number == 0)
+            for number, (n_in, n_out) in enumerate(pairwise(sizes))
+        ],
+        circumference=columns if periodic else None,
     )
     n_features = scaled(256, width)
     trunk = nn.Sequential(

@@ -128,7 +128,7 @@ def plain_cnn(
             nn.Sequential(trunk),
             shape,
             network="these blocks",
-            remedy="use fewer blocks, smaller kernels or padding",
+            remedy="use a finer grid, fewer blocks, smaller kernels or padding",
         )
     )
     trunk["flatten"] = nn.Flatten()

@@ -1,10 +1,7 @@
 """What comes out of layers for images of a given shape, and the smallest image they can take."""
 
-from itertools import chain
-
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from detcnn.errors import ConfigError
 
@@ -45,9 +42,10 @@ def output_shape(
     try:
         return _dry_run(trunk, shape)
     except RuntimeError:
-        sides = [_smallest_side(trunk, shape, axis) for axis in range(1, len(shape))]
-        if all(side <= given for side, given in zip(sides, shape[1:], strict=True)):
+        if not _runs(trunk, (shape[0], *[_AMPLE] * len(shape[1:]))):
+            # Not for want of pixels.
             raise
+    sides = [_smallest_side(trunk, shape, axis) for axis in range(1, len(shape))]
     raise ConfigError(
         f"the image is {_times(shape[1:])}, too small for {_first_failing(trunk, shape)!r}; "
         f"the smallest for {network} is {_times(sides)}: {remedy}"
@@ -55,16 +53,14 @@ def output_shape(
 
 
 def _dry_run(trunk: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Run on torch's device without memory, in evaluation mode: one image has no statistics."""
-    tensors = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in chain(trunk.named_parameters(), trunk.named_buffers())
-    }
+    """Run without an image: a batch of none has the shapes, and the errors, of any other."""
+    device = next((tensor.device for tensor in trunk.parameters()), torch.device("cpu"))
     modes = {module: module.training for module in trunk.modules()}
+    # No image has no statistics.
     trunk.eval()
     try:
         with torch.no_grad():
-            output = functional_call(trunk, tensors, torch.empty(1, *shape, device="meta"))
+            output = trunk(torch.empty(0, *shape, device=device))
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -112,9 +112,14 @@ class DetectorModel(nn.Module):
         """Return the network's features of images as they stand in a store."""
         return self.network.features(self.standardise(images))
 
+    def standardised_extra(self, extra: Tensor | None) -> Tensor | None:
+        """Return extra values as the network takes them, None where it takes none."""
+        if extra is None or self.extra_standardise is None:
+            return None
+        standardised: Tensor = self.extra_standardise(extra)
+        return standardised
+
     def forward(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
         """Return the network's outputs for images, and extra values, as they stand in a store."""
-        if extra is not None and self.extra_standardise is not None:
-            extra = self.extra_standardise(extra)
-        outputs: Tensor = self.network(self.standardise(images), extra)
+        outputs: Tensor = self.network(self.standardise(images), self.standardised_extra(extra))
         return outputs

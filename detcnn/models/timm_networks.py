@@ -46,7 +46,10 @@ def timm_network(
     channels, _, _ = require_planes(PREFIX + name, shape)
     for fixed in ("pretrained", "num_classes", "in_chans"):
         if fixed in options:
-            raise ConfigError(f"network {PREFIX + name!r}: {fixed!r} follows from the images")
+            raise ConfigError(
+                f"network {PREFIX + name!r}: {fixed!r} is not for you to set: "
+                "channels and outputs follow from the images, and weights are drawn"
+            )
     try:
         trunk: nn.Module = timm.create_model(
             name, pretrained=False, num_classes=0, in_chans=channels, **options

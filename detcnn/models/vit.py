@@ -117,7 +117,7 @@ def _vit(
     An image is cut into patches; each is projected to a vector, told its place, and `depth` times
     gathers from all others and goes through two dense layers, each time with layer normalisation
     before. There is no convolution that could be periodic, and no shift that leaves the outputs
-    alone: places are learned. Weights are drawn from a normal distribution of width 0.02, cut at 2.
+    alone: places are learned. Weights are drawn from a normal distribution of width 0.02.
 
     Parameters
     ----------
@@ -189,12 +189,12 @@ def _vit(
 def _narrow_normal(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+            nn.init.normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, Tokens):
-            nn.init.trunc_normal_(layer.image_token, std=0.02, a=-0.04, b=0.04)
-            nn.init.trunc_normal_(layer.positions, std=0.02, a=-0.04, b=0.04)
+            nn.init.normal_(layer.image_token, std=0.02)
+            nn.init.normal_(layer.positions, std=0.02)
 
 
 vit = variant(

@@ -32,7 +32,7 @@ def empty_image_findings(images: Images, place: Place) -> tuple[Finding, ...]:
         filled = np.concatenate([[0], np.cumsum(images.value != 0)])
         is_empty = filled[images.offsets[1:]] == filled[images.offsets[:-1]]
     else:
-        is_empty = ~np.any(images.values != 0, axis=(1, 2, 3))
+        is_empty = ~np.any(images.values != 0, axis=tuple(range(1, images.values.ndim)))
     return found(
         "empty-events",
         "trouble",

@@ -1,11 +1,11 @@
-"""Independent tasks, in this process or in several."""
+"""Independent tasks: in this process, in threads of it, or in several processes."""
 
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -68,6 +68,51 @@ def run_tasks(
                 child.terminate()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def run_in_threads(
+    function: Callable[[T], R],
+    tasks: Sequence[T],
+    *,
+    n_threads: int,
+    on_result: Callable[[R], Any] = lambda _: None,
+    is_enough: Callable[[int], bool] = lambda _: False,
+) -> Sequence[T]:
+    """Call a function on independent tasks in threads of this process, for as long as that pays.
+
+    The first exception, or Ctrl-C, ends it as soon as the tasks that are under way are done.
+
+    Parameters
+    ----------
+    function : callable
+        Safe to be called by several threads.
+    tasks : sequence
+        What to call it on.
+    n_threads : int
+        Number of threads, at least 1.
+    on_result : callable, optional
+        Called here with each result, in the order in which tasks end.
+    is_enough : callable, optional
+        Called here after each result with the number of results; once it says so, no more tasks
+        are begun.
+
+    Returns
+    -------
+    sequence
+        The tasks that were not begun.
+    """
+    left: set[Future[R]] = set()
+    with ThreadPoolExecutor(n_threads) as pool:
+        futures = {pool.submit(function, task): task for task in tasks}
+        try:
+            for n_results, future in enumerate(as_completed(futures), start=1):
+                if future not in left:
+                    on_result(future.result())
+                    if not left and is_enough(n_results):
+                        left = {other for other in futures if other.cancel()}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return [task for future, task in futures.items() if future in left]
 
 
 @contextmanager

@@ -60,6 +60,10 @@ class Layout:
         Several datasets that name an event together (run, luminosity block, event).
     images : mapping
         Dataset to class name, for ready images; an empty name where a label column tells.
+    axes : tuple of str
+        Names of the axes of a ready image, without that of the channels, the last one running
+        fastest: one for waveforms, three for volumes. Left out: row and column, and a layer before
+        them where there are five axes with those of events and channels.
     channels_last : bool, optional
         Whether images are (event, row, column, channel) rather than (event, channel, row, column).
     units : mapping
@@ -88,6 +92,7 @@ class Layout:
     columns: Mapping[str, str] = field(default_factory=dict)
     event_id: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    axes: tuple[str, ...] = ()
     channels_last: bool | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     class_name: str | None = None
@@ -155,8 +160,8 @@ class Source(Protocol):
         ...
 
     @property
-    def image_shape(self) -> tuple[int, int, int] | None:
-        """(channels, rows, columns) of ready images, or None for constituents."""
+    def image_shape(self) -> tuple[int, ...] | None:
+        """(channels, *axes) of ready images, or None for constituents."""
         ...
 
     def read(self, sample: int, start: int, stop: int) -> EventTable | ImageTable:

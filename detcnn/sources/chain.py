@@ -119,8 +119,8 @@ class Chain:
         )
 
     @property
-    def image_shape(self) -> tuple[int, int, int] | None:
-        """(channels, rows, columns) of ready images, or None for constituents."""
+    def image_shape(self) -> tuple[int, ...] | None:
+        """(channels, *axes) of ready images, or None for constituents."""
         return self.parts[0].image_shape
 
     def read(self, sample: int, start: int, stop: int) -> EventTable | ImageTable:

@@ -6,6 +6,7 @@ class and split), of the event columns a bounded sample, and of the pixels a few
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from detcnn.config.study import Study
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
 from detcnn.events.identity import content_ids, split_indices
-from detcnn.events.images import as_dense, as_sparse
+from detcnn.events.images import as_dense, as_sparse, pixel_totals
 from detcnn.events.labels import DROPPED, Classes
 from detcnn.events.observables import OBSERVABLES
 from detcnn.events.table import Column, EventTable, ImageTable
@@ -48,10 +49,11 @@ from detcnn.stages.recipes import (
     check_recipe,
     first_recipe,
     image_channels,
+    image_grid,
     project_events,
 )
 from detcnn.storage.reader import open_store
-from detcnn.storage.schema import SPLITS, STORE
+from detcnn.storage.schema import SPLITS, STORE, picture_channels
 
 _EVENTS_AT_ONCE = 1 << 14
 _PIXELS_AT_ONCE = 1 << 23
@@ -188,7 +190,9 @@ def _review_file(path: Path, preset: str | None, progress: Progress) -> Review:
 
 def _channel_names(source: Source, recipe: Recipe | None) -> tuple[str, ...]:
     if source.image_shape is not None:
-        return tuple(channel.name for channel in image_channels(source.image_shape, None))
+        grid = image_grid(source.image_shape, None, names=source.layout.axes)
+        channels = picture_channels(image_channels(source.image_shape, None), grid)
+        return tuple(channel.name for channel in channels)
     return () if recipe is None else tuple(channel.name for channel in recipe.channels)
 
 
@@ -255,7 +259,7 @@ class _Reader:
         classes = self._classes(table, sample)
         self._take_events(table, place, file, classes)
         if isinstance(table, ImageTable):
-            self.review.take_images(table.images, place, classes=classes)
+            self.review.take_images(table.images.folded, place, classes=classes)
             return
         self.review.take_constituents(table, place)
         if start == 0:
@@ -338,8 +342,8 @@ def _review_images(path: Path, progress: Progress) -> Review:
     review = Review(
         schema.classes,
         splits=SPLITS,
-        channels=tuple(channel.name for channel in schema.channels),
-        is_signed=_signed_channels(contents),
+        channels=tuple(channel.name for channel in schema.picture_channels),
+        is_signed=tuple(np.repeat(_signed_channels(contents), prod(schema.grid.shape[:-2]))),
     )
     review.note(_damage(artifact), "integrity")
     review.note((), "unreadable")
@@ -363,7 +367,7 @@ def _review_images(path: Path, progress: Progress) -> Review:
             except DataError as error:
                 review.note([_unreadable(stop - start, error)])
                 continue
-            review.take_images(images, here, classes=label[start:stop])
+            review.take_images(images.folded, here, classes=label[start:stop])
             review.take_events(
                 {name: values[start:stop] for name, values in columns.items()},
                 here,
@@ -382,7 +386,7 @@ def _review_images(path: Path, progress: Progress) -> Review:
     return review
 
 
-def _blocks(n_events: int, shape: tuple[int, int, int] | None) -> Iterator[tuple[int, int]]:
+def _blocks(n_events: int, shape: tuple[int, ...] | None) -> Iterator[tuple[int, int]]:
     """Yield start and stop of blocks of events, of images so many that dense ones fit."""
     at_once = _EVENTS_AT_ONCE
     if shape is not None:
@@ -403,7 +407,7 @@ def _worked_out(table: EventTable | ImageTable) -> dict[str, Column]:
             "n_constituents": np.diff(table.offsets),
             "constituent_pt": constituent_pt_sums(table),
         }
-    return {"pixel_sum": table.images.values.sum(axis=(1, 2, 3), dtype=np.float64)}
+    return {"pixel_sum": pixel_totals(table.images)}
 
 
 def _described(grid: Grid) -> str:

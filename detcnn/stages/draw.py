@@ -1,35 +1,15 @@
 """Stage ``draw``: average images and single events of an input file or an image store."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from detcnn.artifacts.kinds import IMAGES
-from detcnn.artifacts.opening import open_artifact
 from detcnn.errors import DataError
-from detcnn.events.grid import Grid
-from detcnn.events.images import Images, as_dense
-from detcnn.events.table import ImageTable
 from detcnn.plotting.images import images_figure
 from detcnn.plotting.style import write_figure
-from detcnn.sources.chain import expand_paths, open_sources
-from detcnn.stages.recipes import first_recipe, image_channels, image_grid, project_events
-from detcnn.storage.reader import open_store
-from detcnn.storage.schema import STORE, ChannelInfo
+from detcnn.stages.gallery import open_gallery
 
-_LOOKED_AT = 10_000
 _SINGLE_EVENTS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Gallery:
-    """Images of each class, and what their axes and channels mean."""
-
-    images: Mapping[str, Images]
-    grid: Grid
-    channels: tuple[ChannelInfo, ...]
 
 
 def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, ...]:
@@ -57,18 +37,18 @@ def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, .
     ConfigError
         If a file's parts cannot be told apart without being named, or the preset is unknown.
     """
-    gallery = _stored_gallery(path) if path.is_dir() else _source_gallery(path, preset)
-    filled = {name: images for name, images in gallery.images.items() if images.n_images}
+    gallery = open_gallery(path, preset=preset)
+    rows = {name: gallery.events_of(name) for name in gallery.classes}
+    filled = {name: events for name, events in rows.items() if len(events)}
     if not filled:
         raise DataError(f"{path}: no events to draw")
     averages = {
-        name: as_dense(images).values.mean(axis=0, dtype=np.float64)
-        for name, images in filled.items()
+        name: gallery.take(events).mean(axis=0, dtype=np.float64) for name, events in filled.items()
     }
     singles = {
-        f"{name}, event {i + 1}": as_dense(images.slice(i, i + 1)).values[0]
-        for name, images in filled.items()
-        for i in range(min(_SINGLE_EVENTS, images.n_images))
+        f"{name}, event {i + 1}": gallery.take([event])[0]
+        for name, events in filled.items()
+        for i, event in enumerate(events[:_SINGLE_EVENTS].tolist())
     }
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
@@ -81,41 +61,3 @@ def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, .
         for name, pictures in (("averages", averages), ("events", singles))
     }
     return tuple(write_figure(figure, folder, name).png for name, figure in figures.items())
-
-
-def _stored_gallery(path: Path) -> _Gallery:
-    artifact = open_artifact(path, expected=IMAGES)
-    store = open_store(artifact.path / STORE)
-    split = store.splits["train"]
-    images, label = split.images(0, min(split.n_events, _LOOKED_AT)), split.label[:_LOOKED_AT]
-    return _Gallery(
-        images={
-            name: images.take(np.flatnonzero(label == index))
-            for index, name in enumerate(store.schema.classes)
-        },
-        grid=store.schema.grid,
-        channels=store.schema.channels,
-    )
-
-
-def _source_gallery(path: Path, preset: str | None) -> _Gallery:
-    source = open_sources(expand_paths(str(path), base=Path()))
-    recipe = first_recipe(source, preset)
-    shape = source.image_shape if recipe is None else recipe.shape
-    assert shape is not None
-    by_class: dict[str, Images] = {}
-    for number, sample in enumerate(source.samples):
-        table = source.read(number, 0, min(sample.n_events, _LOOKED_AT))
-        images: Images
-        if isinstance(table, ImageTable):
-            images = table.images
-        else:
-            assert recipe is not None
-            images = project_events(table, recipe, path=path).images
-        label = table.columns.get("label")
-        if sample.class_name is not None or label is None:
-            by_class[sample.class_name or sample.name] = images
-        else:
-            for value, name in source.label_names.items():
-                by_class[name] = images.take(np.flatnonzero(label == value))
-    return _Gallery(by_class, image_grid(shape, recipe), image_channels(shape, recipe))

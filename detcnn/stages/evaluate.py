@@ -247,15 +247,16 @@ def _baselines_sections(
 def _images_section(images: Artifact) -> Section:
     store = open_store(images.path / STORE)
     schema, means = store.schema, store.statistics["class_mean"]
-    channels = [channel.name for channel in schema.channels]
-    units = [channel.unit for channel in schema.channels]
+    channels = [channel.name for channel in schema.picture_channels]
+    units = [channel.unit for channel in schema.picture_channels]
+    means = means.reshape(len(means), len(channels), *schema.grid.picture.shape)
     contents = images.manifest.contents
     pictures = [
         Picture(
             "class-means",
             images_figure(
                 dict(zip(schema.classes, means, strict=True)),
-                grid=schema.grid,
+                grid=schema.grid.picture,
                 channels=channels,
                 units=units,
             ),

@@ -72,14 +72,16 @@ def describe_learned(
         for side in sides
     )
     made: dict[str, object] | None = contents["occlusion"]
+    channels = store.schema.picture_channels
+    picture = len(channels), *store.schema.grid.picture.shape
     maps = ImageMaps(
-        grid=store.schema.grid,
-        channels=[channel.name for channel in store.schema.channels],
-        units=[channel.unit for channel in store.schema.channels],
-        signal_mean=signal_mean,
-        background_mean=background_mean,
+        grid=store.schema.grid.picture,
+        channels=[channel.name for channel in channels],
+        units=[channel.unit for channel in channels],
+        signal_mean=signal_mean.reshape(picture),
+        background_mean=background_mean.reshape(picture),
         correlation=pixel_correlation(
-            (block for _, block in store.splits[contents["split"]].iter_images()),
+            (block.folded for _, block in store.splits[contents["split"]].iter_images()),
             value,
             weights=events.weights,
         ),

@@ -123,9 +123,12 @@ def run(
         from detcnn.training.device import find_device
         from detcnn.training.export import read_model
         from detcnn.training.prediction import predict
+        from detcnn.training.splits import stored_extra
         from detcnn.training.tasks import Classification
 
-        trained = [read_model(artifact.path).model for artifact in models]
+        read = [read_model(artifact.path) for artifact in models]
+        trained = [one.model for one in read]
+        inputs_of = [one.description.inputs for one in read]
         store = open_store(images / STORE)
         chosen = store.splits[split]
         if chosen.n_events == 0:
@@ -140,8 +143,15 @@ def run(
         for start, block in chosen.iter_images():
             try:
                 each = [
-                    predict(network, task, block, variations=variations, first_row=start)
-                    for network in trained
+                    predict(
+                        network,
+                        task,
+                        block,
+                        extra=stored_extra(chosen, names, start, start + block.n_images),
+                        variations=variations,
+                        first_row=start,
+                    )
+                    for network, names in zip(trained, inputs_of, strict=True)
                 ]
             except DataError as error:
                 raise DataError(f"{images}: {split} split, from image {start}: {error}") from None
@@ -167,6 +177,7 @@ def run(
                 task,
                 np.concatenate(samples),
                 chosen.label[rows],
+                extras=[stored_extra(chosen, names)[rows] for names in inputs_of],
                 store=store,
                 occupancy=given["occupancy"],
                 config=occlusion,
@@ -251,6 +262,7 @@ def _occlude(
     images: NDArray[np.float32],
     label: NDArray[np.int64],
     *,
+    extras: Sequence[NDArray[np.float32]],
     store: ImageStore,
     occupancy: float,
     config: OcclusionConfig,
@@ -261,19 +273,26 @@ def _occlude(
     from detcnn.training.occlusion import iter_occlusion
 
     schema = store.schema
-    patch = config.patch or max(1, round(min(schema.grid.shape) / _PATCHES_ACROSS))
+    # Of a volume, a patch goes through all layers; a waveform is a picture of one row.
+    patch = config.patch or max(1, round(min(schema.grid.shape[-2:]) / _PATCHES_ACROSS))
     stride = config.stride or patch
     # Where most pixels are empty in every image zero is what an empty one holds; in a full image
     # there is no such value, and the mean over the training images tells the least.
     is_sparse = occupancy <= MOST_SPARSE
     empty = np.zeros(schema.shape) if is_sparse else store.statistics["mean"]
-    sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.shape))
+    sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.picture.shape))
     bar = progress.task("occluding", total=len(images), unit="images")
     changes = [
         iter_occlusion(
-            model, task, images, empty=empty.astype(np.float32), patch=patch, stride=stride
+            model,
+            task,
+            images,
+            empty=empty.astype(np.float32),
+            extra=extra,
+            patch=patch,
+            stride=stride,
         )
-        for model in models
+        for model, extra in zip(models, extras, strict=True)
     ]
     for *each, class_index in zip(*changes, label.tolist(), strict=True):
         # The mean of the changes is the change of the mean score.

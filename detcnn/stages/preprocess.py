@@ -7,7 +7,7 @@ a partition; the result depends neither on the number of workers nor on interrup
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +25,7 @@ from detcnn.config.preprocess import PreprocessConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
 from detcnn.events.identity import content_ids, split_indices
-from detcnn.events.images import DenseImages, Images, as_sparse, concatenate
+from detcnn.events.images import DenseImages, Images, as_sparse, concatenate, pixel_totals
 from detcnn.events.labels import DROPPED, Classes
 from detcnn.events.observables import OBSERVABLES, MassesFrom, jet_observables, masses_from
 from detcnn.events.table import Column, EventTable, ImageTable
@@ -35,7 +35,7 @@ from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.imaging.weighting import Planing, class_weights, planing, spectrum
 from detcnn.progress import SILENT, Progress
-from detcnn.scaleout.pool import run_tasks
+from detcnn.scaleout.pool import run_in_threads, run_tasks
 from detcnn.sources.base import Source
 from detcnn.sources.opening import files_read, read_provenance
 from detcnn.stages.inputs import classes_of, input_files, open_sources
@@ -53,8 +53,11 @@ from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
 _PIECES = "pieces"
 
-_SECONDS_TO_START = 2.0
-"""What further processes cost, to be started and to load what they need."""
+_SECONDS_OF_THREADS = 6.0
+"""What takes threads longer than this is done sooner by processes, though they first have to start
+and to load what they need: threads wait for each other wherever Python itself is at work."""
+
+_MOST_THREADS = 4
 
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -214,8 +217,11 @@ def run(
 
 def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     shapes = {source.image_shape for source in sources}
-    if len(shapes) > 1:
-        named = ", ".join(f"{s.path.name}: {s.image_shape or 'constituents'}" for s in sources)
+    if len({(source.image_shape, source.layout.axes) for source in sources}) > 1:
+        named = ", ".join(
+            f"{s.path.name}: {s.image_shape or 'constituents'} {', '.join(s.layout.axes)}".strip()
+            for s in sources
+        )
         raise ConfigError(f"preprocess.sources: the inputs do not go together ({named})")
     shape = shapes.pop()
     if shape is None and config.image is None:
@@ -269,7 +275,7 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         classes=classes,
         recipe=recipe,
         image_steps=steps,
-        grid=image_grid(shape, recipe, steps),
+        grid=image_grid(shape, recipe, steps, names=sources[0].layout.axes),
         channels=image_channels(shape, recipe, steps),
         columns=columns,
         windows=tuple(Window(name, low, high) for name, (low, high) in config.select.items()),
@@ -328,9 +334,7 @@ def _event_columns(
     if isinstance(table, EventTable):
         columns["n_constituents"] = np.diff(table.offsets)
     else:
-        columns["pixel_sum"] = table.images.values.sum(axis=(1, 2, 3), dtype=np.float64).astype(
-            np.float32
-        )
+        columns["pixel_sum"] = pixel_totals(table.images).astype(np.float32)
     first = sum(entry.n_events for entry in source.samples[:sample])
     columns["row"] = np.arange(first + start, first + start + table.n_events)
     return columns
@@ -339,17 +343,25 @@ def _event_columns(
 def _make_pieces(
     partitions: list[_Partition], *, workers: int, on_result: Callable[[None], None]
 ) -> None:
-    """Make pieces here, and in several processes if that is done sooner."""
+    """Make pieces in threads, and in several processes if that is done sooner."""
+    # The first one also loads the kernels, which says nothing of the others.
+    run_tasks(_make_piece, partitions[:1], workers=1, on_result=on_result)
+    left: Sequence[_Partition] = partitions[1:]
     started = perf_counter()
-    for i, partition in enumerate(partitions):
-        _make_piece(partition)
-        on_result(None)
-        # The first one also loads the kernels, which says nothing of the others.
-        started = perf_counter() if i == 0 else started
-        left = partitions[i + 1 :]
-        if i > 0 and (perf_counter() - started) / i * len(left) > _SECONDS_TO_START:
-            run_tasks(_make_piece, left, workers=workers, on_result=on_result)
-            return
+
+    def takes_long(n_results: int) -> bool:
+        n_left = len(partitions) - 1 - n_results
+        return (perf_counter() - started) / n_results * n_left > _SECONDS_OF_THREADS
+
+    if workers > 1:
+        left = run_in_threads(
+            _make_piece,
+            left,
+            n_threads=min(workers, _MOST_THREADS),
+            on_result=on_result,
+            is_enough=takes_long,
+        )
+    run_tasks(_make_piece, left, workers=workers, on_result=on_result)
 
 
 def _make_piece(partition: _Partition) -> None:
@@ -426,7 +438,7 @@ def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Pro
     images = apply_image_steps(
         table.images,
         plan.image_steps,
-        grid=image_grid(shape, None),
+        grid=image_grid(shape, None, names=source.layout.axes),
         is_normalised=np.ones(shape[0], dtype=np.bool_),
     )
     none = np.zeros(table.n_events)

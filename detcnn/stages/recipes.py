@@ -19,7 +19,7 @@ from detcnn.config.preprocess import (
 )
 from detcnn.config.presets import expand_preset
 from detcnn.errors import ConfigError, DataError
-from detcnn.events.grid import Axis, Grid
+from detcnn.events.grid import PICTURE, Axis, Grid
 from detcnn.events.table import EventTable
 from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, Step
 from detcnn.imaging.channels import Channel
@@ -63,8 +63,8 @@ def build_recipe(config: ImageConfig) -> Recipe:
     height, breadth = width if isinstance(width, tuple) else (width, width)
     return Recipe(
         grid=Grid(
-            rows=Axis(config.longitudinal, n_rows, -height / 2, height / 2),
-            columns=Axis("phi", n_columns, -breadth / 2, breadth / 2, unit="rad"),
+            Axis(config.longitudinal, n_rows, -height / 2, height / 2),
+            Axis("phi", n_columns, -breadth / 2, breadth / 2, unit="rad"),
         ),
         channels=tuple(Channel(c.name, c.weight, c.of) for c in config.channels),
         steps=tuple(_build_step(step) for step in config.align),
@@ -87,16 +87,24 @@ def build_image_steps(configs: Sequence[ImageStepConfig]) -> tuple[ImageStep, ..
 
 
 def build_ready_steps(
-    configs: Sequence[ImageStepConfig], shape: tuple[int, int, int]
+    configs: Sequence[ImageStepConfig], shape: tuple[int, ...]
 ) -> tuple[ImageStep, ...]:
     """Return the ``image_steps`` of ready images of a shape.
 
     Raises
     ------
     ConfigError
-        If a step goes by subjets, or a crop is larger than the image.
+        If a step goes by subjets, a crop is larger than the image, or a step of pictures is to be
+        done to something else.
     """
     steps = build_image_steps(configs)
+    if len(shape) != 3:
+        for config, step in zip(configs, steps, strict=True):
+            if not isinstance(step, NormaliseImage | ScalePixels | Threshold):
+                raise ConfigError(
+                    f"preprocess.image_steps: {config.step}: is a step of images of two axes, "
+                    f"these have {len(shape) - 1}: leave it out"
+                )
     if radius_of_subjets(steps) is not None:
         raise ConfigError(
             "preprocess.image_steps: ready images have no subjets: rotate by principal_axis, "
@@ -198,31 +206,37 @@ def first_recipe(source: Source, preset: str | None) -> Recipe | None:
 
 
 def image_grid(
-    shape: tuple[int, int, int], recipe: Recipe | None, steps: Sequence[ImageStep] = ()
+    shape: tuple[int, ...],
+    recipe: Recipe | None,
+    steps: Sequence[ImageStep] = (),
+    *,
+    names: tuple[str, ...] = (),
 ) -> Grid:
     """Return the grid of a recipe, or of ready images that only know their pixels.
 
     Parameters
     ----------
     shape : tuple of int
-        (channels, rows, columns) of one image, for ready images as the input has them.
+        (channels, *axes) of one image, for ready images as the input has them.
     recipe : Recipe, optional
         How the images are made; None for ready images.
     steps : sequence of ImageStep
         What is done to ready images.
+    names : tuple of str
+        What the axes of ready images are called, if not row and column.
     """
     if recipe is not None:
         return recipe.image_grid
-    _, rows, columns = shape
-    grid = Grid(
-        Axis("row", rows, 0.0, float(rows), unit="pixel"),
-        Axis("column", columns, 0.0, float(columns), unit="pixel"),
+    sizes = shape[1:]
+    axes = (
+        Axis(name, size, 0.0, float(size), unit="pixel")
+        for name, size in zip(names or PICTURE[-len(sizes) :], sizes, strict=True)
     )
-    return grid_after(grid, steps)
+    return grid_after(Grid(*axes), steps)
 
 
 def image_channels(
-    shape: tuple[int, int, int], recipe: Recipe | None, steps: Sequence[ImageStep] = ()
+    shape: tuple[int, ...], recipe: Recipe | None, steps: Sequence[ImageStep] = ()
 ) -> tuple[ChannelInfo, ...]:
     """Return name, unit and meaning of each channel; parameters as for `image_grid`."""
     if recipe is not None:

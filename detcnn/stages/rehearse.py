@@ -116,8 +116,9 @@ def run(
         else:
             n_timed += sum(len(batch.images) for batch in group)
     speed = n_timed / max(perf_counter() - started, 1e-9)
-    first = next(iter_events(validation)).images
-    predict(state.model, plan.task, first.slice(0, min(_IMAGES_SCORED, first.n_images)))
+    first = next(iter_events(validation))
+    n_scored = min(_IMAGES_SCORED, first.n_images)
+    predict(state.model, plan.task, first.images.slice(0, n_scored), extra=first.extra[:n_scored])
     return Rehearsal(
         network=plan.architecture.network,
         image_shape=plan.architecture.shape,

@@ -154,6 +154,7 @@ def run(
             architecture=plan.architecture,
             classes=plan.store.schema.classes,
             images={**source.manifest.contents, "preprocess": source.manifest.config},
+            inputs=config.inputs,
         )
         write_model(
             builder.folder,
@@ -176,6 +177,7 @@ def run(
                 "n_trained": plan.n_trained,
                 "n_training_events": batches.split.n_images,
                 "start": plan.start,
+                "inputs": list(config.inputs),
                 "precision": state.precision,
                 **{
                     name: source.manifest.contents[name]

@@ -34,6 +34,7 @@ from detcnn.models.catalogue import (
     Architecture,
     build_network,
     describe_network,
+    require_image_outputs,
 )
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.models.transfer import Transferred, freeze, read_weights, transfer
@@ -58,7 +59,7 @@ from detcnn.training.optimisers import (
     Schedule,
     Step,
 )
-from detcnn.training.splits import AnySplit, open_split
+from detcnn.training.splits import AnySplit, Extra, open_split, stored_extra
 from detcnn.training.subsets import stratified_rows
 from detcnn.training.tasks import Classification
 
@@ -242,16 +243,20 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
     task = Classification(
         len(store.schema.classes), loss=config.loss, label_smoothing=config.label_smoothing
     )
+    require_image_outputs(config.network.name)
     architecture = describe_network(
         config.network.name,
         shape=store.schema.shape,
         n_outputs=task.n_classes,
         options=config.network.options,
+        n_extra=len(config.inputs),
     )
     device = find_device(config.device)
     keep_freed_memory()
     model = DetectorModel(
-        _standardise(config.standardise, store), build_network(architecture, seed=config.seed)
+        _standardise(config.standardise, store),
+        build_network(architecture, seed=config.seed),
+        _standardise_extra(stored_extra(store.splits["train"], config.inputs)),
     )
     start = None
     if assignment.origin is not None:
@@ -345,22 +350,35 @@ def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
     if config.max_events is not None and config.max_events < split.n_events:
         rows = stratified_rows(split.label, config.max_events, seed=config.seed)
     return open_split(
-        split, weights=config.weights, memory=int(config.memory_gib * 2**30), rows=rows
+        split,
+        weights=config.weights,
+        memory=int(config.memory_gib * 2**30),
+        rows=rows,
+        inputs=config.inputs,
     )
 
 
 def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standardise:
     mean, std = store.statistics["mean"], store.statistics["std"]
     if config is None:
-        flat = np.zeros((len(mean), 1, 1))
+        flat = np.zeros((len(mean), *[1] * (mean.ndim - 1)))
         return Standardise(flat, flat + 1)
     if config.per == "channel":
-        square = (std**2 + mean**2).mean(axis=(1, 2), keepdims=True)
-        mean = mean.mean(axis=(1, 2), keepdims=True)
+        axes = tuple(range(1, mean.ndim))
+        square = (std**2 + mean**2).mean(axis=axes, keepdims=True)
+        mean = mean.mean(axis=axes, keepdims=True)
         std = np.sqrt(np.clip(square - mean**2, 0, None))
     return Standardise.from_statistics(
         mean, std, floor=config.floor, relative_floor=config.relative_floor
     )
+
+
+def _standardise_extra(extra: Extra) -> Standardise | None:
+    n_events, n_extra = extra.shape
+    if n_extra == 0 or n_events == 0:
+        return None
+    spread = extra.std(axis=0, dtype=np.float64)
+    return Standardise(extra.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1))
 
 
 def _optimiser(config: OptimiserConfig) -> OptimiserOptions:

@@ -82,10 +82,8 @@ class Piece:
         if "values" in parts:
             images = DenseImages(parts["values"])
         else:
-            channels, rows, columns = parts["shape"].tolist()
-            images = SparseImages(
-                parts["offsets"], parts["pixel"], parts["value"], (channels, rows, columns)
-            )
+            shape = tuple(parts["shape"].tolist())
+            images = SparseImages(parts["offsets"], parts["pixel"], parts["value"], shape)
         return Block(
             images=images,
             label=parts["label"],

@@ -132,8 +132,8 @@ class ImageSplit:
         with _damage_named(f"{self.group.store_path}/columns"):
             return tuple(sorted(self.group["columns"].array_keys()))
 
-    def column(self, name: str) -> NDArray[Any]:
-        """Return one event column.
+    def column(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return one event column, `start` to `stop` (all by default).
 
         Raises
         ------
@@ -145,7 +145,7 @@ class ImageSplit:
                 f"{self.group.store_path}: no column {name!r}; "
                 f"there are: {', '.join(self.column_names)}"
             )
-        return self._read(f"columns/{name}")
+        return self._read(f"columns/{name}", start, stop)
 
     def _read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         with _damage_named(f"{self.group.store_path}/{name}"):

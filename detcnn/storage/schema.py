@@ -4,22 +4,23 @@
 
     images.zarr/
       zarr.json            attributes: encoding, axes with edges and units, channels, classes
-      statistics/          mean, std (channel, row, column); class_mean; of the training split
+      statistics/          mean, std (channel, *axes); class_mean; of the training split
       train/ validation/ test/
         label              int64 (event): index into the classes
         weight             float32 (event): event weight of the input
         training_weight    float32 (event): weight with class balance and planing
         columns/NAME       one value per event: event_id, pt, eta, mass ...
-        images             dense: float32 (event, channel, row, column)
+        images             dense: float32 (event, channel, *axes)
         images/            sparse: offsets int64 (event + 1), pixel uint16 or uint32, value float32
 
-A pixel number counts through (channel, row, column), the column running fastest; the pixels of
+The axes are row and column, or one or three. A pixel number counts through (channel, *axes), the
+last axis running fastest; the pixels of
 event ``i`` are ``pixel[offsets[i]:offsets[i + 1]]``. Chunks are compressed with zstd and carry a
 CRC-32C.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from detcnn.events.grid import Axis, Grid
@@ -54,38 +55,53 @@ class Schema:
     classes: tuple[str, ...]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, rows, columns) of one image."""
+    def shape(self) -> tuple[int, ...]:
+        """(channels, *axes) of one image."""
         return len(self.channels), *self.grid.shape
 
     @property
-    def dimension_names(self) -> tuple[str, str, str]:
+    def dimension_names(self) -> tuple[str, ...]:
         """Names of the axes of one image."""
-        return "channel", self.grid.rows.name, self.grid.columns.name
+        return "channel", *(axis.name for axis in self.grid.axes)
+
+    @property
+    def picture_channels(self) -> tuple[ChannelInfo, ...]:
+        """The channels of folded images: of a volume, every layer of every channel."""
+        return picture_channels(self.channels, self.grid)
 
     def attributes(self) -> dict[str, Any]:
         """Return the schema as JSON-able values, for the store's attributes."""
         return {
             "encoding": self.encoding,
             "image_shape": list(self.shape),
-            "axes": [
-                {**asdict(axis), "edges": axis.edges.tolist()}
-                for axis in (self.grid.rows, self.grid.columns)
-            ],
+            "axes": [{**asdict(axis), "edges": axis.edges.tolist()} for axis in self.grid.axes],
             "channels": [asdict(channel) for channel in self.channels],
             "classes": list(self.classes),
         }
 
 
+def picture_channels(channels: Sequence[ChannelInfo], grid: Grid) -> tuple[ChannelInfo, ...]:
+    """Return the channels of folded images, named by channel and layer where there are layers."""
+    layers = grid.axes[:-2]
+    if not layers:
+        return tuple(channels)
+    return tuple(
+        replace(channel, name=f"{channel.name}, {layer.name} {i}")
+        for channel in channels
+        for layer in layers
+        for i in range(layer.n_pixels)
+    )
+
+
 def schema_from_attributes(attributes: Mapping[str, Any]) -> Schema:
     """Return the schema that a store's attributes describe."""
-    rows, columns = (
+    axes = (
         Axis(**{key: value for key, value in axis.items() if key != "edges"})
         for axis in attributes["axes"]
     )
     return Schema(
         encoding=attributes["encoding"],
-        grid=Grid(rows, columns),
+        grid=Grid(*axes),
         channels=tuple(ChannelInfo(**channel) for channel in attributes["channels"]),
         classes=tuple(attributes["classes"]),
     )

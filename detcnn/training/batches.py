@@ -1,14 +1,15 @@
 """Batches of a split, in an order that is a function and not a state."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detcnn.events.images import Images, SparseImages
+from detcnn.events.images import Images, SparseImages, folded_shape
 from detcnn.imaging.augmentation import Policy, augment, leading_moves
 from detcnn.kernels.densify import densify
 from detcnn.kernels.moves import Moves, unmoved
@@ -18,8 +19,11 @@ from detcnn.training.prefetch import prefetched
 from detcnn.training.splits import AnySplit, Events, joined
 
 Statistics = NDArray[np.float32]
-"""Mean and scale of each pixel, shape (channels, rows, columns, 2)."""
+"""Mean and scale of each pixel of folded images, shape (channels, rows, columns, 2)."""
 
+
+_PICTURE = 3
+"""Length of the shape of an image of two axes."""
 
 _ALIGNMENT = 64
 """Bytes of a cache line."""
@@ -27,35 +31,38 @@ _ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images [B, channels, rows, columns], targets [B, ...], relative weights [B].
+    """Images [B, channels, *axes], targets [B, ...], relative weights [B], extra [B, n_extra].
 
-    The images lie in memory with channels last, which is the faster layout for convolutions.
+    Images of two axes lie in memory with channels last, the faster layout for their convolutions.
     """
 
     images: Tensor
     targets: Tensor
     weights: Tensor
+    extra: Tensor
 
     def pinned(self) -> "Batch":
         """Return a copy in memory that a GPU can fetch from by itself."""
-        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.weights.pin_memory())
+        return self._each(lambda tensor: tensor.pin_memory())
 
     def to(self, device: torch.device) -> "Batch":
         """Return it on that device; what is pinned is fetched while the caller goes on."""
-        return Batch(
-            self.images.to(device, non_blocking=True),
-            self.targets.to(device, non_blocking=True),
-            self.weights.to(device, non_blocking=True),
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        tensors = (self.images, self.targets, self.weights, self.extra)
+        return Batch(*map(change, tensors))
 
 
-def statistics_of(layer: Standardise, shape: tuple[int, int, int]) -> Statistics:
+def statistics_of(layer: Standardise, shape: tuple[int, ...]) -> Statistics:
     """Return mean and scale of a layer for images of `shape`, laid out as those of a batch."""
-    n_channels, n_rows, n_columns = shape
-    ordered = np.empty((n_rows, n_columns, n_channels, 2), dtype=np.float32)
-    statistics = ordered.transpose(2, 0, 1, 3)
-    statistics[..., 0] = layer.mean[0].cpu().numpy()
-    statistics[..., 1] = layer.scale[0].cpu().numpy()
+    folded = folded_shape(shape)
+    statistics = _empty((*folded, 2), channels_last=False).numpy()
+    if len(shape) == _PICTURE:
+        n_channels, n_rows, n_columns = folded
+        statistics = statistics.reshape(n_rows, n_columns, n_channels, 2).transpose(2, 0, 1, 3)
+    for i, values in enumerate((layer.mean, layer.scale)):
+        statistics[..., i] = np.broadcast_to(values[0].cpu().numpy(), shape).reshape(folded)
     return statistics
 
 
@@ -82,10 +89,27 @@ def dense_images(
     Returns
     -------
     torch.Tensor
-        float32, shape (B, channels, rows, columns), channels last.
+        float32, shape (B, channels, *axes), with channels last if there are two axes.
     """
+    return _unfolded(_dense(images, rows, moves=moves, statistics=statistics), images.shape)
+
+
+def _unfolded(chosen: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return chosen if len(shape) == _PICTURE else chosen.reshape(len(chosen), *shape)
+
+
+def _dense(
+    images: Images,
+    rows: NDArray[np.int64],
+    *,
+    moves: Moves | None = None,
+    statistics: Statistics | None = None,
+) -> Tensor:
+    """Return chosen images as `dense_images` does, folded."""
+    channels_last = len(images.shape) == _PICTURE
+    images = images.folded
     if isinstance(images, SparseImages):
-        chosen = _empty((len(rows), *images.shape))
+        chosen = _empty((len(rows), *images.shape), channels_last=channels_last)
         densify(
             images.offsets,
             images.pixel,
@@ -96,7 +120,7 @@ def dense_images(
             statistics=statistics,
         )
         return chosen
-    return _standardised(images.values[rows], statistics)
+    return _standardised(images.values[rows], statistics, channels_last=channels_last)
 
 
 class Batches:
@@ -215,6 +239,7 @@ class Batches:
             images=self._images(events.images, rows, epoch, step, statistics),
             targets=torch.from_numpy(events.target[rows]),
             weights=torch.from_numpy(events.relative_weight[rows]),
+            extra=torch.from_numpy(events.extra[rows]),
         )
 
     def _images(
@@ -253,17 +278,21 @@ def changed_images(
     Returns
     -------
     torch.Tensor
-        float32, shape (B, channels, rows, columns), channels last.
+        float32, shape (B, channels, *axes), with channels last if there are two axes. What is done
+        to rows and columns is done to all layers of a volume alike.
     """
+    shape = images.shape
     moving = leading_moves(policies) if isinstance(images, SparseImages) else ()
-    moves = unmoved(len(rows), images.shape[1:])
+    _, n_rows, n_columns = folded_shape(shape)
+    moves = unmoved(len(rows), (n_rows, n_columns))
     for policy in moving:
         moves = policy.after(moves, rng)
     rest = policies[len(moving) :]
     if not rest:
         return dense_images(images, rows, moves=moves, statistics=statistics)
-    raw = dense_images(images, rows, moves=moves).contiguous().numpy()
-    return _standardised(augment(raw, rest, rng), statistics)
+    raw = augment(_dense(images, rows, moves=moves).contiguous().numpy(), rest, rng)
+    channels_last = len(shape) == _PICTURE
+    return _unfolded(_standardised(raw, statistics, channels_last=channels_last), shape)
 
 
 def feed(
@@ -316,25 +345,29 @@ class Shuffle:
         return pairs / self.n_blocks**2
 
 
-def _empty(shape: tuple[int, ...]) -> Tensor:
-    """Return an uninitialised float32 tensor (B, channels, rows, columns), channels last.
+def _empty(shape: tuple[int, ...], *, channels_last: bool) -> Tensor:
+    """Return an uninitialised float32 tensor; with channels last, (B, channels, rows, columns).
 
     Not torch's own: that asks the C library for aligned memory, which takes a larger block than it
     gives back, so the next batch does not fit in where this one was if anything small has come to
     lie behind it. A pass over a million images would take as much memory as all its batches.
     """
-    n, n_channels, n_rows, n_columns = shape
     spare = _ALIGNMENT // 4
-    memory = np.empty(n * n_channels * n_rows * n_columns + spare, dtype=np.float32)
+    memory = np.empty(prod(shape) + spare, dtype=np.float32)
     first = -memory.ctypes.data % _ALIGNMENT // 4
     aligned = memory[first : first + len(memory) - spare]
+    if not channels_last:
+        return torch.from_numpy(aligned.reshape(shape))
+    n, n_channels, n_rows, n_columns = shape
     ordered = aligned.reshape(n, n_rows, n_columns, n_channels)
     return torch.from_numpy(ordered.transpose(0, 3, 1, 2))
 
 
-def _standardised(values: NDArray[np.float32], statistics: Statistics | None) -> Tensor:
-    """Return dense images with channels last, standardised if there is something to do it by."""
-    ordered = _empty(values.shape)
+def _standardised(
+    values: NDArray[np.float32], statistics: Statistics | None, *, channels_last: bool
+) -> Tensor:
+    """Return folded images in the layout of a batch, standardised if there is what to do it by."""
+    ordered = _empty(values.shape, channels_last=channels_last)
     out = ordered.numpy()
     if statistics is None:
         out[...] = values

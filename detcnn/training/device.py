@@ -65,6 +65,11 @@ def find_precision(
     return "bf16" if is_as_good_in_bf16 and has_native_bf16(device) else "float32"
 
 
+def memory_format(n_axes: int) -> torch.memory_format:
+    """Return how weights, and images of so many axes, lie in memory: as is fastest for both."""
+    return torch.channels_last if n_axes == 2 else torch.contiguous_format
+
+
 def arithmetic(device: torch.device, precision: Precision) -> torch.autocast:
     """Return a context in which the network computes in that precision; weights stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

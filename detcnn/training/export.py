@@ -39,12 +39,15 @@ class ModelDescription:
         Name of each class, in the order of the outputs.
     images : mapping
         How the images were made that it takes (grid, channels, steps), as JSON-able values.
+    inputs : tuple of str
+        Event columns that it takes beside the image.
     """
 
     task: str
     architecture: Architecture
     classes: tuple[str, ...]
     images: Mapping[str, Any]
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +109,15 @@ def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> Trai
         If a file is missing or unreadable, or the weights are not those of the network that is
         described.
     """
-    path = folder / DESCRIPTION
-    try:
-        content = json.loads(path.read_bytes())
-        architecture = content.pop("architecture")
-        channels, rows, columns = architecture.pop("shape")
-        description = ModelDescription(
-            architecture=Architecture(shape=(channels, rows, columns), **architecture),
-            classes=tuple(content.pop("classes")),
-            **content,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a readable model description: train it again") from error
+    description = read_description(folder)
     path = folder / f"{which}.safetensors"
     try:
         tensors = load_file(path)
-        standardise = Standardise(tensors["standardise.mean"][0], tensors["standardise.scale"][0])
-        model = DetectorModel(standardise, build_network(description.architecture, seed=0))
+        model = DetectorModel(
+            _layer(tensors, "standardise"),
+            build_network(description.architecture, seed=0),
+            _layer(tensors, "extra_standardise") if description.inputs else None,
+        )
         model.load_state_dict(tensors)
     except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise DataError(
@@ -130,3 +125,29 @@ def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> Trai
             "again, or train it again"
         ) from error
     return TrainedModel(model=model.eval(), description=description)
+
+
+def _layer(tensors: Mapping[str, Tensor], name: str) -> Standardise:
+    return Standardise(tensors[f"{name}.mean"][0], tensors[f"{name}.scale"][0])
+
+
+def read_description(folder: Path) -> ModelDescription:
+    """Read what a model is, without its weights.
+
+    Raises
+    ------
+    DataError
+        If the description is missing or unreadable.
+    """
+    path = folder / DESCRIPTION
+    try:
+        content = json.loads(path.read_bytes())
+        architecture = content.pop("architecture")
+        return ModelDescription(
+            architecture=Architecture(shape=tuple(architecture.pop("shape")), **architecture),
+            classes=tuple(content.pop("classes")),
+            inputs=tuple(content.pop("inputs", ())),
+            **content,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a readable model description: train it again") from error

@@ -21,7 +21,7 @@ from detcnn.seeding import derived_seed, generator
 from detcnn.training.averaging import start_average, update_average
 from detcnn.training.batches import Batch, Batches, feed
 from detcnn.training.compilation import Forward, compile_network
-from detcnn.training.device import Precision, arithmetic, repeatable
+from detcnn.training.device import Precision, arithmetic, memory_format, repeatable
 from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
 from detcnn.training.mixup import draw_mixture
 from detcnn.training.optimisers import Adam, Constant, OptimiserOptions, Schedule
@@ -151,8 +151,8 @@ def start_training(
         If the network is to be compiled and cannot be.
     """
     model.to(device)
-    # The faster layout for convolutions, on CPUs and GPUs alike; torch's stubs do not know it here.
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = memory_format(model.standardise.mean.dim() - 2)
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs lack it
     network = model.network
     return TrainingState(
         model=model,
@@ -345,15 +345,14 @@ def _loss(
 ) -> Tensor:
     """Return the mean loss of a batch, the `number`-th of its epoch."""
     device = state.device
-    batch = Batch(batch.images, batch.targets.to(device), batch.weights.to(device))
-    images, mixture = batch.images, None
+    images, extra, mixture = batch.images, batch.extra, None
     if options.mixup_alpha is not None:
         rng = generator(seed, "mixup", state.epoch, number)
         mixture = draw_mixture(len(images), alpha=options.mixup_alpha, rng=rng, device=device)
-        images = mixture.images(images)
+        images, extra = mixture.images(images), mixture.extra(extra)
     with arithmetic(device, state.precision):
         # The batch has passed the model's first layer.
-        outputs = state.forward(images).float()
+        outputs = state.forward(images, state.model.standardised_extra(extra)).float()
     if mixture is not None:
         return mixture.losses(task, outputs, batch).mean()
     # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
@@ -381,7 +380,11 @@ def _validate(
         targets = torch.from_numpy(events.target)
         weights = torch.from_numpy(events.relative_weight)
         for rows, outputs in iter_outputs(
-            state.judged, events.images, batch_size=batch_size, precision=state.precision
+            state.judged,
+            events.images,
+            extra=events.extra,
+            batch_size=batch_size,
+            precision=state.precision,
         ):
             outputs = outputs.cpu()
             losses = task.loss(outputs, targets[rows])

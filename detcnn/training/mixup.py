@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from detcnn.training.batches import Batch
+from detcnn.training.device import memory_format
 from detcnn.training.tasks import Task
 
 
@@ -29,7 +30,11 @@ class Mixture:
         """Return the mixed images; it is the same before and after standardisation."""
         share = self.share.view(-1, *(1,) * (images.dim() - 1))
         mixed = torch.lerp(images[self.partner], images, share)
-        return mixed.contiguous(memory_format=torch.channels_last)
+        return mixed.contiguous(memory_format=memory_format(images.dim() - 2))
+
+    def extra(self, extra: Tensor) -> Tensor:
+        """Return what is known beside the images, mixed as they are."""
+        return torch.lerp(extra[self.partner], extra, self.share[:, None])
 
     def losses(self, task: Task, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the weighted loss of each mixed image against both of its targets, shape (B,).

@@ -7,8 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.images import folded_shape
 from detcnn.models.standardise import DetectorModel
-from detcnn.training.device import Precision, arithmetic
+from detcnn.training.device import Precision, arithmetic, memory_format
+from detcnn.training.splits import Extra
 from detcnn.training.tasks import Task
 
 _PATCHES_AT_ONCE = 128
@@ -20,6 +22,7 @@ def iter_occlusion(
     images: NDArray[np.float32],
     *,
     empty: NDArray[np.float32],
+    extra: Extra | None = None,
     patch: int,
     stride: int,
     precision: Precision = "float32",
@@ -38,9 +41,12 @@ def iter_occlusion(
     task : Task
         Turns outputs into scores.
     images : numpy.ndarray
-        Shape (n_images, channels, rows, columns), as they stand in a store.
+        Shape (n_images, channels, *axes), as they stand in a store. A patch goes through all
+        layers of a volume.
     empty : numpy.ndarray
-        Shape (channels, rows, columns): what the pixels of an empty image hold.
+        Shape (channels, *axes): what the pixels of an empty image hold.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the model is told of each event beside its image.
     patch : int
         Side of the patch in pixels, at least 1; no more than the image has is taken.
     stride : int
@@ -67,11 +73,13 @@ def iter_occlusion(
         )
     device = next(model.parameters()).device
     model.eval()
+    shape = empty.shape
+    empty = empty.reshape(folded_shape(shape))
     windows = _windows(empty.shape[1:], patch=patch, stride=stride)
     covered = np.zeros(empty.shape[1:])
     for window in windows:
         covered[window] += 1
-    for i, image in enumerate(images):
+    for i, image in enumerate(images.reshape(len(images), *empty.shape)):
         is_filled = (image != empty).any(axis=0)
         filled = [window for window in windows if is_filled[window].any()]
         # The first one is the image as it is.
@@ -84,8 +92,13 @@ def iter_occlusion(
                 if hole is not None:
                     copy[:, *hole] = empty[:, *hole]
             with torch.inference_mode(), arithmetic(device, precision):
-                batch = torch.from_numpy(values).to(device, memory_format=torch.channels_last)
-                scores.append(task.scores(model(batch).float()).cpu())
+                batch = torch.from_numpy(values.reshape(-1, *shape)).to(
+                    device, memory_format=memory_format(len(shape) - 1)
+                )
+                told = None
+                if extra is not None:
+                    told = torch.from_numpy(extra[[i] * len(chosen)]).to(device)
+                scores.append(task.scores(model(batch, told).float()).cpu())
         found = torch.cat(scores).double().numpy()
         if not np.isfinite(found).all():
             raise DataError(f"image {i} has scores that are not finite when parts are emptied")

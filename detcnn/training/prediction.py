@@ -12,6 +12,7 @@ from detcnn.events.images import Images
 from detcnn.models.standardise import DetectorModel
 from detcnn.training.batches import statistics_of
 from detcnn.training.device import Precision, arithmetic
+from detcnn.training.splits import Extra
 from detcnn.training.tasks import Task
 from detcnn.training.variations import AS_IT_IS, Variations
 
@@ -20,6 +21,7 @@ def iter_outputs(
     model: DetectorModel,
     images: Images,
     *,
+    extra: Extra | None = None,
     batch_size: int,
     precision: Precision = "float32",
     variations: Variations = AS_IT_IS,
@@ -34,6 +36,8 @@ def iter_outputs(
         Runs where its weights are, and is left in evaluation mode.
     images : SparseImages or DenseImages
         May be none.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the model is told of each event beside its image.
     batch_size : int
         Images at a time; without meaning for the result beyond rounding.
     precision : {"float32", "bf16"}
@@ -62,7 +66,8 @@ def iter_outputs(
             images, rows, number=number, first_row=first_row + start, statistics=statistics
         ).to(device)
         with torch.inference_mode(), arithmetic(device, precision):
-            outputs = model.network(standardised)
+            told = None if extra is None else torch.from_numpy(extra[rows]).to(device)
+            outputs = model.network(standardised, model.standardised_extra(told))
         yield slice(start, start + len(rows)), outputs.float()
 
 
@@ -71,6 +76,7 @@ def predict(
     task: Task,
     images: Images,
     *,
+    extra: Extra | None = None,
     batch_size: int = 512,
     precision: Precision = "float32",
     variations: Variations = AS_IT_IS,
@@ -86,6 +92,8 @@ def predict(
         Turns outputs into scores.
     images : SparseImages or DenseImages
         At least one.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the model is told of each event beside its image.
     batch_size : int
         Images at a time; without meaning for the result beyond rounding, but for what is drawn.
     precision : {"float32", "bf16"}
@@ -111,6 +119,7 @@ def predict(
         outputs = iter_outputs(
             model,
             images,
+            extra=extra,
             batch_size=batch_size,
             precision=precision,
             variations=variations,

@@ -31,6 +31,8 @@ _EVENTS_AT_ONCE = 1 << 18
 
 _NO_IMAGE = "a split has no image: check the cuts and the split fractions"
 
+Extra = NDArray[np.float32]
+
 _STORED_WEIGHT: dict[Weights, Literal["weight", "training_weight"]] = {
     "training": "training_weight",
     "event": "weight",
@@ -49,11 +51,14 @@ class Events:
         First axis the images; int64 class indices for classification.
     relative_weight : numpy.ndarray
         float32, shape (n_images,): weight over the mean weight of the whole split.
+    extra : numpy.ndarray
+        float32, shape (n_images, n_extra): what the network is told of each event beside its image.
     """
 
     images: Images
     target: NDArray[Any]
     relative_weight: NDArray[np.float32]
+    extra: Extra
 
     @property
     def n_images(self) -> int:
@@ -62,7 +67,12 @@ class Events:
 
     def take(self, rows: NDArray[np.int64]) -> "Events":
         """Return the events `rows`, in that order, as a copy."""
-        return Events(self.images.take(rows), self.target[rows], self.relative_weight[rows])
+        return Events(
+            images=self.images.take(rows),
+            target=self.target[rows],
+            relative_weight=self.relative_weight[rows],
+            extra=self.extra[rows],
+        )
 
 
 def joined(parts: Sequence[Events]) -> Events:
@@ -73,6 +83,7 @@ def joined(parts: Sequence[Events]) -> Events:
         images=DenseImages(np.concatenate(dense)) if dense else concatenate(sparse),
         target=np.concatenate([part.target for part in parts]),
         relative_weight=np.concatenate([part.relative_weight for part in parts]),
+        extra=np.concatenate([part.extra for part in parts]),
     )
 
 
@@ -89,6 +100,9 @@ class Split:
     weight : numpy.ndarray
         Shape (n_images,): how much each image counts; event weight times class weight, say. May be
         negative, but the sum must be positive. Only ratios matter.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the network is told of each event beside its image;
+        nothing by default.
 
     Raises
     ------
@@ -99,6 +113,7 @@ class Split:
     images: Images
     target: NDArray[Any]
     weight: NDArray[Any]
+    extra: Extra | None = None
 
     def __post_init__(self) -> None:
         n = self.n_images
@@ -136,7 +151,9 @@ class Split:
 
     def read(self, blocks: Sequence[int]) -> Events:
         """Return the events of all blocks."""
-        return Events(self.images, self.target, self.relative_weight)
+        nothing = np.zeros((self.n_images, 0), dtype=np.float32)
+        extra = nothing if self.extra is None else self.extra
+        return Events(self.images, self.target, self.relative_weight, extra)
 
 
 class StoredSplit:
@@ -151,6 +168,8 @@ class StoredSplit:
     memory : int
         Bytes for images in training: a third for those in use, and two for those that are read
         and put together meanwhile. Kept on average over the blocks, and by one block at least.
+    inputs : sequence of str
+        Event columns that the network is told of beside the image.
 
     Raises
     ------
@@ -158,10 +177,18 @@ class StoredSplit:
         If there is no image, or a weight cannot be used.
     """
 
-    def __init__(self, stored: ImageSplit, *, weights: Weights, memory: int) -> None:
+    def __init__(
+        self,
+        stored: ImageSplit,
+        *,
+        weights: Weights,
+        memory: int,
+        inputs: Sequence[str] = (),
+    ) -> None:
         if stored.n_events == 0:
             raise DataError(_NO_IMAGE)
         self.stored = stored
+        self.inputs = tuple(inputs)
         self.weights = weights
         total = 0.0
         for start in range(0, self.n_images, _EVENTS_AT_ONCE):
@@ -214,6 +241,7 @@ class StoredSplit:
             images=images,
             target=self.stored.values("label", start, stop),
             relative_weight=(self._weight(start, stop) / self._mean_weight).astype(np.float32),
+            extra=stored_extra(self.stored, self.inputs, start, stop),
         )
 
     def _weight(self, start: int, stop: int) -> NDArray[Any]:
@@ -231,6 +259,7 @@ def open_split(
     weights: Weights,
     memory: int,
     rows: NDArray[np.int64] | None = None,
+    inputs: Sequence[str] = (),
 ) -> AnySplit:
     """Return a split of a store: in memory if its images take no more than `memory` bytes.
 
@@ -244,11 +273,14 @@ def open_split(
         Bytes that images may take.
     rows : numpy.ndarray, optional
         int64, rising: take these events alone, into memory.
+    inputs : sequence of str
+        Event columns that the network is told of beside the image.
 
     Raises
     ------
     DataError
-        If there is no image, the store is damaged, or a pixel or a weight cannot be used.
+        If there is no image, the store is damaged, there is no such column, or a pixel, a weight or
+        a value of a column cannot be used.
     ConfigError
         If the images of `rows` take more than `memory` bytes.
     """
@@ -256,16 +288,61 @@ def open_split(
     nbytes = stored.nbytes * share
     if nbytes > memory:
         if rows is None:
-            return StoredSplit(stored, weights=weights, memory=memory)
+            return StoredSplit(stored, weights=weights, memory=memory, inputs=inputs)
         raise ConfigError(
             f"train.max_events: {len(rows)} images take {nbytes / 2**30:.2g} GiB and have to fit "
             f"into memory: raise train.memory_gib, or choose fewer"
         )
     name = _STORED_WEIGHT.get(weights)
     weight = np.ones(stored.n_events, dtype=np.float32) if name is None else stored.values(name)
+    extra = stored_extra(stored, inputs)
     if rows is None:
-        return Split(images=stored.images(), target=stored.label, weight=weight)
-    return Split(images=_chosen(stored, rows), target=stored.label[rows], weight=weight[rows])
+        return Split(images=stored.images(), target=stored.label, weight=weight, extra=extra)
+    return Split(
+        images=_chosen(stored, rows),
+        target=stored.label[rows],
+        weight=weight[rows],
+        extra=extra[rows],
+    )
+
+
+def stored_extra(
+    stored: ImageSplit, names: Sequence[str], start: int = 0, stop: int | None = None
+) -> Extra:
+    """Read what a network is told of events beside their images.
+
+    Parameters
+    ----------
+    stored : ImageSplit
+        Where the events are.
+    names : sequence of str
+        Event columns.
+    start, stop : int
+        Which events; all by default.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (n_events, len(names)).
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or a value is not a finite float32.
+    """
+    n_events = len(range(stored.n_events)[start:stop])
+    extra = np.empty((n_events, len(names)), dtype=np.float32)
+    for i, name in enumerate(names):
+        with np.errstate(over="ignore"):
+            extra[:, i] = stored.column(name, start, stop)
+        if not np.isfinite(extra[:, i]).all():
+            row = int(np.argmin(np.isfinite(extra[:, i])))
+            raise DataError(
+                f"{stored.group.store_path}: column {name!r}, event {start + row}: is not a finite "
+                "number, expected one for what the network is told: leave the column out of "
+                "train.inputs, or cut such events with preprocess.select"
+            )
+    return extra
 
 
 def _chosen(stored: ImageSplit, rows: NDArray[np.int64]) -> Images:

@@ -11,17 +11,29 @@ from detcnn import __version__
 from detcnn.cli.main import app
 
 MAIN = typer.main.get_command(app)
-COMMANDS = sorted(MAIN.commands)
+
+
+def walk(group, *names):
+    """Every command by its words, those of a group of commands on their own."""
+    for name, found in group.commands.items():
+        if hasattr(found, "commands"):
+            yield from walk(found, *names, name)
+        else:
+            yield " ".join([*names, name]), found
+
+
+FOUND = dict(walk(MAIN))
+COMMANDS = sorted(FOUND)
 
 
 def examples(command):
-    text = MAIN.commands[command].help
+    text = FOUND[command].help
     return [line.strip() for line in text.splitlines() if line.strip().startswith("detcnn ")]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_examples_unbroken(detcnn, name):
-    result = detcnn(name, "--help", COLUMNS="80", TERMINAL_WIDTH="80")
+    result = detcnn(*name.split(), "--help", COLUMNS="80", TERMINAL_WIDTH="80")
     assert result.exit_code == 0
     assert examples(name)
     for example in examples(name):
@@ -31,24 +43,26 @@ def test_help_shows_examples_unbroken(detcnn, name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_are_command_lines_that_the_command_takes(name):
     for example in examples(name):
-        program, command, *arguments = shlex.split(example.split(" > ")[0])
-        assert (program, command) == ("detcnn", name)
-        MAIN.commands[name].make_context(name, arguments)
+        program, *words = shlex.split(example.split(" > ")[0])
+        n = len(name.split())
+        assert (program, " ".join(words[:n])) == ("detcnn", name)
+        FOUND[name].make_context(name, words[n:])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_the_common_options(name):
-    options = {option for p in MAIN.commands[name].params for option in p.opts}
+    options = {option for p in FOUND[name].params for option in p.opts}
     assert options >= {"--json", "--quiet", "--debug"}
     assert "--verbose" in options or name == "config"
-    assert all(getattr(p, "help", None) for p in MAIN.commands[name].params)
+    assert all(getattr(p, "help", None) for p in FOUND[name].params)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted(MAIN.commands))
 def test_each_command_is_a_module_that_registers_it(name):
     fresh = typer.Typer()
     importlib.import_module(f"detcnn.cli.{name}").register(fresh)
-    assert [command.name for command in fresh.registered_commands] == [name]
+    registered = [*fresh.registered_commands, *fresh.registered_groups]
+    assert [command.name for command in registered] == [name]
 
 
 @pytest.mark.parametrize(

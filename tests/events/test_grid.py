@@ -42,3 +42,20 @@ def test_grid():
     grid = Grid(Axis("eta", 3, -1, 1), Axis("phi", 5, -1, 1))
     assert grid.shape == (3, 5)
     assert grid.n_pixels == 15
+
+
+def test_a_volume_is_looked_at_layer_by_layer_and_a_waveform_as_one_row():
+    layer, eta, phi = Axis("layer", 4, 0, 4), Axis("eta", 3, -1, 1), Axis("phi", 5, -1, 1)
+    volume = Grid(layer, eta, phi)
+    assert (volume.shape, volume.n_pixels) == ((4, 3, 5), 60)
+    assert volume.picture == Grid(eta, phi)
+    waveform = Grid(Axis("time", 7, 0, 7))
+    assert waveform.picture.shape == (1, 7)
+    assert waveform.picture.is_picture
+    assert not volume.is_picture
+
+
+@pytest.mark.parametrize("n_axes", [0, 4])
+def test_too_few_or_too_many_axes(n_axes):
+    with pytest.raises(ConfigError, match=f"{n_axes} axes, expected 1 to 3"):
+        Grid(*[Axis("time", 2, 0, 1)] * n_axes)

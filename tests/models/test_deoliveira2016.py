@@ -50,6 +50,6 @@ def test_dropout_acts_in_training_alone():
 
 def test_the_smallest_image():
     assert deoliveira2016((1, 18, 18), 2)(torch.rand(2, 1, 18, 18)).shape == (2, 2)
-    message = "the image is 18x17, the smallest for deoliveira2016 is 18x18: use a finer grid"
+    message = "the image is 18x17, too small for 'block3'; the smallest for deoliveira2016 is 18x18"
     with pytest.raises(ConfigError, match=message):
         deoliveira2016((1, 18, 17), 2)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError
 from detcnn.models.komiske2017 import komiske2017
-from detcnn.models.plain_cnn import ACTIVATIONS, Block, plain_cnn
+from detcnn.models.layers import ACTIVATIONS
+from detcnn.models.plain_cnn import Block, plain_cnn
 
 
 def n_parameters(network: torch.nn.Module) -> int:
@@ -22,7 +23,9 @@ def test_komiske_network_has_the_published_number_of_parameters():
 def test_komiske_network_on_its_smallest_image_leaves_one_pixel_a_filter():
     network = komiske2017((3, 33, 33), 2)
     assert network.trunk.dense1.linear.in_features == 64
-    with pytest.raises(ConfigError, match=r"block 3: .* the smallest for these blocks is 33x33"):
+    with pytest.raises(
+        ConfigError, match="small for 'block3'; the smallest for these blocks is 33x33"
+    ):
         komiske2017((3, 33, 32), 2)
 
 
@@ -138,6 +141,58 @@ def test_pooling_first_where_it_may_changes_neither_outputs_nor_gradients(activa
     assert [*layers._modules] == ["convolution", *sorted(("activation", "pool"), reverse=rises)]
 
 
+def layers_of(block: Block) -> torch.nn.Module:
+    return plain_cnn((2, 9, 8), 2, blocks=[block]).trunk.block1
+
+
+@pytest.mark.parametrize("pool", [2, 3])
+def test_what_is_kept_of_a_window(pool):
+    images = torch.randn(3, 2, 9, 8)
+    weight = torch.randn(4, 2, 3, 3)
+    kept = {}
+    for pooling in ("max", "mean", "sum", "stride"):
+        layers = layers_of(Block(filters=4, padding=1, pool=pool, pooling=pooling))
+        layers.convolution.weight.data = weight
+        kept[pooling] = layers(images)
+    full = torch.nn.functional.conv2d(images, weight, padding=1).relu()
+    windows = full.unfold(2, pool, pool).unfold(3, pool, pool)
+    torch.testing.assert_close(kept["max"], windows.amax((4, 5)))
+    torch.testing.assert_close(kept["mean"], windows.mean((4, 5)))
+    torch.testing.assert_close(kept["sum"], windows.sum((4, 5)))
+    torch.testing.assert_close(kept["stride"], full[:, :, ::pool, ::pool])
+
+
+def test_a_bottleneck_saves_weights():
+    # 1·1·2 + 1 weights of each of 3 point-wise filters, then 3·3·3 + 1 of each of 8.
+    layers = layers_of(Block(filters=8, padding=1, bottleneck=3))
+    assert n_parameters(layers) == 3 * (2 + 1) + 8 * (27 + 1)
+    assert layers(torch.rand(1, 2, 9, 8)).shape == (1, 8, 4, 4)
+    assert layers.bottleneck(torch.rand(1, 2, 9, 8)).min() >= 0
+
+
+def test_normalisation_comes_between_convolution_and_activation():
+    for pooling in ("max", "mean"):
+        network = plain_cnn((1, 9, 9), 2, blocks=[Block(filters=2, pooling=pooling)], norm="batch")
+        names = [*network.trunk.block1._modules]
+        assert names[:2] == ["convolution", "norm"]
+        assert network.trunk.block1.convolution.bias is None
+
+
+def test_a_volume_of_one_layer_is_a_picture():
+    blocks = [Block(filters=3, padding=1, pool=1), Block(filters=4, padding=1, pool=1)]
+    flat = plain_cnn((2, 6, 7), 2, blocks=blocks, dense=())
+    deep = plain_cnn((2, 1, 6, 7), 2, blocks=blocks, dense=())
+    weights = flat.state_dict()
+    for name, weight in deep.state_dict().items():
+        if weight.dim() == 5:
+            # Zeros lie before and behind the one layer, and see the outer two of the kernel.
+            weight[:, :, 1] = weights[name]
+        else:
+            weight.copy_(weights[name])
+    images = torch.rand(2, 2, 6, 7)
+    torch.testing.assert_close(deep(images.unsqueeze(2)), flat(images))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -150,7 +205,9 @@ def test_pooling_first_where_it_may_changes_neither_outputs_nor_gradients(activa
         ({"blocks": [{"filters": 0}]}, "'filters' is 0, expected"),
         ({"blocks": [{"filters": 1, "padding": -1}]}, "'padding' is -1, expected"),
         ({"blocks": [{"filters": 1, "dropout": 1.0}]}, "'dropout' is 1.0, expected"),
-        ({"dense": [64, 0]}, "dense layer 2 is 0, expected"),
+        ({"blocks": [{"filters": 1, "pooling": "min"}]}, "unknown pooling 'min': expected one of"),
+        ({"blocks": [{"filters": 1, "bottleneck": -1}]}, "'bottleneck' is -1, expected"),
+        ({"dense": [64, 0]}, "number 2 of 'dense' is 0, expected"),
         ({"dense_dropout": 1}, "'dense_dropout' is 1, expected"),
     ],
 )

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from detcnn.errors import DataError
+from detcnn.models.catalogue import build_network, describe_network
 from detcnn.models.plain_cnn import plain_cnn
 from detcnn.models.standardise import DetectorModel, Standardise
 
@@ -73,11 +74,45 @@ def test_the_model_standardises_before_the_network():
     assert torch.equal(model.features(images), model.network.features((images - 2) / 4))
 
 
+@pytest.mark.parametrize("axes", [(), (7,), (4, 5), (2, 3, 4)])
+def test_events_with_any_number_of_axes(axes):
+    values = np.random.default_rng(4).normal(5, 2, (300, 2, *axes)).astype(np.float32)
+    layer = Standardise.from_statistics(values.mean(0), values.std(0), relative_floor=0)
+    out = layer(torch.from_numpy(values)).numpy()
+    np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std(0), 1, rtol=1e-5)
+
+
+def test_the_relative_floor_of_a_channel_is_that_of_its_own_pixels():
+    # Spreads 3 and 4 of one channel have the root mean square √12.5, however they lie.
+    for shape in ((1, 2), (1, 1, 2), (1, 2, 1, 1)):
+        std = np.reshape([3.0, 4.0], shape)
+        layer = Standardise.from_statistics(np.zeros_like(std), std)
+        np.testing.assert_allclose(layer.scale.flatten(), [3 + 12.5**0.5, 4 + 12.5**0.5])
+
+
+def test_extra_values_are_standardised_before_they_are_joined():
+    network = build_network(
+        describe_network("dense", shape=(1, 9, 9), n_outputs=2, n_extra=2), seed=1
+    )
+    network.head.weight.data[:, -2:] = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    images, extra = torch.rand(3, 1, 9, 9), torch.rand(3, 2)
+    as_they_are = Standardise(np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
+    model = DetectorModel(as_they_are, network, Standardise([1.0, 2.0], [4.0, 5.0]))
+    standardised = (extra - torch.tensor([1.0, 2.0])) / torch.tensor([4.0, 5.0])
+    torch.testing.assert_close(model(images, extra), network(images, standardised))
+    assert {"extra_standardise.mean", "extra_standardise.scale"} <= model.state_dict().keys()
+    without = DetectorModel(as_they_are, network)
+    torch.testing.assert_close(without(images, extra), network(images, extra))
+    assert not any(name.startswith("extra") for name in without.state_dict())
+
+
 @pytest.mark.parametrize(
     ("mean", "scale", "message"),
     [
         (np.ones((1, 2, 2)), np.ones((1, 1, 1)), r"mean of shape \(1, 2, 2\) and scale of shape"),
-        (np.ones(3), np.ones(3), "expected"),
+        (np.ones(()), np.ones(()), "expected the same for both"),
+        (np.ones((1, 1, 1, 1, 1)), np.ones((1, 1, 1, 1, 1)), "expected the same for both"),
         (np.ones((1, 1, 1)), np.zeros((1, 1, 1)), "positive scales"),
         (np.full((1, 1, 1), np.nan), np.ones((1, 1, 1)), "finite means"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detcnn.errors import DetcnnError
-from detcnn.scaleout.pool import run_tasks
+from detcnn.scaleout.pool import run_in_threads, run_tasks
 
 SCRIPT = """
 import os, sys, time
@@ -112,3 +112,37 @@ def test_workers_die_with_a_killed_parent(busy_pool):
     process, workers = busy_pool
     process.kill()
     assert wait_for(lambda: not any(map(is_alive, workers)))
+
+
+def test_threads_give_every_result_here_and_leave_nothing():
+    results: list[int] = []
+    left = run_in_threads(math.factorial, range(10), n_threads=3, on_result=results.append)
+    assert sorted(results) == [math.factorial(n) for n in range(10)]
+    assert not left
+
+
+def test_threads_that_have_done_enough_leave_the_tasks_that_were_not_begun():
+    results: list[int] = []
+    left = run_in_threads(
+        math.factorial,
+        range(100),
+        n_threads=2,
+        on_result=results.append,
+        is_enough=lambda n_results: n_results == 3,
+    )
+    assert len(results) >= 3
+    assert sorted(results) == sorted(math.factorial(n) for n in set(range(100)) - set(left))
+
+
+def test_threads_end_with_the_first_exception():
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise ValueError("zero")
+        time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="zero"):
+        run_in_threads(work, range(1000), n_threads=2)
+    assert len(begun) < 1000

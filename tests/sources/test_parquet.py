@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError, DetcnnError
 from detcnn.sources.base import Layout
-from detcnn.sources.formats import parquet
+from detcnn.sources.formats import parquet_columns
 from detcnn.sources.formats.parquet import PARQUET
 from detcnn.sources.layouts import event_columns
 from detcnn.sources.opening import find_misfits, open_source
@@ -117,7 +117,7 @@ def test_numbered_columns(write):
     rows=st.tuples(st.integers(0, 13), st.integers(0, 13)).map(sorted),
 )
 def test_rows_are_those_that_were_written(write, monkeypatch, lists, group, batch, rows):
-    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", batch)
+    monkeypatch.setattr(parquet_columns, "_ROWS_AT_ONCE", batch)
     flat = np.arange(len(lists))
     table = pa.table({"lists": pa.array(lists, pa.list_(pa.int16())), "flat": flat})
     with PARQUET.open(write(table, row_group_size=group), Layout()) as container:

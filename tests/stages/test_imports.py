@@ -29,10 +29,17 @@ def imported_with(module):
         ("evaluate", {"matplotlib", "numba", "pyarrow", "zarr"}),
         ("compare", {"matplotlib", "numba", "pyarrow", "zarr"}),
         ("validate", {"h5py", "matplotlib", "numba"}),
+        ("filter", {"h5py", "matplotlib", "numba", "pyarrow", "zarr"}),
+        ("explain", {"matplotlib", "zarr"}),
+        ("symmetry", {"matplotlib", "numba", "zarr"}),
     ],
 )
 def test_a_stage_imports_what_it_needs_and_no_more(stage, needed):
     assert imported_with(f"detcnn.stages.{stage}") <= needed
+
+
+def test_the_arithmetic_of_layers_needs_nothing():
+    assert imported_with("detcnn.models.arithmetic") == set()
 
 
 def test_simulation_imports_what_it_needs_and_no_more():

@@ -219,13 +219,16 @@ def test_workers_do_not_change_the_digest(run, monkeypatch):
         shared.extend(tasks)
         run_tasks(function, tasks, **options)
 
-    # So little work is otherwise done before a second process has started.
-    monkeypatch.setattr(preprocess, "_SECONDS_TO_START", 0.0)
     monkeypatch.setattr(preprocess, "run_tasks", share)
-    two = run(small, workers=2, output="2/images").artifact.manifest
-    assert len(shared) > 1
-    assert one.digest == two.digest
-    assert one.payload == two.payload
+    threads = run(small, workers=2, output="2/images").artifact.manifest
+    assert len(shared) == 1
+    # So little work is otherwise done before a second process has started.
+    monkeypatch.setattr(preprocess, "_SECONDS_OF_THREADS", 0.0)
+    processes = run(small, workers=2, output="3/images").artifact.manifest
+    assert len(shared) > 3
+    for other in (threads, processes):
+        assert one.digest == other.digest
+        assert one.payload == other.payload
 
 
 def test_partitions_do_not_change_what_an_event_becomes(stored):

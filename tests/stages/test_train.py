@@ -432,6 +432,7 @@ def test_weights_are_those_the_study_names(trained):
     ("override", "error", "words"),
     [
         ("train.network.name=plain_cn", ConfigError, "plain_cnn"),
+        ("train.network.name=unet", ConfigError, "each pixel"),
         ("train.network.options.blocks=[{filters: 4, kernel: 12}]", ConfigError, "9x9"),
         ("train.monitor=accurracy", ConfigError, "accuracy"),
         ("train.optimiser={name: sgd, learning_rate: 1e30}", DivergedError, "learning rate"),

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from detcnn.errors import DataError
-from detcnn.events.images import DenseImages
+from detcnn.events.images import DenseImages, as_sparse
 from detcnn.imaging.augmentation import DropPixels, Noise, augment
 from detcnn.imaging.geometric_policies import Flip, Rotate, Shift
 from detcnn.models.standardise import Standardise
@@ -168,3 +168,26 @@ def test_the_image_with_a_bad_pixel_is_named(values, to_sparse, bad, encoding):
     images = to_sparse(values) if encoding == "sparse" else DenseImages(values)
     with pytest.raises(DataError, match="image 17 has a pixel that is not finite"):
         split_of(images)
+
+
+@pytest.mark.parametrize("shape", [(2, 30), (2, 3, 4, 5)])
+@pytest.mark.parametrize("is_sparse", [True, False])
+def test_images_of_one_and_three_axes(shape, is_sparse):
+    rng = np.random.default_rng(3)
+    values = rng.random((20, *shape), dtype=np.float32)
+    values[rng.random(values.shape) < 0.6] = 0
+    dense = DenseImages(values)
+    images = as_sparse(dense) if is_sparse else dense
+    layer = Standardise(values.mean(axis=0), values.std(axis=0) + 1)
+    # All layers are mirrored and turned alike, as if each were a picture of its own.
+    pictures = DenseImages(values).folded
+    policies = [Flip(), Rotate(max_degrees=90)] if len(shape) == 4 else [Flip()]
+    for chosen in ([], policies):
+        batches = Batches(split_of(images), batch_size=8, seed=2, policies=chosen)
+        expected = Batches(split_of(pictures), batch_size=8, seed=2, policies=chosen)
+        for one, other in zip(batches.iter_batches(1), expected.iter_batches(1), strict=True):
+            assert one.images.shape[1:] == shape
+            assert torch.equal(one.images, other.images.reshape(one.images.shape))
+        standardised = batches.iter_batches(1, standardise=layer)
+        for one, raw in zip(standardised, batches.iter_batches(1), strict=True):
+            torch.testing.assert_close(one.images, layer(raw.images))

@@ -28,7 +28,7 @@ def test_the_loss_is_that_of_the_mixed_target():
         torch.from_numpy(rng.normal(size=(6, 3)).astype(np.float32)),
         torch.from_numpy(rng.integers(0, 3, 6)),
     )
-    batch = Batch(torch.empty(0), targets, torch.full((6,), 2.0))
+    batch = Batch(torch.empty(0), targets, torch.full((6,), 2.0), torch.empty(6, 0))
     mixture = draw_mixture(6, alpha=1.0, rng=rng, device=CPU)
     share = mixture.share[:, None]
     one_hot = torch.nn.functional.one_hot(targets, 3).float()
@@ -40,7 +40,7 @@ def test_the_loss_is_that_of_the_mixed_target():
 
 def test_an_image_of_no_weight_pulls_nowhere():
     outputs = torch.tensor([[0.3, -0.2], [1.0, 0.5]], requires_grad=True)
-    batch = Batch(torch.empty(0), torch.tensor([0, 1]), torch.tensor([1.0, 0.0]))
+    batch = Batch(torch.empty(0), torch.tensor([0, 1]), torch.tensor([1.0, 0.0]), torch.empty(2, 0))
     mixture = Mixture(torch.tensor([1, 0]), torch.tensor([0.25, 0.5]))
     losses = mixture.losses(Classification(2), outputs, batch)
     own = Classification(2).loss(outputs, torch.tensor([0, 0]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.grid import PICTURE
 from detcnn.events.images import DenseImages
 from detcnn.events.table import ImageTable
 from detcnn.sources.base import Layout, Sample
@@ -29,7 +30,7 @@ class ReadyImages:
     stated_units: Mapping[str, str]
     samples: tuple[Sample, ...]
     label_names: Mapping[int, str]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     columns: EventColumns
 
     @property
@@ -38,7 +39,7 @@ class ReadyImages:
         return self.format.name
 
     def read(self, sample: int, start: int, stop: int) -> ImageTable:
-        """Read images `start` to `stop` of a sample as (event, channel, row, column)."""
+        """Read images `start` to `stop` of a sample as (event, channel, *axes)."""
         name = self.samples[sample].name
         with self.format.open(self.path, self.layout) as container:
             values = in_house_units(container.read(name, start, stop), None)
@@ -50,7 +51,7 @@ class ReadyImages:
                 f"{self.path}: dataset {name!r}, event {event}: a pixel is not a finite number "
                 "of float32"
             )
-        if values.ndim == 3:
+        if values.ndim == len(self.image_shape):
             values = values[:, np.newaxis]
         elif self.layout.channels_last:
             values = np.moveaxis(values, -1, 1)
@@ -58,12 +59,20 @@ class ReadyImages:
 
 
 def find_images(layout: Layout, datasets: Mapping[str, Dataset]) -> list[str]:
-    """Return the datasets that look like images: three or four axes of numbers."""
+    """Return the datasets that look like images: as many axes of numbers as those have."""
     return list(layout.images) or [
         dataset.name
         for dataset in datasets.values()
-        if len(dataset.shape) in (3, 4) and dataset.is_numeric and not dataset.is_ragged
+        if _axes(layout, dataset) and dataset.is_numeric and not dataset.is_ragged
     ]
+
+
+def _axes(layout: Layout, dataset: Dataset) -> tuple[str, ...]:
+    """Return the names of the axes of the images in a dataset, none if it can hold no images."""
+    n_axes = len(dataset.shape) - 1
+    if layout.axes:
+        return layout.axes if n_axes - len(layout.axes) in (0, 1) else ()
+    return {2: PICTURE[1:], 3: PICTURE[1:], 4: PICTURE}.get(n_axes, ())
 
 
 def open_images(container: Container, file_format: Format, layout: Layout) -> ReadyImages | None:
@@ -89,10 +98,12 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
     found = [datasets[require(path, datasets, name).name] for name in names]
     first = found[0]
     for dataset in found:
-        if len(dataset.shape) not in (3, 4) or 0 in dataset.shape[1:]:
+        if not _axes(layout, dataset) or 0 in dataset.shape[1:]:
+            expected = ", ".join(("event", *(layout.axes or PICTURE[1:])))
             raise ConfigError(
                 f"{path}: dataset {dataset.name!r} has shape {dataset.shape}, expected images "
-                "(event, row, column) or with channels first or last"
+                f"({expected}) or with channels first or last; waveforms and volumes need the "
+                "names of their axes as axes"
             )
         if dataset.shape[1:] != first.shape[1:]:
             raise ConfigError(
@@ -100,8 +111,10 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
                 f"{first.name!r} {first.shape[1:]}: name those of one study as images"
             )
     _refuse_constituents(path, layout, first)
+    axes = _axes(layout, first)
+    has_channels = len(first.shape) == len(axes) + 2
     channels_last = layout.channels_last
-    if channels_last is None and len(first.shape) == 4:
+    if channels_last is None and has_channels:
         channels_last = _guess_channels_last(path, first)
     n_events = first.shape[0]
     classes = [layout.images.get(name) or layout.class_name for name in names]
@@ -128,11 +141,11 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
                 f"{misfits(datasets, 'label', n_events)}: name a label dataset as columns.label, "
                 f"or give the source a class{problems(datasets)}"
             )
-    rows = first.shape[1:]
-    if len(rows) == 2:
-        shape = (1, rows[0], rows[1])
-    else:
-        shape = (rows[2], rows[0], rows[1]) if channels_last else (rows[0], rows[1], rows[2])
+    shape = first.shape[1:]
+    if not has_channels:
+        shape = (1, *shape)
+    elif channels_last:
+        shape = (shape[-1], *shape[:-1])
     return ReadyImages(
         path=path,
         format=file_format,
@@ -142,6 +155,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
             images={name: given or "" for name, given in zip(names, classes, strict=True)},
             columns=columns.texts,
             one_hot=columns.one_hot_texts,
+            axes=axes,
             channels_last=channels_last,
         ),
         stated_units=columns.units.stated,
@@ -156,7 +170,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
 
 
 def _refuse_constituents(path: Path, layout: Layout, dataset: Dataset) -> None:
-    is_told = layout.kind == "images" or layout.images
+    is_told = layout.kind == "images" or layout.images or layout.axes
     if not dataset.shape[0]:
         return
     if len(dataset.shape) == 3 and dataset.shape[2] <= _MOST_CHANNELS and not is_told:
@@ -169,9 +183,9 @@ def _refuse_constituents(path: Path, layout: Layout, dataset: Dataset) -> None:
 
 
 def _guess_channels_last(path: Path, dataset: Dataset) -> bool:
-    _, first, middle, last = dataset.shape
-    could_be_last = last <= _MOST_CHANNELS and last < min(first, middle)
-    could_be_first = first <= _MOST_CHANNELS and first < min(middle, last)
+    _, first, *middle, last = dataset.shape
+    could_be_last = last <= _MOST_CHANNELS and last < min([first, *middle])
+    could_be_first = first <= _MOST_CHANNELS and first < min([*middle, last])
     if could_be_last == could_be_first:
         raise ConfigError(
             f"{path}: images {dataset.name!r} of shape {dataset.shape}: cannot tell which axis "

@@ -63,7 +63,7 @@ class PerClass:
         return {}
 
     @property
-    def image_shape(self) -> tuple[int, int, int] | None:
+    def image_shape(self) -> tuple[int, ...] | None:
         """(channels, rows, columns) of ready images, or None for constituents."""
         return self.parts[0].image_shape
 

@@ -1,0 +1,62 @@
+"""A network that is told event columns beside the image."""
+
+import numpy as np
+import pytest
+import torch
+
+from detcnn.artifacts.opening import open_artifact
+from detcnn.errors import DataError
+from detcnn.events.images import as_dense
+from detcnn.stages import predict, train
+from detcnn.storage.reader import open_store
+from detcnn.storage.schema import STORE
+from detcnn.storage.tables import read_parquet
+from detcnn.training.export import read_model
+
+INPUTS = ("pt", "n_constituents")
+
+
+@pytest.fixture(scope="module")
+def told(trained, load, tmp_path_factory):
+    """A model that is told the inputs, trained on the images of a study."""
+    output = tmp_path_factory.mktemp("told") / "model"
+    study = load(trained, f"train.inputs=[{', '.join(INPUTS)}]", "train.mixup={alpha: 0.2}")
+    train.run(study.train, images=trained.path / "images", output=output)
+    return output
+
+
+def scores_of(model, images, output):
+    predict.run(model=model, images=images, split="test", output=output)
+    table = read_parquet(output / "scores.parquet")
+    return np.stack([table["score_0"], table["score_1"]], axis=1)
+
+
+def test_they_are_standardised_by_the_training_split(trained, told):
+    split = open_store(trained.path / "images" / STORE).splits["train"]
+    layer = read_model(told).model.extra_standardise
+    for i, name in enumerate(INPUTS):
+        values = split.column(name).astype(np.float64)
+        assert layer.mean[0, i] == pytest.approx(values.mean(), rel=1e-5)
+        assert layer.scale[0, i] == pytest.approx(values.std(), rel=1e-5)
+    assert open_artifact(told).manifest.contents["inputs"] == list(INPUTS)
+
+
+def test_scores_are_those_of_the_model_with_the_columns_of_each_event(trained, told, tmp_path):
+    images = trained.path / "images"
+    split = open_store(images / STORE).splits["test"]
+    model = read_model(told).model
+    values = torch.from_numpy(as_dense(split.images()).values)
+    extra = np.stack([split.column(name).astype(np.float32) for name in INPUTS], axis=1)
+    with torch.inference_mode():
+        expected = model(values, torch.from_numpy(extra)).softmax(dim=1).numpy()
+        shuffled = model(values, torch.from_numpy(extra[::-1].copy())).softmax(dim=1).numpy()
+    found = scores_of(told, images, tmp_path / "scores")
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.abs(found - shuffled).max() > 1e-4
+
+
+def test_a_column_that_is_not_there(trained, load, tmp_path):
+    study = load(trained, "train.inputs=[n_vertices]")
+    with pytest.raises(DataError, match="no column 'n_vertices'; there are: "):
+        train.run(study.train, images=trained.path / "images", output=tmp_path / "model")
+    assert not list(tmp_path.iterdir())
