@@ -21,6 +21,7 @@ NO_STAGES = {
     "gallery",
     "policies",
     "trained",
+    "training_plan",
 }
 STAGES = sorted({path.stem for path in (PACKAGE / "stages").glob("*.py")} - NO_STAGES)
 

@@ -13,7 +13,9 @@ class ShiftConfig(Section):
     """Move each image by up to so many pixels."""
 
     policy: Literal["shift"]
-    max_pixels: PositiveInt = 1
+    max_pixels: PositiveInt = Field(
+        default=1, description="Rows and columns each move by up to so many, either way."
+    )
     subpixel: bool = Field(
         default=False, description="By parts of a pixel, too, with bilinear interpolation."
     )

@@ -231,8 +231,14 @@ class TrainConfig(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Share of each target that is spread over all classes."
     )
-    mixup: MixupConfig | None = None
-    ema: EmaConfig | None = None
+    mixup: MixupConfig | None = Field(
+        default=None, description="Train on mixtures of two images; null: on each as it is."
+    )
+    ema: EmaConfig | None = Field(
+        default=None,
+        description="Validate and keep a running average of the weights; null: those of the last "
+        "step.",
+    )
     accumulate: PositiveInt = Field(
         default=1, description="Batches for each step, as if a batch was so many times as large."
     )
@@ -244,7 +250,10 @@ class TrainConfig(Section):
         description="Events of the training split, and of the validation split, to use at most: "
         "drawn by the seed, with the share that each class has.",
     )
-    start: StartConfig | None = None
+    start: StartConfig | None = Field(
+        default=None,
+        description="Begin with what another network has learned; null: with drawn weights.",
+    )
     memory_gib: PositiveFloat = Field(
         default=4.0,
         description="GiB that the images of a split may take in memory. Those of a larger one are "

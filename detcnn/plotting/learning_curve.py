@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from detcnn.evaluation.comparison import mean_text
 from detcnn.evaluation.learning_curve import CurvePoint
@@ -20,6 +21,7 @@ from detcnn.plotting.style import (
 
 _DECADE = 10
 _ASIDE = 1.06
+_MOST_TICKS = 8
 
 
 @styled
@@ -65,6 +67,10 @@ def learning_curve_figure(curves: Mapping[str, Sequence[CurvePoint]], *, along: 
                 axes.plot(dots, point.trainings, ".", color=colour(i), alpha=0.4, markersize=4)
     if is_log:
         axes.set_xscale("log")
+    ticks = np.unique(numbers)
+    if len(ticks) <= _MOST_TICKS:
+        axes.set_xticks(ticks, [f"{number:g}" for number in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(literal(along[:1].upper() + along[1:]))
     axes.set_ylabel("Area under the ROC curve")
     place_legend(figure, axes, loc="lower right")

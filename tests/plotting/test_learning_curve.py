@@ -23,6 +23,7 @@ def test_points_and_their_intervals_are_drawn():
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "Jets trained on"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["30", "3000"]
     new, old = axes.containers
     np.testing.assert_allclose(new[0].get_ydata(), [0.7, 0.9])
     # Beside each other, by a few percent.
