@@ -147,7 +147,8 @@ def _train(
     given = [
         f"train.{key}={json.dumps(value)}" for key, value in flags.items() if value is not None
     ]
-    opened = open_study(study, [*(overrides or ()), *given], work=work)
+    # Before what is set key by key, such as options of the network that a flag names.
+    opened = open_study(study, [*given, *(overrides or ())], work=work)
     config = opened.study.train
     place = images or opened.output / "images"
     with show_progress(quiet=quiet) as progress:
