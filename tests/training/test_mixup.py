@@ -16,6 +16,13 @@ def test_mixed_images_by_hand():
     assert mixture.images(images)[:, 0, 0].tolist() == [[2, 4], [2.5, 5], [0, 0]]
 
 
+def test_what_is_known_beside_images_is_mixed_as_they_are():
+    extra = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
+    mixture = Mixture(torch.tensor([1, 0]), torch.tensor([0.5, 0.25]))
+    assert mixture.extra(extra).tolist() == [[2, 20], [1.5, 15]]
+    assert mixture.extra(torch.empty(2, 0)).shape == (2, 0)
+
+
 def test_mixed_images_stay_channels_last():
     images = torch.rand(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
     mixture = draw_mixture(4, alpha=0.5, rng=np.random.default_rng(0), device=CPU)
