@@ -141,6 +141,12 @@ def run(
     refuse_existing(output, overwrite=overwrite)
     options = options or ExplainOptions()
     shown = show(model, images, split=split)
+    n_axes = len(shown.store.schema.grid.axes)
+    if n_axes != 2:
+        raise ConfigError(
+            f"{shown.images.path}: its images have {n_axes} axes: what a network looks at is shown "
+            "of images of two; --symmetry and detcnn evaluate take all"
+        )
     n_events = shown.split.n_events
     for event in options.events:
         if not 0 <= event < n_events:
@@ -207,6 +213,7 @@ def _find(
     from detcnn.training import attribution
     from detcnn.training.device import find_device
     from detcnn.training.prediction import predict
+    from detcnn.training.splits import stored_extra
     from detcnn.training.tasks import Classification
 
     model, schema = trained.model, shown.store.schema
@@ -226,8 +233,9 @@ def _find(
     labels = label[rows]
     task = Classification(n_classes)
     model.to(find_device())
-    scores = predict(model, task, DenseImages(images))
-    layers = attribution.spatial_layers(model, images[0])
+    extra = stored_extra(shown.split, trained.description.inputs)[rows]
+    scores = predict(model, task, DenseImages(images), extra=extra)
+    layers = attribution.spatial_layers(model, images[0], extra=extra[0])
     layer = attribution.check_layer(options.layer, layers) if options.layer else None
     layer = layer or (layers[-1] if layers else None)
     found = _Findings(
@@ -240,20 +248,22 @@ def _find(
         singles=_singles(rows, labels, scores, schema.classes, options.events),
     )
     bar = progress.task("gradients", total=2, unit="methods")
-    found.maps["saliency"] = attribution.saliency(model, images)
+    found.maps["saliency"] = attribution.saliency(model, images, extra=extra)
     bar.advance()
     if layer is not None:
-        found.maps["grad_cam"] = attribution.grad_cam(model, images, layer)
+        found.maps["grad_cam"] = attribution.grad_cam(model, images, layer, extra=extra)
     bar.advance()
     bar.finish()
     if options.occlusion:
-        found.maps["occlusion"] = _occlusion(trained, task, found, progress)
+        found.maps["occlusion"] = _occlusion(trained, task, found, extra, progress)
     kernels = attribution.first_kernels(model, schema.shape)
     if kernels is not None:
         found.kernels[f"kernels/{kernels.layer}"] = kernels.weights
-    chosen = images[list(found.singles.values())]
+    singles = list(found.singles.values())
     for name in _stages(layers):
-        found.layers[f"maps/{name}"] = attribution.layer_maps(model, chosen, name)
+        found.layers[f"maps/{name}"] = attribution.layer_maps(
+            model, images[singles], name, extra=extra[singles]
+        )
     return found
 
 
@@ -291,7 +301,11 @@ def _stages(layers: Sequence[str]) -> list[str]:
 
 
 def _occlusion(
-    trained: "TrainedModel", task: Any, found: _Findings, progress: Progress
+    trained: "TrainedModel",
+    task: Any,
+    found: _Findings,
+    extra: NDArray[np.float32],
+    progress: Progress,
 ) -> NDArray[np.float64]:
     from detcnn.training.occlusion import iter_occlusion
 
@@ -307,6 +321,7 @@ def _occlusion(
         task,
         found.images,
         empty=empty.astype(np.float32),
+        extra=extra,
         patch=patch,
         stride=patch,
     ):

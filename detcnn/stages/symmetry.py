@@ -156,6 +156,7 @@ def _respond(
     from detcnn.training.device import find_device
     from detcnn.training.export import read_model
     from detcnn.training.prediction import predict
+    from detcnn.training.splits import stored_extra
     from detcnn.training.tasks import Classification
 
     schema = shown.store.schema
@@ -172,14 +173,18 @@ def _respond(
         ]
     )
     weights = shown.split.weight[rows]
-    model = read_model(shown.model.path).model.to(find_device())
+    trained = read_model(shown.model.path)
+    model = trained.model.to(find_device())
+    extra = stored_extra(shown.split, trained.description.inputs)[rows]
     task = Classification(len(schema.classes))
-    unchanged = predict(model, task, DenseImages(values))
+    unchanged = predict(model, task, DenseImages(values), extra=extra)
+    # All layers of a volume are changed alike.
+    pictures = DenseImages(values).folded.values
     bar = progress.task("scoring", total=len(steps), unit="amounts")
     found = []
     for amount in steps:
-        changed = chosen.change(values, amount, schema.grid)
-        scores = predict(model, task, DenseImages(changed))
+        changed = chosen.change(pictures, amount, schema.grid).reshape(values.shape)
+        scores = predict(model, task, DenseImages(changed), extra=extra)
         found.append(response(amount, scores, unchanged, label[rows], weights=weights, seed=seed))
         bar.advance()
     bar.finish()

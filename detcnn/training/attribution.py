@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from detcnn.errors import ConfigError
 from detcnn.models.standardise import DetectorModel
+from detcnn.training.splits import Extra
 
 _IMAGES_AT_ONCE = 64
 
@@ -52,7 +53,9 @@ def first_kernels(model: DetectorModel, shape: tuple[int, ...]) -> Kernels | Non
     return None
 
 
-def spatial_layers(model: DetectorModel, image: NDArray[np.float32]) -> tuple[str, ...]:
+def spatial_layers(
+    model: DetectorModel, image: NDArray[np.float32], *, extra: Extra | None = None
+) -> tuple[str, ...]:
     """Return the layers that make maps of an image, in the order they are done.
 
     Parameters
@@ -61,6 +64,8 @@ def spatial_layers(model: DetectorModel, image: NDArray[np.float32]) -> tuple[st
         Left in evaluation mode.
     image : numpy.ndarray
         Shape (channels, rows, columns).
+    extra : numpy.ndarray, optional
+        float32, shape (n_extra,): what the model is told beside it.
 
     Returns
     -------
@@ -84,7 +89,8 @@ def spatial_layers(model: DetectorModel, image: NDArray[np.float32]) -> tuple[st
     ]
     try:
         with torch.inference_mode():
-            model.eval()(_on_device(model, image[np.newaxis]))
+            told = None if extra is None else extra[np.newaxis]
+            model.eval()(_on_device(model, image[np.newaxis]), _told(model, told))
     finally:
         for handle in handles:
             handle.remove()
@@ -106,19 +112,21 @@ def check_layer(name: str, layers: tuple[str, ...]) -> str:
 
 
 def layer_maps(
-    model: DetectorModel, images: NDArray[np.float32], layer: str
+    model: DetectorModel, images: NDArray[np.float32], layer: str, *, extra: Extra | None = None
 ) -> NDArray[np.float32]:
     """Return what a layer makes of images, shape (n_images, channels, rows, columns)."""
     found = []
-    for start in range(0, len(images), _IMAGES_AT_ONCE):
-        batch = _on_device(model, images[start : start + _IMAGES_AT_ONCE])
+    for rows in _batches(images):
+        batch = _on_device(model, images[rows])
         with _output_of(model, layer) as outputs, torch.inference_mode():
-            model.eval()(batch)
+            model.eval()(batch, _told(model, extra, rows))
         found.append(outputs[-1].float().cpu().numpy())
     return np.concatenate(found)
 
 
-def saliency(model: DetectorModel, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def saliency(
+    model: DetectorModel, images: NDArray[np.float32], *, extra: Extra | None = None
+) -> NDArray[np.float32]:
     """Return how strongly each output depends on each pixel.
 
     The absolute gradient of the logit, the largest over the channels (Simonyan, Vedaldi &
@@ -131,6 +139,8 @@ def saliency(model: DetectorModel, images: NDArray[np.float32]) -> NDArray[np.fl
         Left in evaluation mode.
     images : numpy.ndarray
         Shape (n_images, channels, rows, columns), as they stand in a store.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the model is told of each event beside its image.
 
     Returns
     -------
@@ -138,16 +148,18 @@ def saliency(model: DetectorModel, images: NDArray[np.float32]) -> NDArray[np.fl
         float32, shape (n_images, n_outputs, rows, columns), not negative.
     """
     found = []
-    for start in range(0, len(images), _IMAGES_AT_ONCE):
-        batch = _on_device(model.eval(), images[start : start + _IMAGES_AT_ONCE])
+    for rows in _batches(images):
+        batch = _on_device(model.eval(), images[rows])
         standardised = model.standardise(batch).detach().requires_grad_()
-        logits = model.network(standardised)
+        logits = model.network(standardised, model.standardised_extra(_told(model, extra, rows)))
         gradients = _gradients(logits, standardised)
         found.append(gradients.abs().amax(dim=2).cpu().numpy())
     return np.concatenate(found)
 
 
-def grad_cam(model: DetectorModel, images: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+def grad_cam(
+    model: DetectorModel, images: NDArray[np.float32], layer: str, *, extra: Extra | None = None
+) -> NDArray[np.float32]:
     """Return where in the image a layer holds what speaks for each output.
 
     Gradient-weighted class activation maps (Selvaraju et al., arXiv:1610.02391, eqs. 1 and 2): the
@@ -163,6 +175,8 @@ def grad_cam(model: DetectorModel, images: NDArray[np.float32], layer: str) -> N
         Shape (n_images, channels, rows, columns), as they stand in a store.
     layer : str
         Name of one of `spatial_layers`.
+    extra : numpy.ndarray, optional
+        float32, shape (n_images, n_extra): what the model is told of each event beside its image.
 
     Returns
     -------
@@ -170,11 +184,12 @@ def grad_cam(model: DetectorModel, images: NDArray[np.float32], layer: str) -> N
         float32, shape (n_images, n_outputs, rows, columns), not negative.
     """
     found = []
-    for start in range(0, len(images), _IMAGES_AT_ONCE):
-        batch = _on_device(model.eval(), images[start : start + _IMAGES_AT_ONCE])
+    for rows in _batches(images):
+        batch = _on_device(model.eval(), images[rows])
         standardised = model.standardise(batch).detach().requires_grad_()
+        told = model.standardised_extra(_told(model, extra, rows))
         with _output_of(model, layer) as outputs:
-            logits = model.network(standardised)
+            logits = model.network(standardised, told)
         maps = outputs[-1]
         weights = _gradients(logits, maps).mean(dim=(3, 4), keepdim=True)
         cam = (weights * maps.detach().unsqueeze(1)).sum(dim=2).relu()
@@ -199,6 +214,15 @@ def _gradients(logits: Tensor, values: Tensor) -> Tensor:
 def _on_device(model: DetectorModel, images: NDArray[np.float32]) -> Tensor:
     device = next(model.parameters()).device
     return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).to(device)
+
+
+def _told(model: DetectorModel, extra: Extra | None, rows: slice = slice(None)) -> Tensor | None:
+    return None if extra is None else _on_device(model, extra[rows])
+
+
+def _batches(images: NDArray[np.float32]) -> Iterator[slice]:
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        yield slice(start, start + _IMAGES_AT_ONCE)
 
 
 @contextmanager

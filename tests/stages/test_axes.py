@@ -8,7 +8,7 @@ from detcnn.artifacts.opening import open_artifact
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError
 from detcnn.events.images import as_dense
-from detcnn.stages import audit, draw, evaluate, preprocess, train
+from detcnn.stages import audit, draw, evaluate, explain, preprocess, symmetry, train
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 
@@ -88,6 +88,10 @@ def test_from_file_to_report(tmp_path, shape, axes, occupancy):
     assert open_artifact(model).manifest.contents["image_shape"] == list(shape)
     assert draw.run(images, folder=tmp_path / "pictures")
     assert audit.run(images).n_events == 120
+    with pytest.raises(ConfigError, match=f"its images have {len(axes)} axes"):
+        explain.run(model, images=images, output=tmp_path / "explained")
+    mirrored = symmetry.run(model, name="mirror", images=images, output=tmp_path / "mirrored")
+    assert len(mirrored.responses) > 1
 
 
 def test_pixels_are_normalised_as_a_whole(tmp_path):

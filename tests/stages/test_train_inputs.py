@@ -7,7 +7,7 @@ import torch
 from detcnn.artifacts.opening import open_artifact
 from detcnn.errors import DataError
 from detcnn.events.images import as_dense
-from detcnn.stages import predict, train
+from detcnn.stages import explain, predict, symmetry, train
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet
@@ -53,6 +53,20 @@ def test_scores_are_those_of_the_model_with_the_columns_of_each_event(trained, t
     found = scores_of(told, images, tmp_path / "scores")
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.abs(found - shuffled).max() > 1e-4
+
+
+def test_what_a_told_network_looks_at(trained, told, tmp_path):
+    """Nothing is moved, so the scores stay: those that it is told the same of as in prediction."""
+    images = trained.path / "images"
+    options = explain.ExplainOptions(n_events=8)
+    found = explain.run(told, images=images, output=tmp_path / "explained", options=options)
+    content = np.load(found.artifact.path / "explanation.npz")
+    assert {"saliency", "grad_cam", "occlusion"} <= {name.split("/")[0] for name in content.files}
+    moved = symmetry.run(
+        told, name="shift", images=images, output=tmp_path / "moved", amounts=[0], n_events=50
+    )
+    (response,) = moved.responses
+    assert response.mean_change == pytest.approx(0, abs=1e-6)
 
 
 def test_a_column_that_is_not_there(trained, load, tmp_path):
