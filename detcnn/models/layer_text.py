@@ -134,7 +134,8 @@ def parse_layers(text: str) -> tuple[LayerText, ...]:
                 f"layer {len(layers) + 1}: the bracket of {_shortened(text[found.start(1) :])!r} "
                 "is not closed"
             )
-        written = text[found.start(1) : place].strip()
+        # On one line, for messages and tables.
+        written = " ".join(text[found.start(1) : place].split())
         layers.append(_parse_layer(len(layers) + 1, written, found[1], found[2] or ""))
     if not layers:
         raise ConfigError(

@@ -113,11 +113,11 @@ class DetectorModel(nn.Module):
         return self.network.features(self.standardise(images))
 
     def standardised_extra(self, extra: Tensor | None) -> Tensor | None:
-        """Return extra values as the network takes them, None where it takes none."""
-        if extra is None or self.extra_standardise is None:
+        """Return extra values as the network takes them, None where there are none."""
+        if extra is None or extra.shape[1] == 0:
             return None
-        standardised: Tensor = self.extra_standardise(extra)
-        return standardised
+        layer = self.extra_standardise
+        return extra if layer is None else layer(extra)
 
     def forward(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
         """Return the network's outputs for images, and extra values, as they stand in a store."""

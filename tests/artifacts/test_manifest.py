@@ -41,7 +41,7 @@ def altered(manifest, folder, **changes):
 def test_kinds_are_named_as_they_are_known():
     assert {name: kind.name for name, kind in KINDS.items()} == {n: n for n in KINDS}
     known = {"images", "model", "scores", "metrics", "comparison", "validation"}
-    assert KINDS.keys() == known | {"feature_maps", "explanation"}
+    assert KINDS.keys() == known | {"learning_rates", "feature_maps", "explanation"}
 
 
 def test_round_trip(manifest, tmp_path):
