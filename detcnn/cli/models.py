@@ -131,7 +131,9 @@ def _show(
         more = {"options": entry.options, "documentation": entry.documentation}
         print_summary({**summary, "input": list(sides), **more}, as_json=True, quiet=quiet)
     elif not quiet:
-        print_summary({k: v for k, v in summary.items() if v}, as_json=False, quiet=False)
+        # The line that names the paper is often the headline.
+        said = {k: v for k, v in summary.items() if v and (k == "what" or v != entry.headline)}
+        print_summary(said, as_json=False, quiet=False)
         rows = [[option, _value(default)] for option, default in entry.options.items()]
         print()
         print_table(rows or [["none", ""]], header=["option", "default"])

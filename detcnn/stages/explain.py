@@ -21,8 +21,7 @@ from detcnn.plotting.explanation import maps_table_figure, mosaic_figure
 from detcnn.plotting.report import Picture, Report, Section, Table, write_report
 from detcnn.plotting.style import write_figure
 from detcnn.progress import SILENT, Progress
-from detcnn.stages.trained import Shown, show
-from detcnn.storage.schema import MOST_SPARSE
+from detcnn.stages.trained import Shown, empty_image, show, usual_patch
 
 if TYPE_CHECKING:
     from detcnn.training.export import TrainedModel
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 NUMBERS = "explanation.npz"
 
-_PATCHES_ACROSS = 11
 _MOST_MAPS = 16
 _MOST_KERNELS = 64
 _MOST_LAYERS = 6
@@ -310,17 +308,15 @@ def _occlusion(
     from detcnn.training.occlusion import iter_occlusion
 
     store = found.shown.store
-    is_sparse = found.shown.images.manifest.contents["occupancy"] <= MOST_SPARSE
-    # As in prediction: where most pixels are empty zero is what an empty one holds.
-    empty = np.zeros(store.schema.shape) if is_sparse else store.statistics["mean"]
-    patch = max(1, round(min(store.schema.grid.shape) / _PATCHES_ACROSS))
+    empty, _ = empty_image(store, found.shown.images.manifest.contents["occupancy"])
+    patch = usual_patch(store.schema.grid)
     bar = progress.task("occluding", total=len(found.images), unit="images")
     changes = []
     for change in iter_occlusion(
         trained.model,
         task,
         found.images,
-        empty=empty.astype(np.float32),
+        empty=empty,
         extra=extra,
         patch=patch,
         stride=patch,

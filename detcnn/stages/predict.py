@@ -16,10 +16,11 @@ from detcnn.config.evaluate import OcclusionConfig, VariationsConfig
 from detcnn.errors import DataError
 from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
 from detcnn.events.images import as_dense
+from detcnn.events.sampling import sample_of_each_class
 from detcnn.progress import SILENT, Progress
-from detcnn.seeding import generator
+from detcnn.stages.trained import empty_image, require_fit, usual_patch
 from detcnn.storage.reader import ImageStore, open_store
-from detcnn.storage.schema import MOST_SPARSE, STORE
+from detcnn.storage.schema import STORE
 from detcnn.storage.tables import write_parquet
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 TABLE = "scores.parquet"
 OCCLUSION = "occlusion.parquet"
-_PATCHES_ACROSS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,15 @@ def run(
             network.to(find_device())
         variations = _variations(tta, store)
         bar = progress.task("scoring", total=chosen.n_events, unit="images")
-        rows = _sampled(chosen.label, len(store.schema.classes), occlusion)
+        rows = np.empty(0, dtype=np.int64)
+        if occlusion is not None:
+            rows = sample_of_each_class(
+                chosen.label,
+                len(store.schema.classes),
+                n=occlusion.events,
+                seed=occlusion.seed,
+                purpose="occlusion",
+            )
         scores, samples = [], []
         for start, block in chosen.iter_images():
             try:
@@ -205,14 +213,7 @@ def run(
 
 def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progress) -> None:
     """Refuse images that a model was not made for, and warn if they are not those it knows."""
-    made_for, given = model.manifest.contents, images.manifest.contents
-    for name in ("classes", "image_shape", "channels", "axes", "image"):
-        if made_for[name] != given[name]:
-            here, there = _differing(given[name], made_for[name])
-            raise DataError(
-                f"{images.path}: {name.replace('_', ' ')} {here}, but the model {model.path} was "
-                f"trained with {there}: use the images that the model was made for"
-            )
+    require_fit(model, images)
     if images.manifest.digest != _digest_of_images(model):
         progress.warn(
             f"{images.path}: not the images that {model.path} was trained on: its training events "
@@ -230,30 +231,8 @@ def _variations(config: VariationsConfig | None, store: ImageStore) -> "Variatio
     return Variations(policies=policies, draws=config.draws, seed=config.seed)
 
 
-def _differing(given: Any, made_for: Any) -> tuple[Any, Any]:
-    """Return what differs; of two sections, the keys of which it does."""
-    if not (isinstance(given, dict) and isinstance(made_for, dict)):
-        return given, made_for
-    keys = [k for k in {**given, **made_for} if given.get(k) != made_for.get(k)]
-    return {k: given.get(k) for k in keys}, {k: made_for.get(k) for k in keys}
-
-
 def _digest_of_images(model: Artifact) -> str:
     return next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
-
-
-def _sampled(
-    label: NDArray[np.int64], n_classes: int, config: OcclusionConfig | None
-) -> NDArray[np.int64]:
-    """Choose rows for the occlusion maps: as many of each class, in rising order."""
-    if config is None:
-        return np.empty(0, dtype=np.int64)
-    chosen = []
-    for i in range(n_classes):
-        rows = np.flatnonzero(label == i)
-        n = min(len(rows), max(1, config.events // n_classes))
-        chosen.append(generator(config.seed, "occlusion", i).choice(rows, n, replace=False))
-    return np.sort(np.concatenate(chosen))
 
 
 def _occlude(
@@ -273,13 +252,9 @@ def _occlude(
     from detcnn.training.occlusion import iter_occlusion
 
     schema = store.schema
-    # Of a volume, a patch goes through all layers; a waveform is a picture of one row.
-    patch = config.patch or max(1, round(min(schema.grid.shape[-2:]) / _PATCHES_ACROSS))
+    patch = config.patch or usual_patch(schema.grid)
     stride = config.stride or patch
-    # Where most pixels are empty in every image zero is what an empty one holds; in a full image
-    # there is no such value, and the mean over the training images tells the least.
-    is_sparse = occupancy <= MOST_SPARSE
-    empty = np.zeros(schema.shape) if is_sparse else store.statistics["mean"]
+    empty, is_zero = empty_image(store, occupancy)
     sums = OcclusionSums(len(schema.classes), (len(schema.classes), *schema.grid.picture.shape))
     bar = progress.task("occluding", total=len(images), unit="images")
     changes = [
@@ -287,7 +262,7 @@ def _occlude(
             model,
             task,
             images,
-            empty=empty.astype(np.float32),
+            empty=empty,
             extra=extra,
             patch=patch,
             stride=stride,
@@ -300,4 +275,4 @@ def _occlude(
         bar.advance()
     bar.finish()
     write_parquet(path, occlusion_table(sums.maps()))
-    return {"patch": patch, "stride": stride, "empty": "zero" if is_sparse else "training mean"}
+    return {"patch": patch, "stride": stride, "empty": "zero" if is_zero else "training mean"}

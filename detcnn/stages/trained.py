@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detcnn.artifacts.kinds import IMAGES, MODEL
 from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.grid import Grid
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
-from detcnn.storage.schema import STORE
+from detcnn.storage.schema import MOST_SPARSE, STORE
+
+_PATCHES_ACROSS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +67,57 @@ def show(model: Path, images: Path | None, *, split: str) -> Shown:
     opened = open_artifact(model, expected=MODEL)
     path = images or _found_images(opened)
     shown = open_artifact(path, expected=IMAGES)
-    made_for, given = opened.manifest.contents, shown.manifest.contents
-    for name in ("classes", "image_shape", "channels", "axes", "image"):
-        if made_for[name] != given[name]:
-            raise DataError(
-                f"{path}: {name.replace('_', ' ')} other than those that the model {model} was "
-                "trained with: use the images that the model was made for"
-            )
+    require_fit(opened, shown)
     store = open_store(path / STORE)
     chosen = store.splits[split]
     if chosen.n_events == 0:
         raise DataError(f"{path}: the {split} split is empty")
     return Shown(opened, shown, store, chosen)
+
+
+def require_fit(model: Artifact, images: Artifact) -> None:
+    """Refuse images that a model was not made for.
+
+    Raises
+    ------
+    DataError
+        Naming what differs.
+    """
+    made_for, given = model.manifest.contents, images.manifest.contents
+    for name in ("classes", "image_shape", "channels", "axes", "image"):
+        if made_for[name] != given[name]:
+            here, there = _differing(given[name], made_for[name])
+            raise DataError(
+                f"{images.path}: {name.replace('_', ' ')} {here}, but the model {model.path} was "
+                f"trained with {there}: use the images that the model was made for"
+            )
+
+
+def _differing(given: Any, made_for: Any) -> tuple[Any, Any]:
+    """Return what differs; of two sections, the keys of which it does."""
+    if not (isinstance(given, dict) and isinstance(made_for, dict)):
+        return given, made_for
+    keys = [k for k in {**given, **made_for} if given.get(k) != made_for.get(k)]
+    return {k: given.get(k) for k in keys}, {k: made_for.get(k) for k in keys}
+
+
+def usual_patch(grid: Grid) -> int:
+    """Return the side of the patches that are emptied for an occlusion map, in pixels.
+
+    Of a volume, a patch goes through all layers; a waveform is a picture of one row.
+    """
+    return max(1, round(min(grid.shape[-2:]) / _PATCHES_ACROSS))
+
+
+def empty_image(store: ImageStore, occupancy: float) -> tuple[NDArray[np.float32], bool]:
+    """Return what the pixels of an empty image hold, (channels, *axes), and whether it is zero.
+
+    Where most pixels are empty in every image zero is what an empty one holds; in a full image
+    there is no such value, and the mean over the training images tells the least.
+    """
+    is_zero = occupancy <= MOST_SPARSE
+    empty = np.zeros(store.schema.shape) if is_zero else store.statistics["mean"]
+    return empty.astype(np.float32), is_zero
 
 
 def _found_images(model: Artifact) -> Path:
