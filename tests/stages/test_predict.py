@@ -206,7 +206,7 @@ def test_maps_are_made_again_when_they_are_asked_for_in_another_way(run, tmp_pat
 
 
 def test_a_full_image_is_emptied_to_the_mean_of_training(run, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "MOST_SPARSE", 0.0)
+    monkeypatch.setattr("detcnn.stages.trained.MOST_SPARSE", 0.0)
     seen = []
     monkeypatch.setattr(
         occlusion, "iter_occlusion", lambda *_, empty, **__: (seen.append(empty), iter(()))[1]
