@@ -302,6 +302,8 @@ def _architecture(
     else:
         sides, n_outputs = _shape(shape or "3x33x33"), outputs or 2
     for setting in settings:
+        if "=" not in setting.lstrip("="):
+            raise ConfigError(f"--set {setting}: expected option=value, as in width=0.5")
         apply_override(options, setting)
     return describe_network(name, shape=sides, n_outputs=n_outputs, options=options)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeFloat,
@@ -139,6 +140,12 @@ class EmaConfig(Section):
     )
 
 
+def _not_negative(stages: int | str) -> int | str:
+    if isinstance(stages, int) and stages < 0:
+        raise ValueError("expected a number of stages from 0, or the name of one")
+    return stages
+
+
 class StartConfig(Section):
     """Begin with the features of a trained network and a new head."""
 
@@ -150,7 +157,7 @@ class StartConfig(Section):
         description="Or a file of weights, .safetensors or a state dict of PyTorch, whose names "
         "are those of the network.",
     )
-    freeze: NonNegativeInt | str = Field(
+    freeze: Annotated[int | str, AfterValidator(_not_negative)] = Field(
         default=0,
         description="Stages of the network that stay as they are: the first so many, or those up "
         "to the one of this name.",

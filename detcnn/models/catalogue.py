@@ -82,6 +82,9 @@ documentation says in the first line what it is and where it was published. Besi
 PER_PIXEL = frozenset({"residual_unet", "unet"})
 """Networks with outputs for each pixel; all others have outputs for each image."""
 
+READS_FILLED_PIXELS = frozenset({"particlenet"})
+"""Networks that have to see which pixels are filled, which standardised images do not tell."""
+
 EQUAL_IN_BF16 = frozenset({"komiske2017", "plain_cnn"})
 """Networks that are trained in bf16 by default where it is faster: those whose area under the ROC
 curve ``tests/training/test_precision.py`` shows to be the same as in float32."""

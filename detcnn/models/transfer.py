@@ -23,6 +23,18 @@ from detcnn.models.network import Network
 Adaptation = Literal["mean", "repeat", "zero"]
 
 _HEAD = "head."
+
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
+"""What bytes that are no state dict raise in torch."""
 _PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
 """What wrappers put before the names of the network that they hold."""
 
@@ -77,7 +89,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file: name a file of weights") from None
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except _DAMAGE as error:
         raise DataError(_unreadable(path)) from error
     except safetensors.SafetensorError as error:
         raise DataError(_unreadable(path)) from error
@@ -151,9 +163,12 @@ def transfer(
             taken[name] = _adapt(tensor, shape[1], channels)
             adapted = name
         elif tensor.shape != shape:
+            remedy = "start from a model of the same network for images of the same size"
+            if name.startswith(_HEAD):
+                remedy = "it is for other classes or inputs: set train.start.head=new"
             raise DataError(
                 f"{where}: {name} has the shape {tuple(tensor.shape)}, expected {tuple(shape)}: "
-                "start from a model of the same network for images of the same size"
+                f"{remedy}"
             )
     network.load_state_dict({**expected, **taken})
     return Transferred(

@@ -4,6 +4,7 @@ Three commands share it: the training itself, the rehearsal that tries one batch
 a learning rate.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,11 @@ from detcnn.config.train import (
     StartConfig,
     TrainConfig,
 )
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.roc import auc, roc_curve
 from detcnn.models.catalogue import (
     EQUAL_IN_BF16,
+    READS_FILLED_PIXELS,
     Architecture,
     build_network,
     describe_network,
@@ -40,13 +43,14 @@ from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.models.transfer import Transferred, freeze, read_weights, transfer
 from detcnn.processors import keep_freed_memory
 from detcnn.progress import Progress
+from detcnn.quality.separation import HIGHEST_AUC
 from detcnn.stages.policies import policies_of
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches
 from detcnn.training.device import find_device, find_precision
 from detcnn.training.export import read_model
-from detcnn.training.loop import FitOptions
+from detcnn.training.loop import FitOptions, batch_norms
 from detcnn.training.optimisers import (
     SGD,
     AdaDelta,
@@ -62,6 +66,8 @@ from detcnn.training.optimisers import (
 from detcnn.training.splits import AnySplit, Extra, open_split, stored_extra
 from detcnn.training.subsets import stratified_rows
 from detcnn.training.tasks import Classification
+
+_BOOKKEEPING = frozenset({"event_id", "source", "row"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,12 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
         len(store.schema.classes), loss=config.loss, label_smoothing=config.label_smoothing
     )
     require_image_outputs(config.network.name)
+    if config.network.name in READS_FILLED_PIXELS and config.standardise is not None:
+        raise ConfigError(
+            f"network {config.network.name!r} has to see which pixels are filled, and standardised "
+            "images do not tell: set train.standardise=null"
+        )
+    _check_inputs(config.inputs, store, progress)
     architecture = describe_network(
         config.network.name,
         shape=store.schema.shape,
@@ -258,6 +270,11 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
         build_network(architecture, seed=config.seed),
         _standardise_extra(stored_extra(store.splits["train"], config.inputs)),
     )
+    if config.batch_size == 1 and batch_norms(model):
+        raise ConfigError(
+            f"train.batch_size: batches of one image, which network {config.network.name!r} cannot "
+            "normalise by: take 2 or more, or the network's option norm: group"
+        )
     start = None
     if assignment.origin is not None:
         start = _begin_with(assignment.origin, model, progress=progress)
@@ -371,6 +388,31 @@ def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standar
     return Standardise.from_statistics(
         mean, std, floor=config.floor, relative_floor=config.relative_floor
     )
+
+
+def _check_inputs(names: Sequence[str], store: ImageStore, progress: Progress) -> None:
+    """Refuse columns that say nothing of an event, and warn of those that give its class away."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"train.inputs: {twice[0]} is named twice: name each column once")
+    for name in names:
+        if name in _BOOKKEEPING:
+            raise ConfigError(
+                f"train.inputs: {name} says where an event comes from and nothing of what it is: "
+                "leave it out"
+            )
+        split = store.splits["train"]
+        values, label = split.column(name), split.label
+        for index, class_name in enumerate(store.schema.classes):
+            is_class = label == index
+            if 0 < is_class.sum() < len(label) and np.isfinite(values).all():
+                area = auc(roc_curve(values.astype(np.float64), is_class))
+                if max(area, 1 - area) >= HIGHEST_AUC:
+                    progress.warn(
+                        f"train.inputs: {name} alone tells {class_name} from the rest with an AUC "
+                        f"of {max(area, 1 - area):.4f}: is it the truth?"
+                    )
+                    break
 
 
 def _standardise_extra(extra: Extra) -> Standardise | None:

@@ -7,12 +7,13 @@ the CPU and with the same number of threads, the same weights to the bit.
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from detcnn.errors import ConfigError, DivergedError
@@ -350,13 +351,37 @@ def _loss(
         rng = generator(seed, "mixup", state.epoch, number)
         mixture = draw_mixture(len(images), alpha=options.mixup_alpha, rng=rng, device=device)
         images, extra = mixture.images(images), mixture.extra(extra)
-    with arithmetic(device, state.precision):
+    with arithmetic(device, state.precision), _statistics_for(len(images), state.model):
         # The batch has passed the model's first layer.
         outputs = state.forward(images, state.model.standardised_extra(extra)).float()
     if mixture is not None:
         return mixture.losses(task, outputs, batch).mean()
     # Not divided by the batch's own sum of weights: with weights of both signs that may vanish.
     return (batch.weights * task.training_loss(outputs, batch.targets)).mean()
+
+
+@contextmanager
+def _statistics_for(n_images: int, model: DetectorModel) -> Iterator[None]:
+    """Have a lone image, such as may be left at the end of an epoch, normalised as in prediction.
+
+    One image is no batch to take a mean and a spread of: where its maps have come down to one
+    pixel there is but one value a channel, and torch gives up.
+    """
+    layers = batch_norms(model) if n_images == 1 else []
+    training = [layer for layer in layers if layer.training]
+    for layer in training:
+        layer.eval()
+    try:
+        yield
+    finally:
+        for layer in training:
+            layer.train()
+
+
+def batch_norms(model: DetectorModel) -> list[nn.Module]:
+    """Return the layers that normalise by the statistics of a batch."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return [layer for layer in model.modules() if isinstance(layer, kinds)]
 
 
 def _learning_rate(

@@ -1,6 +1,7 @@
 import pickle
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -154,6 +155,11 @@ class Evil:
         lambda path: None,
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"no weights" * 100),
+        lambda path: path.write_bytes(b"hello\n"),
+        *(
+            lambda path, seed=seed: path.write_bytes(np.random.default_rng(seed).bytes(60))
+            for seed in range(20)
+        ),
         lambda path: path.write_bytes(pickle.dumps({"weight": Evil()})),
         lambda path: torch.save([torch.zeros(1)], path),
         lambda path: torch.save({"epoch": 3}, path),
@@ -166,3 +172,9 @@ def test_other_files_are_refused(tmp_path, write, name):
     with pytest.raises(DataError, match=name) as caught:
         read_weights(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_head_for_other_classes_is_told_from_other_images():
+    tensors = network(n_outputs=3).state_dict()
+    with pytest.raises(DataError, match=r"for other classes or inputs: set train.start.head=new"):
+        transfer(network(n_outputs=2), tensors, where="a model", keep_head=True)

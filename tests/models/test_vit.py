@@ -1,6 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
+from detcnn.errors import ConfigError
 from detcnn.models.vit import Attention, Patches, vit
 
 
@@ -39,3 +41,9 @@ def test_weights_are_narrow():
     assert abs(weight.std().item() / 0.02 - 1) < 0.02
     assert not network.trunk.block1.think.body.linear1.bias.any()
     assert abs(network.trunk.tokens.positions.std().item() / 0.02 - 1) < 0.05
+
+
+def test_patches_larger_than_the_image():
+    with pytest.raises(ConfigError, match="patches of 33 pixels are larger than the image of 32x8"):
+        vit((1, 32, 8), 2, patch=33)
+    assert vit((1, 32, 8), 2, patch=32)

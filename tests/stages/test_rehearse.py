@@ -59,3 +59,31 @@ def test_it_makes_the_steps_that_the_training_would_make(run):
 def test_what_cannot_be_trained_cannot_be_rehearsed(run, override, error, words):
     with pytest.raises(error, match=words):
         run(override)
+
+
+RESNET = "train.network={name: resnet18, options: {width: 0.1, stem: imagenet}}"
+
+
+def test_a_lone_last_image_is_normalised_as_in_prediction(run):
+    # 192 training images in batches of 191, and maps of one pixel at the end.
+    assert len(run(RESNET, "train.batch_size=191").losses) == 2
+
+
+def test_batches_of_one_image_have_no_statistics(run):
+    with pytest.raises(ConfigError, match="batch_size: batches of one image, .*norm: group"):
+        run(RESNET, "train.batch_size=1")
+    group = RESNET.replace("width", "norm: group, width")
+    assert run(group, "train.batch_size=1", "train.max_events=4").losses
+
+
+def test_a_network_that_reads_filled_pixels(run):
+    with pytest.raises(ConfigError, match="standardised images do not tell: set train.standardise"):
+        run("train.network={name: particlenet}")
+    small = "train.network={name: particlenet, options: {width: 0.1, points: 8, neighbours: 4}}"
+    assert run(small, "train.standardise=null", "train.max_events=40").losses
+
+
+@pytest.mark.parametrize("stages", ["-1", "true"])
+def test_stages_that_cannot_be_frozen(run, stages):
+    with pytest.raises(ConfigError, match="freeze"):
+        run(f"train.start={{model: model, freeze: {stages}}}")

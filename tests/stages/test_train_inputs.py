@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from detcnn.artifacts.opening import open_artifact
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import as_dense
-from detcnn.stages import explain, predict, symmetry, train
+from detcnn.stages import explain, predict, symmetry, train, training_plan
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet
@@ -74,3 +74,35 @@ def test_a_column_that_is_not_there(trained, load, tmp_path):
     with pytest.raises(DataError, match="no column 'n_vertices'; there are: "):
         train.run(study.train, images=trained.path / "images", output=tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("pt, pt", "pt is named twice"),
+        ("event_id", "event_id says where an event comes from"),
+        ("row", "row says where an event comes from"),
+    ],
+)
+def test_columns_that_say_nothing(trained, load, tmp_path, names, message):
+    study = load(trained, f"train.inputs=[{names}]")
+    with pytest.raises(ConfigError, match=message):
+        train.run(study.train, images=trained.path / "images", output=tmp_path / "model")
+
+
+def test_the_truth_among_the_inputs_is_told(trained, load, Listener):
+    split = open_store(trained.path / "images" / STORE).splits["train"]
+    listener = Listener()
+    store = open_store(trained.path / "images" / STORE)
+    training_plan._check_inputs(["pt"], store, listener)
+    assert not listener.said
+    truth = split.label.astype(np.float32)
+    column = type(split).column
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(split), "column", lambda s, name: truth if name == "truth" else column(s, name)
+        )
+        training_plan._check_inputs(["truth"], store, listener)
+    (said,) = listener.said
+    assert "truth alone tells" in said
+    assert "AUC of 1.0000" in said
