@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from detcnn.config.loading import load_study
+from detcnn.models.catalogue import NETWORKS, PER_PIXEL
 
 ROOT = Path(__file__).parents[1]
 STUDIES = sorted((ROOT / "pipelines").glob("*/*.yaml"))
@@ -233,3 +235,20 @@ def test_the_letters_are_learned_and_moved(clone):
     assert "detcnn train" not in make(folder, "model", *options)
     assert "detcnn evaluate" in make(folder, "report", "--dry-run")
     assert "detcnn explain work/model" in make(folder, "explain", "--dry-run")
+
+
+def test_networks_are_trained_compared_and_listed(clone):
+    folder = clone / "pipelines" / "networks"
+    few = ["NETWORKS=lenet5 dense", "SET=--set train.epochs=1", f"PYTHON={sys.executable}"]
+    make(folder, *few)
+    lines = (folder / "work/table.md").read_text().splitlines()
+    assert [len(line.split("|")) for line in lines] == [8] * 4
+    assert "| 61,326 | 0.7 M |" in "".join(lines)
+    assert "detcnn train" not in make(folder, "compare", *few)
+
+
+def test_every_network_of_the_catalogue_is_in_the_makefile_or_said_to_be_left_out():
+    folder = ROOT / "pipelines" / "networks"
+    said = set(re.findall(r"\w+", (folder / "Makefile").read_text()))
+    said |= set(re.findall(r"\w+", (folder / "README.md").read_text()))
+    assert set(NETWORKS) - PER_PIXEL <= said
