@@ -166,6 +166,9 @@ def test_a_network_without_maps_has_no_grad_cam(
 def test_an_output_that_is_there_is_kept(trained, tmp_path):
     with pytest.raises(OutputExistsError, match="--overwrite"):
         explain.run(trained.path / "model", output=tmp_path)
+    # What is asked of is looked at first.
+    with pytest.raises(DataError, match="images"):
+        explain.run(trained.path / "images", output=tmp_path)
 
 
 @pytest.mark.usefixtures("_undrawn")

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from detcnn.cli.main import app
-from detcnn.errors import ConfigError
+from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import DenseImages, as_dense
 from detcnn.kernels import warps
 from detcnn.stages import symmetry
@@ -78,3 +78,14 @@ def test_the_command_line(trained, tmp_path, monkeypatch):
     wrong = detcnn("--amount", "3")
     assert (wrong.exit_code, wrong.stdout) == (2, "")
     assert "--amount: of which --symmetry?" in wrong.stderr
+    for words in (("--layer", "head"), ("--event", "1"), ("--no-occlusion",)):
+        wrong = detcnn("--symmetry", "rotate", *words)
+        assert (wrong.exit_code, wrong.stdout) == (2, "")
+        assert f"{words[0]}: --symmetry has no such option" in wrong.stderr
+
+
+def test_what_is_no_model_is_told_before_the_output_is_there(trained, tmp_path):
+    with pytest.raises(DataError, match="images"):
+        symmetry.run(trained.path / "images", name="shift", output=tmp_path)
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        run(trained, tmp_path, name="shift")
