@@ -114,11 +114,13 @@ def open_gallery(path: Path, *, preset: str | None = None, split: str | None = N
     if not path.is_dir():
         gallery = _of_source(path, preset)
         if split is not None:
-            raise ConfigError(f"--split: {path} is an input file, which has no splits")
+            raise ConfigError(f"--split {split}: {path} is an input file, which has no splits")
         return gallery
     gallery = _of_store(path, split or DEFAULT_SPLIT)
     if preset is not None:
-        raise ConfigError(f"--preset: {path} holds images already, made by their own recipe")
+        raise ConfigError(
+            f"--preset {preset}: {path} holds images already, made by their own recipe"
+        )
     return gallery
 
 

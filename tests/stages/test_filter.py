@@ -127,9 +127,9 @@ def test_an_output_that_is_there_is_kept(letters, tmp_path):
 
 
 def test_what_the_images_have_already_is_no_option(letters, trained, tmp_path):
-    with pytest.raises(ConfigError, match="--split: .*letters.npz is an input file"):
+    with pytest.raises(ConfigError, match="--split test: .*letters.npz is an input file"):
         stage.run(letters, filters=["blur"], output=tmp_path / "out", split="test")
-    with pytest.raises(ConfigError, match="--preset: .*images holds images already"):
+    with pytest.raises(ConfigError, match="--preset komiske2017: .*images holds images already"):
         stage.run(
             trained.path / "images",
             filters=["blur"],
