@@ -114,6 +114,13 @@ def _explain(
     if split not in SPLITS:
         raise ConfigError(f"--split {split}: expected one of {', '.join(SPLITS)}")
     if symmetry is not None:
+        for option, is_given in (
+            ("--layer", layer is not None),
+            ("--event", bool(event)),
+            ("--no-occlusion", not occlusion),
+        ):
+            if is_given:
+                raise ConfigError(f"{option}: --symmetry has no such option: leave one of them out")
         _symmetry(
             model,
             images=images,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from detcnn.stages.filter import FilterResult
 
 _STEPS = {"map": "feature map", "flatten": "flattened"}
+_MOST_ACROSS = 12
+"""Numbers in a line up to which they are printed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -74,8 +76,12 @@ def _filter(
         typer.Option(metavar="NUMBERS", help="Added to the outputs.", show_default=False),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Of an images artifact: train, validation or test.")
-    ] = "train",
+        str | None,
+        typer.Option(
+            help="Of an images artifact: train, validation or test; train by default.",
+            show_default=False,
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +119,7 @@ def _filter(
     from detcnn.stages.filter import FilterOptions, run
     from detcnn.storage.schema import SPLITS
 
-    if split not in SPLITS:
+    if split is not None and split not in SPLITS:
         raise ConfigError(f"--split {split}: expected one of {', '.join(SPLITS)}")
     result = run(
         path,
@@ -158,20 +164,28 @@ def _filter(
 def _print_numbers(result: "FilterResult", channels: list[str]) -> None:
     import numpy as np
 
-    with np.load(result.artifact.path / "numbers.npz") as arrays:
+    place = result.artifact.path / "numbers.npz"
+    with np.load(place) as arrays:
         images = arrays["images"]
         kernels = {name: arrays[f"filter/{name}"] for name in result.steps}
+
+    def show(title: str, values: "NDArray[Any]", array: str) -> None:
+        rows, columns = values.shape
+        is_wide = columns > _MOST_ACROSS
+        note = f"{rows}x{columns} numbers, too many to print in a line: {array} in {place}"
+        print(f"{title}\n{note if is_wide else _rows(values)}\n")
+
     for name, kernel in kernels.items():
-        print(f"filter {name}\n{_rows(kernel)}\n")
+        show(f"filter {name}", kernel, f"filter/{name}")
     for i, title in enumerate(result.events):
         for j, channel in enumerate(channels):
-            print(f"{title}, {channel}\n{_rows(images[i, j])}\n")
+            show(f"{title}, {channel}", images[i, j], f"images[{i}, {j}]")
             for name, own in result.steps.items():
                 for step, maps in own.items():
-                    shown = _STEPS.get(step, step)
-                    print(f"{title}, {channel}: {name}, {shown}\n{_rows(maps[i, j])}\n")
+                    shown = f"{title}, {channel}: {name}, {_STEPS.get(step, step)}"
+                    show(shown, maps[i, j], f"{step}/{name}[{i}, {j}]")
         for step, values in result.outputs.items():
-            print(f"{title}: {_STEPS.get(step, step)}\n{_rows(values[i : i + 1])}\n")
+            show(f"{title}: {_STEPS.get(step, step)}", values[i : i + 1], f"{step}[{i}]")
 
 
 def _rows(values: "NDArray[Any]") -> str:

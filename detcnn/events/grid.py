@@ -50,6 +50,12 @@ class Axis:
         return (self.high - self.low) / self.n_pixels
 
     @property
+    def is_full_turn(self) -> bool:
+        """Whether the last pixel is beside the first: φ, once round to within half a pixel."""
+        missing = abs(self.high - self.low - 2 * np.pi)
+        return self.name == "phi" and self.unit == "rad" and missing < self.pixel_width / 2
+
+    @property
     def edges(self) -> NDArray[np.float64]:
         """The ``n_pixels + 1`` edges, in `unit`."""
         return np.linspace(self.low, self.high, self.n_pixels + 1)

@@ -210,6 +210,9 @@ def augment_together(
 ) -> Augmented:
     """Apply policies to images, and to masks and points what moves their images.
 
+    For who trains on labels of pixels or on places, from Python: the stages have neither, and
+    change their images by `augment`.
+
     Parameters
     ----------
     marked : Augmented

@@ -115,7 +115,8 @@ def filtered(
     stride : int
         Rows and columns from one place of the filter to the next, at least 1.
     padding : int
-        Rows and columns of zeros added on each side, at least 0.
+        Rows and columns of zeros added on each side, at least 0 and below the longer side of the
+        filter, which beyond them would see zeros alone.
     bias : float
         Added to every sum.
 
@@ -127,8 +128,13 @@ def filtered(
     Raises
     ------
     ConfigError
-        If the filter does not fit into the image.
+        If the filter does not fit into the image, or there is more padding than it can reach.
     """
+    if padding >= max(kernel.shape):
+        raise ConfigError(
+            f"--padding {padding}: a filter of {_times(kernel.shape)} would see zeros alone: "
+            f"expected at most {max(kernel.shape) - 1}"
+        )
     values = np.asarray(images, dtype=np.float64)
     padded = np.pad(values, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     if any(k > n for k, n in zip(kernel.shape, padded.shape[2:], strict=True)):
@@ -138,8 +144,10 @@ def filtered(
             "more padding"
         )
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape, axis=(2, 3))
-    sums: Maps = np.einsum("bcrsij,ij->bcrs", windows[:, :, ::stride, ::stride], kernel)
-    return sums + bias
+    # What becomes too large is infinite, for the caller to judge.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums: Maps = np.einsum("bcrsij,ij->bcrs", windows[:, :, ::stride, ::stride], kernel)
+        return sums + bias
 
 
 def rectified(maps: Maps) -> Maps:

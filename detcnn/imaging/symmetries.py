@@ -34,9 +34,13 @@ class Symmetry:
         The amount that changes nothing.
     amounts : callable
         From the grid to amounts that are worth looking at.
-    change : callable
+    limits : callable
+        From the grid to the lowest and the highest amount: beyond them nothing of an image is left.
+    move : callable
         From images of shape (n, channels, rows, columns), an amount and the grid to the changed
-        images; raises `ConfigError` for an amount that cannot be.
+        images.
+    is_whole : bool
+        Only whole amounts can be.
     names : tuple of str
         What whole amounts from 0 on are called, where they are no quantity.
     """
@@ -44,8 +48,42 @@ class Symmetry:
     amount: str
     neutral: float
     amounts: Callable[[Grid], tuple[float, ...]]
-    change: Callable[[Values, float, Grid], Values]
+    limits: Callable[[Grid], tuple[float, float]]
+    move: Callable[[Values, float, Grid], Values]
+    is_whole: bool = False
     names: tuple[str, ...] = ()
+
+    def check(self, amount: float, grid: Grid) -> None:
+        """Raise if images of a grid cannot be changed by an amount.
+
+        Raises
+        ------
+        ConfigError
+            Naming the amount and the range.
+        """
+        # As they are told, so that what is told can be given.
+        low, high = (float(f"{limit:g}") for limit in self.limits(grid))
+        is_inside = low <= amount <= high
+        if is_inside and not (self.is_whole and amount != round(amount)):
+            return
+        told = f"{low:g} to {high:g}"
+        if self.names:
+            told = ", ".join(f"{i} ({name})" for i, name in enumerate(self.names))
+        whole = "a whole number, " if self.is_whole and not self.names else ""
+        raise ConfigError(
+            f"--amount {amount:g}: expected {whole}{told} for these images: {self.amount}"
+        )
+
+    def change(self, values: Values, amount: float, grid: Grid) -> Values:
+        """Return images, shape (n, channels, rows, columns), changed by an amount.
+
+        Raises
+        ------
+        ConfigError
+            As `check` does.
+        """
+        self.check(amount, grid)
+        return self.move(values, amount, grid)
 
 
 def symmetry(name: str, grid: Grid) -> Symmetry:
@@ -67,8 +105,8 @@ def symmetry(name: str, grid: Grid) -> Symmetry:
 
 
 def _shift(values: Values, amount: float, grid: Grid) -> Values:
-    if amount != round(amount):
-        raise ConfigError(f"--amount {amount:g}: a shift is by whole pixels")
+    if grid.columns.is_full_turn:
+        return np.roll(values, int(amount), axis=-1)
     n = len(values)
     return warps.shift(values, np.zeros(n, dtype=np.int64), np.full(n, int(amount)))
 
@@ -87,19 +125,12 @@ def _rotate(values: Values, amount: float, grid: Grid) -> Values:
 
 
 def _mirror(values: Values, amount: float, grid: Grid) -> Values:
-    if amount not in range(len(_MIRRORS)):
-        raise ConfigError(
-            f"--amount {amount:g}: expected "
-            + ", ".join(f"{i} ({name})" for i, name in enumerate(_MIRRORS))
-        )
     chosen = int(amount)
     rows, columns = np.full((2, len(values)), [[bool(chosen & 1)], [bool(chosen & 2)]])
     return warps.flip(values, rows, columns)
 
 
 def _zoom(values: Values, amount: float, grid: Grid) -> Values:
-    if amount <= 0:
-        raise ConfigError(f"--amount {amount:g}: a factor is above 0")
     return warps.zoom(values, np.full(len(values), float(amount)))
 
 
@@ -114,22 +145,55 @@ def _rapidities(grid: Grid) -> tuple[float, ...]:
     return tuple(np.round(np.linspace(-reach, reach, 2 * _STEPS + 1), 6).tolist())
 
 
+def _factors(grid: Grid) -> tuple[float, float]:
+    # A waveform of one pixel can still be shown the usual amounts.
+    most = max(2, grid.columns.n_pixels)
+    return 1 / most, most
+
+
 _MIRRORS = ("as it is", "rows", "columns", "both")
 
 SYMMETRIES: Mapping[str, Symmetry] = {
-    "shift": Symmetry("shift along the columns [pixel]", 0.0, _whole_pixels, _shift),
+    "shift": Symmetry(
+        "shift along the columns [pixel]",
+        0.0,
+        _whole_pixels,
+        lambda grid: (-grid.columns.n_pixels, grid.columns.n_pixels),
+        _shift,
+        is_whole=True,
+    ),
     "rotate": Symmetry(
         "angle [degrees]",
         0.0,
         lambda grid: tuple(float(angle) for angle in range(-180, 181, 45)),
+        lambda grid: (-360, 360),
         _rotate,
     ),
-    "mirror": Symmetry("mirrored", 0.0, lambda grid: (0.0, 1.0, 2.0, 3.0), _mirror, names=_MIRRORS),
-    "zoom": Symmetry(
-        "factor", 1.0, lambda grid: (0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.4, 1.7, 2.0), _zoom
+    "mirror": Symmetry(
+        "mirrored",
+        0.0,
+        lambda grid: (0.0, 1.0, 2.0, 3.0),
+        lambda grid: (0, 3),
+        _mirror,
+        is_whole=True,
+        names=_MIRRORS,
     ),
-    "boost": Symmetry("boost: shift in rapidity", 0.0, _rapidities, _boost),
+    "zoom": Symmetry(
+        "factor",
+        1.0,
+        lambda grid: (0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.4, 1.7, 2.0),
+        _factors,
+        _zoom,
+    ),
+    "boost": Symmetry(
+        "boost: shift in rapidity",
+        0.0,
+        _rapidities,
+        lambda grid: (grid.rows.low - grid.rows.high, grid.rows.high - grid.rows.low),
+        _boost,
+    ),
 }
 """Name to change: moved along the columns (φ), turned about the centre, mirrored, enlarged, and
 boosted along the beam, which moves what is in an image of η or rapidity by parts of a pixel along
-its rows. What leaves the image is lost."""
+its rows. What leaves the image is lost, but what a shift moves across the end of a full turn of φ
+comes in at its beginning."""

@@ -174,7 +174,14 @@ class PointCloud(nn.Module):
     circumference : int, optional
         Number of columns, where they close on themselves. Then the first block is told how far
         apart points are in φ, the short way round, and none is told where in φ they are.
+
+    Attributes
+    ----------
+    has_maps : bool
+        False: what has four axes in here are points and neighbours, no rows and columns.
     """
+
+    has_maps = False
 
     def __init__(
         self,

@@ -64,7 +64,8 @@ def steps_figure(
     steps : mapping
         Name of each filter to name of each step to the map, shape (rows, columns). The steps of a
         filter share their colours, red above zero and blue below; where the largest number is more
-        than a hundred times the median, colours are logarithmic beyond a hundredth of it.
+        than a hundred times the median, colours are logarithmic beyond a hundredth of it. Of a
+        filter that makes nothing below zero they are those of an image.
     grid : Grid
         A picture is drawn as it is looked at; η runs to the right.
     title : str
@@ -83,14 +84,17 @@ def steps_figure(
         axes[0].set_title("image")
         axes[0].set_ylabel(literal(name))
         first = next(iter(own.values()))
-        norm = _signed_scale(first)
+        is_signed = bool(first.min() < 0)
+        norm = _signed_scale(first) if is_signed else _image_scale(first)
         for panel, (step, values) in zip(axes[1:], own.items(), strict=False):
-            _draw_pixels(panel, oriented(values), norm, "RdBu_r")
+            _draw_pixels(panel, oriented(values), norm, "RdBu_r" if is_signed else "viridis")
             panel.set_title(_NAMES.get(step, step))
         for panel in axes[1 + len(own) :]:
             panel.set_visible(False)
         for panel in (axes[0], axes[len(own)]):
-            bar = figure.colorbar(panel.images[0], ax=panel, aspect=18, pad=0.02, format="{x:.3g}")
+            # Beside the picture, which may be lower than the place that is left for it.
+            place = panel.inset_axes((1.03, 0.0, 0.055, 1.0))
+            bar = figure.colorbar(panel.images[0], cax=place, format="{x:.3g}")
             _tidy(bar, panel.images[0].norm)
     return figure
 

@@ -136,9 +136,9 @@ def run(
     OutputExistsError
         If the output exists.
     """
-    refuse_existing(output, overwrite=overwrite)
     options = options or ExplainOptions()
     shown = show(model, images, split=split)
+    refuse_existing(output, overwrite=overwrite)
     n_axes = len(shown.store.schema.grid.axes)
     if n_axes != 2:
         raise ConfigError(

@@ -28,9 +28,11 @@ from detcnn.imaging.filters import (
 from detcnn.plotting.filters import kernels_figure, steps_figure
 from detcnn.plotting.style import write_figure
 from detcnn.sources.chain import expand_paths
-from detcnn.stages.gallery import Gallery, open_gallery
+from detcnn.stages.gallery import DEFAULT_SPLIT, Gallery, open_gallery
 
 NUMBERS = "numbers.npz"
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def run(
     output: Path,
     events: Sequence[int] | None = None,
     options: FilterOptions | None = None,
-    split: str = "train",
+    split: str | None = None,
     preset: str | None = None,
     overwrite: bool = False,
 ) -> FilterResult:
@@ -111,8 +113,8 @@ def run(
         one of each class by default. Of the first 10,000.
     options : FilterOptions, optional
         What is done.
-    split : str
-        Of an images artifact.
+    split : str, optional
+        Of an images artifact, ``"train"`` by default.
     preset : str, optional
         The image to make of an input file's constituents.
     overwrite : bool
@@ -125,27 +127,31 @@ def run(
     Raises
     ------
     ConfigError
-        If a filter is none, does not fit, or there is no such event.
+        If a filter is none, does not fit, or gives numbers that are too large, there is no such
+        event, or an artifact is given a preset or a file a split.
     DataError
         If the images are not there, or damaged.
     OutputExistsError
         If the output exists.
     """
-    refuse_existing(output, overwrite=overwrite)
     options = options or FilterOptions()
+    if not np.isfinite(options.bias):
+        raise ConfigError(f"--bias {options.bias:g}: expected a finite number")
     kernels = find_filters(filters)
     gallery = open_gallery(path, preset=preset, split=split)
+    refuse_existing(output, overwrite=overwrite)
     chosen = gallery.chosen(events)
     images = gallery.take(chosen)
     steps = {name: _steps(images, kernel, options) for name, kernel in kernels.items()}
     outputs = _outputs(steps, options)
+    _require_finite(kernels, steps, outputs)
     titles = tuple(gallery.title(event) for event in chosen)
     source = _input(path)
     config = {
         "filters": {name: kernel.tolist() for name, kernel in kernels.items()},
         "options": {name: getattr(options, name) for name in FilterOptions.__slots__},
         "events": list(chosen),
-        "split": split if path.is_dir() else None,
+        "split": (split or DEFAULT_SPLIT) if path.is_dir() else None,
         "preset": preset,
     }
     identity = value_digest(
@@ -244,7 +250,27 @@ def _outputs(
         raise ConfigError(
             f"--dense-bias: {len(bias)} numbers for {len(weights)} outputs: expected one for each"
         )
-    return {"flatten": flat, "dense": flat @ weights.T + bias}
+    with np.errstate(over="ignore", invalid="ignore"):
+        return {"flatten": flat, "dense": flat @ weights.T + bias}
+
+
+def _require_finite(
+    kernels: Mapping[str, Kernel],
+    steps: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    outputs: Mapping[str, NDArray[np.float64]],
+) -> None:
+    """Raise if there is a number that a network, which counts in float32, could not hold."""
+    numbers = {
+        f"filter {name}": (kernel, *steps[name].values()) for name, kernel in kernels.items()
+    }
+    numbers |= {f"--{name}": (values,) for name, values in outputs.items() if name == "dense"}
+    for name, arrays in numbers.items():
+        # What is not a number is not below, either.
+        if not all(np.abs(values).max(initial=0.0) <= _LARGEST for values in arrays):
+            raise ConfigError(
+                f"{name}: with these images it gives numbers beyond {_LARGEST:.2g} or none at all: "
+                "take smaller numbers"
+            )
 
 
 def _input(path: Path) -> Input:

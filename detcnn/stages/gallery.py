@@ -18,6 +18,7 @@ from detcnn.stages.recipes import first_recipe, image_channels, image_grid, proj
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE, ChannelInfo, picture_channels
 
+DEFAULT_SPLIT = "train"
 LOOKED_AT = 10_000
 """Events of a store, or of each sample of a file, that are looked at."""
 
@@ -90,7 +91,7 @@ class Gallery:
         return f"{name}, event {event}" if name else f"event {event}"
 
 
-def open_gallery(path: Path, *, preset: str | None = None, split: str = "train") -> Gallery:
+def open_gallery(path: Path, *, preset: str | None = None, split: str | None = None) -> Gallery:
     """Open images to look at.
 
     Parameters
@@ -99,17 +100,28 @@ def open_gallery(path: Path, *, preset: str | None = None, split: str = "train")
         An images artifact, or an input file.
     preset : str, optional
         The image to make of constituents, as `detcnn.stages.recipes.first_recipe` has it.
-    split : str
-        Of an images artifact.
+    split : str, optional
+        Of an images artifact, ``"train"`` by default.
 
     Raises
     ------
     DataError
         If it is not there, not something detcnn reads, or damaged.
     ConfigError
-        If a file's parts cannot be told apart without being named, or the preset is unknown.
+        If a file's parts cannot be told apart without being named, the preset is unknown, or an
+        artifact is given a preset or a file a split.
     """
-    return _of_store(path, split) if path.is_dir() else _of_source(path, preset)
+    if not path.is_dir():
+        gallery = _of_source(path, preset)
+        if split is not None:
+            raise ConfigError(f"--split {split}: {path} is an input file, which has no splits")
+        return gallery
+    gallery = _of_store(path, split or DEFAULT_SPLIT)
+    if preset is not None:
+        raise ConfigError(
+            f"--preset {preset}: {path} holds images already, made by their own recipe"
+        )
+    return gallery
 
 
 def _of_store(path: Path, split: str) -> Gallery:

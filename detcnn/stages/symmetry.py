@@ -92,13 +92,18 @@ def run(
     OutputExistsError
         If the output exists.
     """
-    refuse_existing(output, overwrite=overwrite)
     shown = show(model, images, split=split)
+    refuse_existing(output, overwrite=overwrite)
     schema = shown.store.schema
     chosen = symmetry(name, schema.grid)
+    if name == "boost" and _is_centred(shown):
+        raise ConfigError(
+            "--symmetry boost: these images are centred, so a boost of the event leaves them as "
+            "they are: use --symmetry shift"
+        )
     asked = tuple(amounts) or chosen.amounts(schema.grid)
-    if not np.isfinite(asked).all():
-        raise ConfigError("--amount: expected finite numbers")
+    for amount in asked:
+        chosen.check(amount, schema.grid)
     steps = sorted({*map(float, asked), chosen.neutral})
     config = {
         "symmetry": name,
@@ -142,6 +147,12 @@ def run(
             circumstances={"model": str(model), "images": str(shown.images.path)},
         )
     return SymmetryResult(artifact, responses, performance, chosen.names)
+
+
+def _is_centred(shown: Shown) -> bool:
+    """Return whether each image was moved so that a point of its own event is in its middle."""
+    image = shown.images.manifest.contents["image"] or {}
+    return any(step["step"] == "centre" for step in image.get("align", ()))
 
 
 def _respond(
@@ -198,8 +209,9 @@ def _section(
         title=name.capitalize(),
         lead=(
             "A network that has the symmetry, or has learned it, keeps its performance, and its "
-            "scores, whatever the amount. What leaves the image is lost, and turns, zooms and "
-            "boosts interpolate between pixels: some of a change is due to that."
+            "scores, whatever the amount. What leaves the image is lost, but for shifts along a "
+            "full turn of φ, and turns, zooms and boosts interpolate between pixels: some of a "
+            "change is due to that."
         ),
         tables=(
             Table(

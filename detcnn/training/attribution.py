@@ -15,6 +15,7 @@ from detcnn.models.standardise import DetectorModel
 from detcnn.training.splits import Extra
 
 _IMAGES_AT_ONCE = 64
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,7 @@ def first_kernels(model: DetectorModel, shape: tuple[int, ...]) -> Kernels | Non
     shape : tuple of int
         (channels, rows, columns) of an image.
     """
-    for name, layer in model.network.named_modules():
+    for name, layer in _layers_of_images(model.network):
         if isinstance(layer, nn.Conv2d):
             return Kernels(name, layer.weight.detach().cpu().numpy())
         if isinstance(layer, nn.Linear):
@@ -71,7 +72,8 @@ def spatial_layers(
     -------
     tuple of str
         Names in the network of what gives (batch, channels, rows, columns) with more than one
-        pixel.
+        pixel. None of a module that says ``has_maps = False``, nor of those inside it: what has
+        four axes there, as points and their neighbours do, is no image.
     """
     found: dict[str, None] = {}
 
@@ -84,8 +86,7 @@ def spatial_layers(
 
     handles = [
         layer.register_forward_hook(lambda _, __, output, name=name: note(name, output))
-        for name, layer in model.network.named_modules()
-        if name
+        for name, layer in _layers_of_images(model.network)
     ]
     try:
         with torch.inference_mode():
@@ -97,6 +98,18 @@ def spatial_layers(
     return tuple(found)
 
 
+def _layers_of_images(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Give the modules of a network, with their names, but for those without maps."""
+    without: tuple[str, ...] = ()
+    for name, layer in network.named_modules():
+        if not name or name.startswith(without):
+            continue
+        if not getattr(layer, "has_maps", True):
+            without += (f"{name}.",)
+            continue
+        yield name, layer
+
+
 def check_layer(name: str, layers: tuple[str, ...]) -> str:
     """Return the name of a layer that makes maps.
 
@@ -106,7 +119,9 @@ def check_layer(name: str, layers: tuple[str, ...]) -> str:
         If there is none of that name.
     """
     if name not in layers:
-        known = ", ".join(layers) or "none, for this network makes no maps"
+        known = ", ".join(layers[-_MOST_NAMED:]) or "none, for this network makes no maps"
+        if len(layers) > _MOST_NAMED:
+            known = f"one of {len(layers)}, of which the last {_MOST_NAMED} are {known}"
         raise ConfigError(f"--layer {name}: expected a layer that makes maps: {known}")
     return name
 

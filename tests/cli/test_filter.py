@@ -26,6 +26,23 @@ def test_every_number_is_printed(detcnn, tmp_path, monkeypatch):
     assert told["numbers"]["filter_1"]["map"][1][0] == [[-1, -1, 1], [-1, 1, -1], [1, -1, -1]]
 
 
+def test_lines_of_many_numbers_are_left_to_the_file(detcnn, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "write_figure", lambda *_: None)
+    np.savez(tmp_path / "wide.npz", one=np.ones((1, 1, 3, 14)), two=np.zeros((1, 1, 3, 14)))
+    arguments = "--numbers", "-f", "row=1 1", "-f", "long=1 1 1", "-o", tmp_path / "out"
+    said = detcnn("filter", tmp_path / "wide.npz", *arguments).stdout
+    place = tmp_path / "out" / "numbers.npz"
+    assert (
+        "one, event 0, channel_0: row, feature map\n"
+        f"3x13 numbers, too many to print in a line: map/row[0, 0] in {place}\n"
+    ) in said
+    # The name leads to the numbers.
+    with np.load(place) as arrays:
+        assert arrays["map/row"][0, 0].shape == (3, 13)
+    assert "filter row\n1  1\n" in said
+    assert "long, feature map\n3  3  3  3  3  3  3  3  3  3  3  3\n" in said
+
+
 def test_a_wrong_split_is_named(detcnn, tmp_path):
     result = detcnn("filter", tmp_path, "--split", "tset")
     assert result.exit_code == 2

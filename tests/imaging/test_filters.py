@@ -54,6 +54,7 @@ def test_the_letter_x_of_the_lecture_by_hand():
     st.integers(0, 2**31),
 )
 def test_a_layer_is_that_of_torch(k, m, stride, padding, side, seed):
+    padding = min(padding, max(k, m) - 1)
     rng = np.random.default_rng(seed)
     images, kernel = rng.normal(size=(2, 3, 7, 9)), rng.normal(size=(k, m))
     found = filtered(images, kernel, stride=stride, padding=padding, bias=0.5)
@@ -126,3 +127,11 @@ def test_what_does_not_fit_is_refused():
         filtered(image, np.ones((3, 3)))
     with pytest.raises(ConfigError, match="window of 3x3 does not fit into 2x3"):
         pooled(image, 3)
+
+
+def test_padding_up_to_the_longer_side():
+    kernel = np.ones((1, 3))
+    found = filtered(np.ones((1, 1, 2, 2)), kernel, padding=2)
+    assert found[0, 0].tolist() == [[0] * 4] * 2 + [[1, 2, 2, 1]] * 2 + [[0] * 4] * 2
+    with pytest.raises(ConfigError, match="--padding 3: a filter of 1x3 .* at most 2"):
+        filtered(np.ones((1, 1, 2, 2)), kernel, padding=3)

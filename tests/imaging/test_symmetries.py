@@ -7,6 +7,7 @@ from detcnn.events.grid import Axis, Grid
 from detcnn.imaging.symmetries import SYMMETRIES, symmetry
 
 GRID = Grid(Axis("eta", 8, -0.4, 0.4), Axis("phi", 8, -0.4, 0.4, unit="rad"))
+BARREL = Grid(Axis("eta", 8, -3.0, 3.0), Axis("phi", 8, -3.14, 3.14, unit="rad"))
 PICTURE = Grid(Axis("row", 8, 0, 8, unit="pixel"), Axis("column", 8, 0, 8, unit="pixel"))
 
 
@@ -71,22 +72,69 @@ def test_a_shift_goes_along_the_columns(images):
     np.testing.assert_array_equal(changed("shift", images, -3)[..., :5], images[..., 3:])
 
 
+@pytest.mark.parametrize("amount", [3, -3, 8])
+def test_a_shift_round_the_barrel_loses_nothing(images, amount):
+    found = changed("shift", images, amount, BARREL)
+    for column in range(8):
+        np.testing.assert_array_equal(found[..., (column + amount) % 8], images[..., column])
+
+
+@pytest.mark.parametrize(
+    ("axis", "is_full"),
+    [
+        (Axis("phi", 64, -np.pi, np.pi, unit="rad"), True),
+        (Axis("phi", 64, 0, 6.28, unit="rad"), True),
+        (Axis("phi", 64, -3.2, 3.2, unit="rad"), False),
+        (Axis("phi", 8, -0.4, 0.4, unit="rad"), False),
+        (Axis("eta", 64, -np.pi, np.pi), False),
+        (Axis("phi", 6, 0, 6.0, unit="pixel"), False),
+    ],
+)
+def test_what_is_a_full_turn(axis, is_full):
+    assert axis.is_full_turn is is_full
+
+
 @pytest.mark.parametrize(
     ("name", "amount", "message"),
     [
-        ("shift", 0.5, "--amount 0.5: a shift is by whole pixels"),
+        ("shift", 0.5, "--amount 0.5: expected a whole number, -8 to 8 for these images: shift"),
+        ("shift", 1e300, r"--amount 1e\+300: expected a whole number, -8 to 8 for"),
+        ("shift", -9, "--amount -9: expected a whole number, -8 to 8"),
         (
             "mirror",
             4,
             r"--amount 4: expected 0 \(as it is\), 1 \(rows\), 2 \(columns\), 3 \(both\)",
         ),
         ("mirror", 1.5, "--amount 1.5: expected 0"),
-        ("zoom", 0, "--amount 0: a factor is above 0"),
+        ("mirror", -1, "--amount -1: expected 0"),
+        ("zoom", 0, "--amount 0: expected 0.125 to 8 for these images: factor"),
+        ("zoom", 1e20, r"--amount 1e\+20: expected 0.125 to 8"),
+        ("zoom", 1e-20, "--amount 1e-20: expected 0.125 to 8"),
+        ("zoom", float("nan"), "--amount nan: expected 0.125 to 8"),
+        ("rotate", 361, "--amount 361: expected -360 to 360"),
+        ("rotate", float("-inf"), "--amount -inf: expected -360 to 360"),
+        ("boost", 1e20, r"--amount 1e\+20: expected -0.8 to 0.8 for these images: boost"),
     ],
 )
 def test_amounts_that_cannot_be(images, name, amount, message):
     with pytest.raises(ConfigError, match=message):
         changed(name, images, amount)
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_the_ends_of_the_range_can_be(name, images):
+    found = symmetry(name, GRID)
+    for amount in found.limits(GRID):
+        assert np.isfinite(found.change(images, amount, GRID)).all()
+
+
+@pytest.mark.parametrize("n", [3, 6, 7, 33])
+def test_an_end_of_the_range_can_be_given_as_it_is_told(n):
+    grid = Grid(Axis("row", n, 0, n, unit="pixel"), Axis("column", n, 0, n, unit="pixel"))
+    with pytest.raises(ConfigError) as refused:
+        symmetry("zoom", grid).check(1e-9, grid)
+    lowest = str(refused.value).split("expected ")[1].split(" to ")[0]
+    symmetry("zoom", grid).check(float(lowest), grid)
 
 
 def test_what_is_no_symmetry_of_these_images():

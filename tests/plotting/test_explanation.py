@@ -117,12 +117,41 @@ def test_each_filter_has_a_row_of_steps(grid):
     svg(figure)
 
 
+def test_colour_bars_are_as_high_as_their_pictures(grid):
+    maps = np.arange(12.0).reshape(4, 3)
+    figure = steps_figure(maps, {"a": {"map": maps[:, :1]}}, grid=grid, title="")
+    figure.draw_without_rendering()
+    for axes in panels(figure):
+        (bar,) = axes.child_axes
+        picture, beside = axes.get_window_extent(), bar.get_window_extent()
+        assert (beside.y0, beside.y1) == pytest.approx((picture.y0, picture.y1))
+        assert picture.x1 < beside.x0 < beside.x1 < figure.bbox.x1
+    # The map is a single line of pixels, lower than its image.
+    first, second = (axes.child_axes[0].get_window_extent().height for axes in panels(figure))
+    assert second < 0.5 * first
+
+
+@pytest.mark.parametrize(
+    ("lowest", "colours", "ends"), [(0.0, "viridis", (0, 11)), (-1.0, "RdBu_r", (-11, 11))]
+)
+def test_only_what_goes_below_zero_has_two_colours(grid, lowest, colours, ends):
+    maps = np.arange(12.0).reshape(4, 3)
+    maps[0, 0] = lowest
+    steps = {"map": maps, "rectified": np.maximum(maps, 0)}
+    figure = steps_figure(maps, {"a": steps}, grid=grid, title="")
+    for axes in panels(figure)[1:]:
+        assert drawn(axes).cmap.name == colours
+        assert (drawn(axes).norm.vmin, drawn(axes).norm.vmax) == ends
+    svg(figure)
+
+
 def test_a_map_with_one_bright_place_has_logarithmic_colours():
     maps = np.ones((9, 9))
     maps[0, 0] = 1000.0
-    figure = steps_figure(maps, {"a": {"map": maps}}, grid=PICTURE, title="")
-    assert isinstance(drawn(figure.axes[0]).norm, LogNorm)
-    assert isinstance(drawn(figure.axes[1]).norm, SymLogNorm)
+    steps = {"a": {"map": -maps}, "b": {"map": maps}}
+    figure = steps_figure(maps, steps, grid=PICTURE, title="")
+    kinds = [type(drawn(axes).norm) for axes in panels(figure)]
+    assert kinds == [LogNorm, SymLogNorm, LogNorm, LogNorm]
     svg(figure)
 
 

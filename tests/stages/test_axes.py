@@ -68,10 +68,10 @@ def test_stored_and_read_again(tmp_path, shape, axes, occupancy, encoding):
 
 
 @pytest.mark.parametrize(
-    ("shape", "axes", "occupancy"),
-    [(WAVEFORM, ("time",), 1.0), (VOLUME, ("layer", "eta", "phi"), 0.02)],
+    ("shape", "axes", "occupancy", "change"),
+    [(WAVEFORM, ("time",), 1.0, "mirror"), (VOLUME, ("layer", "eta", "phi"), 0.02, "boost")],
 )
-def test_from_file_to_report(tmp_path, shape, axes, occupancy):
+def test_from_file_to_report(tmp_path, shape, axes, occupancy, change):
     study = study_of(tmp_path, signals(shape, occupancy=occupancy), axes)
     images, model = tmp_path / "images", tmp_path / "model"
     preprocess.run(study.preprocess, base=tmp_path, output=images)
@@ -90,8 +90,8 @@ def test_from_file_to_report(tmp_path, shape, axes, occupancy):
     assert audit.run(images).n_events == 120
     with pytest.raises(ConfigError, match=f"its images have {len(axes)} axes"):
         explain.run(model, images=images, output=tmp_path / "explained")
-    mirrored = symmetry.run(model, name="mirror", images=images, output=tmp_path / "mirrored")
-    assert len(mirrored.responses) > 1
+    changed = symmetry.run(model, name=change, images=images, output=tmp_path / "changed")
+    assert len(changed.responses) > 1
 
 
 def test_pixels_are_normalised_as_a_whole(tmp_path):

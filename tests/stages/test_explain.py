@@ -135,10 +135,21 @@ def test_images_are_found_beside_the_model_or_must_be_named(trained, tmp_path):
         show(tmp_path / "model", None, split="test")
 
 
-def test_a_network_without_maps_has_no_grad_cam(folder, load, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("network", "kernels"),
+    [
+        ("dense, options: {sizes: [4]}", {"kernels/trunk.dense1.linear": [4, 2, 9, 9]}),
+        ("particlenet, options: {points: 8, neighbours: 4, width: 0.1}", {}),
+    ],
+    ids=["dense", "particlenet"],
+)
+def test_a_network_without_maps_has_no_grad_cam(
+    folder, load, tmp_path, monkeypatch, network, kernels
+):
     monkeypatch.setattr(explain, "write_figure", lambda *_: None)
-    network = "train.network={name: dense, options: {sizes: [4]}}"
-    study = load(folder, network, "train.epochs=1", "train.augment=[]")
+    network = f"train.network={{name: {network}}}"
+    more = "train.epochs=1", "train.augment=[]", "train.standardise=null"
+    study = load(folder, network, *more)
     images = folder.path / "images"
     preprocess.run(study.preprocess, base=folder.path, output=images)
     train.run(study.train, images=images, output=folder.path / "model")
@@ -146,14 +157,18 @@ def test_a_network_without_maps_has_no_grad_cam(folder, load, tmp_path, monkeypa
         folder.path / "model", output=tmp_path / "out", options=ExplainOptions(n_events=4)
     )
     assert result.told["layer"] is None
-    assert "grad_cam" not in result.told["arrays"]
-    assert result.told["arrays"]["kernels/trunk.dense1.linear"] == [4, 2, 9, 9]
+    arrays = result.told["arrays"]
+    assert "grad_cam" not in arrays
+    assert {name: arrays[name] for name in arrays if name.startswith("kernels/")} == kernels
     assert "The network makes no maps" in result.report.read_text()
 
 
 def test_an_output_that_is_there_is_kept(trained, tmp_path):
     with pytest.raises(OutputExistsError, match="--overwrite"):
         explain.run(trained.path / "model", output=tmp_path)
+    # What is asked of is looked at first.
+    with pytest.raises(DataError, match="images"):
+        explain.run(trained.path / "images", output=tmp_path)
 
 
 @pytest.mark.usefixtures("_undrawn")

@@ -96,6 +96,13 @@ def test_filters_come_from_names_texts_and_files(tmp_path):
         (["blur"], {"dense": "1 2"}, "rows of 2 numbers for 16 that are left of an image"),
         (["blur"], {"dense_bias": "1"}, "there is no --dense layer"),
         (["1"], {"pool": 6, "dense": "1", "dense_bias": "1 2"}, "2 numbers for 1 outputs"),
+        (["blur"], {"bias": float("nan")}, "--bias nan: expected a finite number"),
+        (["blur"], {"bias": 1e300}, r"filter blur: .* beyond 3.4e\+38"),
+        (["1e308 1e308/1e308 1e308"], {}, r"filter filter_1: .* beyond 3.4e\+38"),
+        (["1e308 -1e308/1e308 -1e308"], {}, r"filter filter_1: .* beyond 3.4e\+38"),
+        (["1e39 0 0 0 0 0"], {}, r"filter filter_1: .* beyond 3.4e\+38"),
+        (["1"], {"pool": 6, "dense": "1e308", "dense_bias": "1e308"}, "--dense: .* beyond 3.4e"),
+        (["blur"], {"padding": 100000}, "--padding 100000: a filter of 3x3 .* at most 2"),
     ],
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing(letters, tmp_path, filters, options, message):
@@ -117,6 +124,24 @@ def test_an_output_that_is_there_is_kept(letters, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(OutputExistsError, match="--overwrite"):
         stage.run(letters, filters=["blur"], output=tmp_path / "out")
+
+
+def test_what_the_images_have_already_is_no_option(letters, trained, tmp_path):
+    with pytest.raises(ConfigError, match="--split test: .*letters.npz is an input file"):
+        stage.run(letters, filters=["blur"], output=tmp_path / "out", split="test")
+    with pytest.raises(ConfigError, match="--preset komiske2017: .*images holds images already"):
+        stage.run(
+            trained.path / "images",
+            filters=["blur"],
+            output=tmp_path / "out",
+            preset="komiske2017",
+        )
+    assert list(tmp_path.iterdir()) == [letters]
+
+
+def test_an_input_that_is_not_there_is_told_before_the_output_is(tmp_path):
+    with pytest.raises(DataError, match=r"missing\.h5"):
+        stage.run(tmp_path / "missing.h5", filters=["blur"], output=tmp_path)
 
 
 def test_no_events(tmp_path):

@@ -125,6 +125,32 @@ def test_layers_that_make_maps(tiny):
         check_layer("head", ())
 
 
+def test_of_many_layers_the_last_ten_are_named():
+    many = tuple(f"block{i}" for i in range(213))
+    with pytest.raises(ConfigError) as refused:
+        check_layer("head", many)
+    assert "one of 213, of which the last 10 are block203, " in str(refused.value)
+    assert str(refused.value).count("block") == 10
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_points_and_neighbours_are_no_image(periodic):
+    options = {"points": 6, "neighbours": 3, "width": 0.1, "periodic": periodic}
+    described = describe_network("particlenet", shape=(2, 8, 9), n_outputs=2, options=options)
+    model = plain(build_network(described, seed=0), 2)
+    image = np.random.default_rng(0).random((2, 8, 9), dtype=np.float32)
+    assert spatial_layers(model, image) == ()
+    assert first_kernels(model, image.shape) is None
+
+
+def test_maps_beside_what_has_none_are_found(tiny):
+    tiny.network.trunk.activation.has_maps = False
+    # What is beside it, and named like it, still counts.
+    tiny.network.trunk.add_module("activation2", nn.Unflatten(1, (2, 2, 2)))
+    tiny.network.trunk.add_module("flatten2", nn.Flatten())
+    assert spatial_layers(tiny, IMAGE[0]) == ("trunk.convolution", "trunk.activation2")
+
+
 def test_the_first_kernels(tiny):
     kernels = first_kernels(tiny, (1, 2, 2))
     assert kernels.layer == "trunk.convolution"
