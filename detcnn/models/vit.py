@@ -159,10 +159,10 @@ def _vit(
         raise ConfigError(f"'dim' is {dim}, expected a multiple of 'heads', which is {heads}")
     if not isinstance(expansion, int | float) or expansion <= 0 or int(expansion * dim) < 1:
         raise ConfigError(f"'expansion' is {expansion!r}, expected a positive number")
-    if patch > max(rows, columns):
+    if patch > min(rows, columns):
         raise ConfigError(
-            f"{name}: patches of {patch} pixels are larger than the image of {rows}x{columns}: "
-            f"take at most {max(rows, columns)}"
+            f"the image is {rows}x{columns}, less than one patch of 'patch' {patch}; the smallest "
+            f"for {name} is {patch}x{patch}: take smaller patches or a finer grid"
         )
     n_patches = -(-rows // patch) * -(-columns // patch)
     trunk: OrderedDict[str, nn.Module] = OrderedDict(
