@@ -20,6 +20,22 @@ def available_cpus(*, cgroups: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, min([_affinity(), *map(math.ceil, _quotas(cgroups))]))
 
 
+def processor_vendor(*, facts: Path = Path("/proc/cpuinfo")) -> str:
+    """Return who made the processor, ``"AuthenticAMD"`` say, and nothing where that is not told.
+
+    Parameters
+    ----------
+    facts : Path
+        Where Linux tells it.
+    """
+    try:
+        lines = facts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    told = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in told if key.strip() == "vendor_id"), "")
+
+
 def prepare_threads() -> None:
     """Set the environment for a training process, where the user has not set it.
 

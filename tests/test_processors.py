@@ -120,3 +120,12 @@ def test_advice_on_a_busy_machine(monkeypatch, cpus, threads, load, is_advised):
     advice = processors.busy_advice()
     assert (advice is not None) == is_advised
     assert not is_advised or "6 programs" in advice
+
+
+def test_the_vendor_of_the_processor(tmp_path):
+    facts = tmp_path / "cpuinfo"
+    assert processors.processor_vendor(facts=facts) == ""
+    facts.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel\t: 1\n", encoding="utf-8")
+    assert processors.processor_vendor(facts=facts) == "AuthenticAMD"
+    facts.write_text("processor : 0\nBogoMIPS : 243.75\n", encoding="utf-8")
+    assert processors.processor_vendor(facts=facts) == ""

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from detcnn.errors import ConfigError
+from detcnn.training import device
 from detcnn.training.device import find_device, find_precision, has_native_bf16, repeatable
 
 CPU = torch.device("cpu")
@@ -41,15 +42,17 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
+    ("capabilities", "vendor", "expected"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
-        ({"avx512_bf16": False, "amx_bf16": True}, True),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
-        ({"bf16": True, "neon": True}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, "AuthenticAMD", True),
+        ({"avx512_bf16": True, "amx_bf16": False}, "GenuineIntel", False),
+        ({"avx512_bf16": False, "amx_bf16": True}, "GenuineIntel", True),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, "AuthenticAMD", False),
+        ({"bf16": True, "neon": True}, "", False),
     ],
 )
-def test_auto_is_bf16_where_it_is_faster_and_as_good(monkeypatch, capabilities, expected):
+def test_auto_is_bf16_where_it_is_faster_and_as_good(monkeypatch, capabilities, vendor, expected):
+    monkeypatch.setattr(device, "processor_vendor", lambda: vendor)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert has_native_bf16(CPU) == expected
     fast = "bf16" if expected else "float32"
