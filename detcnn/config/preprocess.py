@@ -34,6 +34,28 @@ class ClusteringConfig(Section):
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")]
 
 
+class PixelTruthConfig(Section):
+    """A column that tells the truth of each pixel."""
+
+    column: str = Field(description="Of the axes of the images, with planes in place of channels.")
+    classes: tuple[str, ...] = Field(
+        default=(),
+        description="What its numbers stand for, from 0, the background; none if they are values.",
+    )
+    above: float | None = Field(
+        default=None, description="A pixel is of class 1 where the column is above this, else of 0."
+    )
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> "PixelTruthConfig":
+        if len(self.classes) == 1 or (self.above is not None and len(self.classes) != 2):
+            raise ValueError(
+                f"classes: {', '.join(self.classes) or 'none'}, expected "
+                f"{'two' if self.above is not None else 'none, or two or more'}"
+            )
+        return self
+
+
 class SourceConfig(Section):
     """Input files and, where detection would not find it, which column plays which part."""
 
@@ -80,6 +102,16 @@ class SourceConfig(Section):
     )
     channels_last: bool | None = Field(
         default=None, description="Whether images are (event, row, column, channel)."
+    )
+    pixels: dict[str, PixelTruthConfig] = Field(
+        default_factory=dict,
+        description="Name to the truth of each pixel of ready images; those of a group 'truth' are "
+        "found by themselves.",
+    )
+    points: dict[str, str] = Field(
+        default_factory=dict,
+        description="Name to column of points in ready images, (event, point, 2): row and column "
+        "in pixels, the centre of the first pixel at 0, filled up with NaN.",
     )
     units: dict[str, Literal["GeV", "MeV", "TeV", "rad", "deg"]] = Field(
         default_factory=dict,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages
+from detcnn.events.truth import NO_TRUTH, Truth
 
 Column = NDArray[Any]
 
@@ -81,6 +82,8 @@ class ImageTable:
         One image an event, float32, (n_events, channels, rows, columns).
     columns : mapping
         As in `EventTable`.
+    truth : Truth
+        What is true of their pixels, and points in them.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class ImageTable:
 
     images: DenseImages
     columns: Mapping[str, Column] = field(default_factory=dict)
+    truth: Truth = NO_TRUTH
 
     def __post_init__(self) -> None:
         _check_columns(self.columns, self.n_events)

@@ -36,6 +36,25 @@ class Clustering:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelTruth:
+    """A column that tells the truth of each pixel.
+
+    Parameters
+    ----------
+    column : str
+        The column, of the axes of the images with or without planes in place of their channels.
+    classes : tuple of str
+        Names of the classes that its numbers stand for, from 0; none for values.
+    above : float, optional
+        A pixel is of class 1 where the column is above this, and else of class 0.
+    """
+
+    column: str
+    classes: tuple[str, ...] = ()
+    above: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Which column of a file plays which part; what is left empty is detected.
 
@@ -66,6 +85,10 @@ class Layout:
         them where there are five axes with those of events and channels.
     channels_last : bool, optional
         Whether images are (event, row, column, channel) rather than (event, channel, row, column).
+    pixels : mapping
+        Name to the column of a pixel truth of ready images.
+    points : mapping
+        Name to the column of points (row, column) in ready images.
     units : mapping
         Role or event column to unit: GeV, MeV, TeV, rad, deg; or a column by its own name, which
         goes before, where events and constituents have one of a name.
@@ -94,6 +117,8 @@ class Layout:
     images: Mapping[str, str] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     channels_last: bool | None = None
+    pixels: Mapping[str, PixelTruth] = field(default_factory=dict)
+    points: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     class_name: str | None = None
     tree: str | None = None

@@ -5,7 +5,7 @@ from pathlib import Path
 from detcnn.config.preprocess import PreprocessConfig, SourceConfig
 from detcnn.errors import ConfigError
 from detcnn.events.labels import Classes, resolve_classes
-from detcnn.sources.base import Clustering, Layout, Source
+from detcnn.sources.base import Clustering, Layout, PixelTruth, Source
 from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
 from detcnn.sources.opening import find_misfits
@@ -62,6 +62,11 @@ def layout_of(source: SourceConfig) -> Layout:
         images=source.images,
         axes=source.axes,
         channels_last=source.channels_last,
+        pixels={
+            name: PixelTruth(truth.column, truth.classes, truth.above)
+            for name, truth in source.pixels.items()
+        },
+        points=source.points,
         units=source.units,
         class_name=source.class_name,
         tree=source.tree,
