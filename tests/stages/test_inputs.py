@@ -7,7 +7,7 @@ import pytest
 
 from detcnn.config.loading import check_study, load_study
 from detcnn.errors import ConfigError
-from detcnn.sources.base import Clustering, Layout
+from detcnn.sources.base import Clustering, Layout, PixelTruth
 from detcnn.stages.inputs import input_files, layout_of, open_sources
 
 TOLD = {
@@ -21,6 +21,8 @@ TOLD = {
     "images": {"A": ""},
     "axes": ["layer", "eta", "phi"],
     "channels_last": True,
+    "pixels": {"mask": {"column": "/photons", "classes": ["noise", "signal"], "above": 0.5}},
+    "points": {"decays": "places"},
     "units": {"pt": "MeV"},
     "tree": "Events",
     "collection": "FatJet",
@@ -48,6 +50,8 @@ def test_a_study_can_say_all_there_is_to_say():
         images={"A": ""},
         axes=("layer", "eta", "phi"),
         channels_last=True,
+        pixels={"mask": PixelTruth("/photons", ("noise", "signal"), 0.5)},
+        points={"decays": "places"},
         units={"pt": "MeV"},
         tree="Events",
         collection="FatJet",
