@@ -287,6 +287,26 @@ class ImageConfig(Section):
     )
 
 
+class TilesConfig(Section):
+    """Cut large frames into tiles that overlap; each becomes a row of the store."""
+
+    pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        description="Rows and columns of a tile."
+    )
+    overlap: NonNegativeInt = Field(
+        default=0,
+        description="Pixels that neighbours share at least: half of them is cut off again when the "
+        "predictions are put together, so take twice what the network needs to see around a pixel.",
+    )
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> "TilesConfig":
+        smallest = min(self.pixels) if isinstance(self.pixels, tuple) else self.pixels
+        if self.overlap >= smallest:
+            raise ValueError(f"overlap {self.overlap} is not below the tiles' {smallest} pixels")
+        return self
+
+
 class SplitConfig(Section):
     """Shares of the three splits; which event goes where is a hash of its id."""
 
@@ -339,6 +359,9 @@ class PreprocessConfig(Section):
     image_steps: tuple[ImageStepConfig, ...] = Field(
         default=(),
         description="What is done to ready images; those of constituents have image.image_steps.",
+    )
+    tiles: TilesConfig | None = Field(
+        default=None, description="Cut large frames into tiles, after all image steps."
     )
     select: dict[
         str, Annotated[tuple[float | None, float | None], AfterValidator(_check_window)]

@@ -160,3 +160,15 @@ def concatenate(blocks: Sequence[SparseImages]) -> SparseImages:
         value=np.concatenate([block.value for block in blocks]),
         shape=blocks[0].shape,
     )
+
+
+def joined(blocks: Sequence[Images]) -> Images:
+    """Join one or more blocks of images of equal shape, in the order given; dense if one is."""
+    if all(isinstance(block, SparseImages) for block in blocks):
+        return concatenate([as_sparse(block) for block in blocks])
+    return DenseImages(np.concatenate([as_dense(block).values for block in blocks]))
+
+
+def compact(images: Images, *, most_sparse: float) -> Images:
+    """Return dense images as pixel lists if no more of their pixels is filled than a share."""
+    return as_sparse(images) if images.occupancy <= most_sparse else images

@@ -16,6 +16,7 @@ from detcnn.config.preprocess import (
     RotateImageConfig,
     StepConfig,
     ThresholdConfig,
+    TilesConfig,
 )
 from detcnn.config.presets import expand_preset
 from detcnn.errors import ConfigError, DataError
@@ -35,6 +36,7 @@ from detcnn.imaging.image_steps import (
     radius_of_subjets,
 )
 from detcnn.imaging.projection import Projection, Recipe, project
+from detcnn.imaging.tiling import Tiling
 from detcnn.sources.base import Source
 from detcnn.storage.schema import ChannelInfo
 
@@ -112,6 +114,26 @@ def build_ready_steps(
         )
     grid_after(image_grid(shape, None), steps)
     return steps
+
+
+def build_tiling(config: TilesConfig, grid: Grid) -> Tiling:
+    """Return the tiles that a ``tiles`` section cuts images of a grid into.
+
+    Raises
+    ------
+    ConfigError
+        If the images are no pictures, or smaller than a tile.
+    """
+    if len(grid.axes) != 2:
+        raise ConfigError(
+            f"preprocess.tiles: images of {len(grid.axes)} axes: only those of rows and columns "
+            "are cut into tiles"
+        )
+    return Tiling(
+        frame=(grid.rows.n_pixels, grid.columns.n_pixels),
+        pixels=_pair(config.pixels),
+        overlap=config.overlap,
+    )
 
 
 def _build_image_step(config: ImageStepConfig) -> ImageStep:

@@ -14,7 +14,8 @@ from zarr.errors import ZarrUserWarning
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
-from detcnn.storage.schema import SPLITS, Schema, schema_from_attributes
+from detcnn.events.truth import Points
+from detcnn.storage.schema import SPLITS, Encoding, Schema, schema_from_attributes
 
 _IMAGES_AT_ONCE = 1 << 14
 _BYTES_AT_ONCE = 1 << 24
@@ -48,16 +49,44 @@ class ImageSplit:
         DataError
             If a chunk is damaged, or a pixel list is not one.
         """
+        return self._read_images("images", self.schema.encoding, self.schema.shape, start, stop)
+
+    def truth(self, name: str, start: int = 0, stop: int | None = None) -> Images:
+        """Read a pixel truth of events `start` to `stop` (all by default), as it is stored.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name.
+        DataError
+            As `images`.
+        """
+        info, shape = self.schema.truth_of(name), self.schema.truth_shape(name)
+        return self._read_images(f"truth/{name}", info.encoding, shape, start, stop)
+
+    def points(self, name: str, start: int = 0, stop: int | None = None) -> Points:
+        """Read points of events `start` to `stop` (all by default), (n_events, n_points, 2).
+
+        Raises
+        ------
+        ConfigError
+            If there are none of that name.
+        """
+        return self._read(f"points/{self.schema.points_of(name).name}", start, stop)
+
+    def _read_images(
+        self, name: str, encoding: Encoding, shape: tuple[int, ...], start: int, stop: int | None
+    ) -> Images:
         stop = self.n_events if stop is None else stop
-        if self.schema.encoding == "dense":
-            return DenseImages(self._read("images", start, stop))
-        offsets = self._read("images/offsets", start, stop + 1)
+        if encoding == "dense":
+            return DenseImages(self._read(name, start, stop))
+        offsets = self._read(f"{name}/offsets", start, stop + 1)
         first, last = int(offsets[0]), int(offsets[-1])
         images = SparseImages(
             offsets=offsets - first,
-            pixel=self._read("images/pixel", first, last),
-            value=self._read("images/value", first, last),
-            shape=self.schema.shape,
+            pixel=self._read(f"{name}/pixel", first, last),
+            value=self._read(f"{name}/value", first, last),
+            shape=shape,
         )
         n_pixels = int(np.prod(images.shape))
         if (
@@ -73,10 +102,17 @@ class ImageSplit:
     @property
     def nbytes(self) -> int:
         """Memory that all images take, as they are stored; nothing is read to tell."""
-        with _damage_named(f"{self.group.store_path}/images"):
-            if self.schema.encoding == "dense":
-                return int(self.group["images"].nbytes)
-            return sum(int(array.nbytes) for array in self.group["images"].array_values())
+        return self._nbytes("images", self.schema.encoding)
+
+    def nbytes_of_truth(self, name: str) -> int:
+        """Memory that a pixel truth takes, as it is stored."""
+        return self._nbytes(f"truth/{name}", self.schema.truth_of(name).encoding)
+
+    def _nbytes(self, name: str, encoding: Encoding) -> int:
+        with _damage_named(f"{self.group.store_path}/{name}"):
+            if encoding == "dense":
+                return int(self.group[name].nbytes)
+            return sum(int(array.nbytes) for array in self.group[name].array_values())
 
     @property
     def images_per_chunk(self) -> int:

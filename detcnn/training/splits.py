@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.events.images import DenseImages, Images, SparseImages, concatenate
+from detcnn.events.images import Images, SparseImages
+from detcnn.events.images import joined as joined_images
 from detcnn.storage.reader import ImageSplit
 from detcnn.training.prefetch import prefetched
 
@@ -77,10 +78,8 @@ class Events:
 
 def joined(parts: Sequence[Events]) -> Events:
     """Join events of one split into one, in the order given; at least one part."""
-    sparse = [part.images for part in parts if isinstance(part.images, SparseImages)]
-    dense = [part.images.values for part in parts if isinstance(part.images, DenseImages)]
     return Events(
-        images=DenseImages(np.concatenate(dense)) if dense else concatenate(sparse),
+        images=joined_images([part.images for part in parts]),
         target=np.concatenate([part.target for part in parts]),
         relative_weight=np.concatenate([part.relative_weight for part in parts]),
         extra=np.concatenate([part.extra for part in parts]),
@@ -350,10 +349,7 @@ def _chosen(stored: ImageSplit, rows: NDArray[np.int64]) -> Images:
     for start, block in stored.iter_images():
         first, last = np.searchsorted(rows, [start, start + block.n_images])
         parts.append(block.take(rows[first:last] - start))
-    sparse = [part for part in parts if isinstance(part, SparseImages)]
-    if sparse:
-        return concatenate(sparse)
-    return DenseImages(np.concatenate([p.values for p in parts if isinstance(p, DenseImages)]))
+    return joined_images(parts)
 
 
 def iter_events(split: AnySplit) -> Iterator[Events]:
