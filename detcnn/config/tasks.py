@@ -134,7 +134,10 @@ class MultiTaskConfig(Section):
 
 
 def _by_name(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"name": value}
+    # So that a flag can change an option of the default alone.
+    return {"name": "classification", **value} if isinstance(value, dict) else value
 
 
 TaskConfig = Annotated[

@@ -172,3 +172,51 @@ def joined(blocks: Sequence[Images]) -> Images:
 def compact(images: Images, *, most_sparse: float) -> Images:
     """Return dense images as pixel lists if no more of their pixels is filled than a share."""
     return as_sparse(images) if images.occupancy <= most_sparse else images
+
+
+def beside_filled(truth: Images, images: Images) -> Images:
+    """Return a pixel truth, and after its planes as many that are 1 where the image is filled.
+
+    Parameters
+    ----------
+    truth : SparseImages or DenseImages
+        Shape (planes, *axes).
+    images : SparseImages or DenseImages
+        Of the same events and axes. With one channel for each plane, a pixel of a plane is filled
+        where that of its channel is; else where that of any channel is.
+
+    Returns
+    -------
+    SparseImages or DenseImages
+        Shape (2 * planes, *axes); sparse if both are.
+    """
+    planes, *axes = truth.shape
+    shape = (2 * planes, *axes)
+    is_own = images.shape[0] == planes
+    if not (isinstance(truth, SparseImages) and isinstance(images, SparseImages)):
+        is_filled = as_dense(images).values != 0
+        if not is_own:
+            is_filled = is_filled.any(axis=1, keepdims=True)
+        filled = np.broadcast_to(is_filled, (truth.n_images, planes, *axes))
+        return DenseImages(
+            np.concatenate([as_dense(truth).values, filled], axis=1, dtype=np.float32)
+        )
+    n_pixels = prod(axes)
+    row = np.repeat(np.arange(images.n_images), np.diff(images.offsets))
+    pixel = images.pixel.astype(np.int64)
+    if not is_own:
+        # In one plane, each pixel once, and then in all.
+        place = np.unique(row * n_pixels + pixel % n_pixels)
+        row = np.repeat(place // n_pixels, planes)
+        pixel = (place % n_pixels)[:, np.newaxis] + n_pixels * np.arange(planes)
+        pixel = pixel.reshape(-1)
+    rows = np.concatenate([np.repeat(np.arange(truth.n_images), np.diff(truth.offsets)), row])
+    pixels = np.concatenate([truth.pixel.astype(np.int64), planes * n_pixels + pixel])
+    values = np.concatenate([truth.value, np.ones(len(row), dtype=np.float32)])
+    order = np.argsort(rows * (2 * planes * n_pixels) + pixels, kind="stable")
+    return SparseImages(
+        offsets=np.searchsorted(rows[order], np.arange(truth.n_images + 1)).astype(np.int64),
+        pixel=pixels[order].astype(pixel_dtype(shape)),
+        value=values[order],
+        shape=shape,
+    )

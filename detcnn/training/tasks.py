@@ -1,14 +1,44 @@
 """What is learned: the loss, the scores and the metrics of one kind of target."""
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from detcnn.evaluation.roc import auc, roc_curve
 
-LossName = Literal["cross_entropy", "quadratic"]
+ClassLoss = Literal["cross_entropy", "quadratic"]
+
+LABEL = "label"
+"""The target that is the class of an event, which every store has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a task has to know of each event.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Event columns, `LABEL` for the class.
+    pixels : str, optional
+        A pixel truth.
+    only_filled : bool
+        Whether pixels of the image without content are to be told from those that count.
+    points : str, optional
+        Points in the image.
+    """
+
+    columns: tuple[str, ...] = ()
+    pixels: str | None = None
+    only_filled: bool = False
+    points: str | None = None
+
+
+CLASS = Wanted(columns=(LABEL,))
+"""The class of each event and nothing else."""
 
 
 class Meter(Protocol):
@@ -26,6 +56,11 @@ class Meter(Protocol):
 class Task(Protocol):
     """One kind of target.
 
+    Targets are what `wanted` asks for: class indices, int64 of shape (B,), where it is the label
+    alone; columns, float32 of shape (B, n_columns); a pixel truth, float32 of shape (B, planes,
+    *axes), followed where `only_filled` is set by as many planes that are 1 where a pixel counts;
+    or points, float32 of shape (B, n_points, 2).
+
     Attributes
     ----------
     metrics : mapping
@@ -33,6 +68,31 @@ class Task(Protocol):
     """
 
     metrics: Mapping[str, bool]
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it has to know of each event."""
+        ...
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of its network, for each image or for each pixel."""
+        ...
+
+    @property
+    def is_per_pixel(self) -> bool:
+        """Whether its network has outputs for each pixel."""
+        ...
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Name of each score of an image; none where there are scores of pixels or of points."""
+        ...
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that is needed to make it again, as JSON-able values; ``name`` is its kind."""
+        ...
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each image, shape (B,)."""
@@ -68,7 +128,7 @@ class Classification:
     """
 
     def __init__(
-        self, n_classes: int, *, loss: LossName = "cross_entropy", label_smoothing: float = 0.0
+        self, n_classes: int, *, loss: ClassLoss = "cross_entropy", label_smoothing: float = 0.0
     ) -> None:
         self.n_classes = n_classes
         self._loss = loss
@@ -76,6 +136,36 @@ class Classification:
         self.metrics: Mapping[str, bool] = {"accuracy": True}
         if n_classes == 2:
             self.metrics = {"accuracy": True, "auc": True}
+
+    @property
+    def wanted(self) -> Wanted:
+        """The class."""
+        return CLASS
+
+    @property
+    def n_outputs(self) -> int:
+        """One for each class."""
+        return self.n_classes
+
+    @property
+    def is_per_pixel(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that is needed to make it again, as JSON-able values."""
+        return {
+            "name": "classification",
+            "n_classes": self.n_classes,
+            "loss": self._loss,
+            "label_smoothing": self._label_smoothing,
+        }
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """``score_i`` for class i."""
+        return tuple(f"score_{i}" for i in range(self.n_classes))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each image, its target as it is, shape (B,)."""

@@ -304,8 +304,8 @@ def test_every_option_of_the_loop_arrives(trained, load):
         "train.compile=true",
         "train.gradient_clip=0.5",
         "train.warmup_steps=7",
-        "train.loss=quadratic",
-        "train.label_smoothing=0.25",
+        "train.task.loss=quadratic",
+        "train.task.label_smoothing=0.25",
     )
     assignment = open_assignment(study.train, images=trained.path / "images", base=trained.path)
     plan = plan_training(assignment, progress=SILENT)
@@ -334,7 +334,7 @@ def test_an_interrupted_training_with_everything_on_ends_with_the_same_bytes(
         "train.mixup={alpha: 0.3}",
         "train.ema={decay: 0.9}",
         "train.accumulate=2",
-        "train.label_smoothing=0.1",
+        "train.task.label_smoothing=0.1",
         "train.augment=[{policy: elastic, max_pixels: 0.6}, {policy: colour}]",
         "train.schedule={name: cosine}",
         "train.warmup_steps=2",
