@@ -10,10 +10,19 @@ _REMEDY = "drop these events: there is nothing to learn from them"
 
 
 def empty_event_findings(table: EventTable, place: Place) -> tuple[Finding, ...]:
-    """Find events without a constituent that has pT.
+    """Find events without a constituent that has pT, or without a hit.
 
     A single one is trouble: a jet is made of something, so its constituents were lost.
     """
+    if not table.has_momenta:
+        return found(
+            "empty-events",
+            "trouble",
+            np.diff(table.offsets) == 0,
+            place=place,
+            message="events without hits",
+            remedy=_REMEDY,
+        )
     has_pt = np.concatenate([[0], np.cumsum(table.constituents["pt"] != 0)])
     is_empty = has_pt[table.offsets[1:]] == has_pt[table.offsets[:-1]]
     return found(
