@@ -166,6 +166,7 @@ def _check_alike(first: Source, other: Source) -> None:
         ("layout", [first.layout.kind], [other.layout.kind]),
         ("image shape", [first.image_shape], [other.image_shape]),
         ("constituents", first.layout.constituents, other.layout.constituents),
+        ("hits", first.layout.hits, other.layout.hits),
         ("event columns", first.layout.columns, other.layout.columns),
         ("classes", [s.class_name for s in first.samples], [s.class_name for s in other.samples]),
         ("truth of pixels", [*first.layout.pixels], [*other.layout.pixels]),

@@ -32,6 +32,7 @@ from detcnn.events.observables import OBSERVABLES, MassesFrom, jet_observables, 
 from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.events.truth import NO_TRUTH, Truth, joined_truth
 from detcnn.events.windows import Window
+from detcnn.imaging.hits import HitRecipe
 from detcnn.imaging.image_steps import ImageStep, apply_image_steps
 from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
@@ -43,6 +44,7 @@ from detcnn.sources.base import PixelTruth, Source
 from detcnn.sources.opening import files_read, read_provenance
 from detcnn.stages.inputs import classes_of, input_files, open_sources
 from detcnn.stages.recipes import (
+    build_hit_recipe,
     build_ready_steps,
     build_recipe,
     build_tiling,
@@ -103,7 +105,7 @@ class _Plan:
 
     sources: tuple[Source, ...]
     classes: Classes
-    recipe: Recipe | None
+    recipe: Recipe | HitRecipe | None
     image_steps: tuple[ImageStep, ...]
     grid: Grid
     channels: tuple[ChannelInfo, ...]
@@ -243,24 +245,31 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         )
         raise ConfigError(f"preprocess.sources: the inputs do not go together ({named})")
     shape = shapes.pop()
-    if shape is None and config.image is None:
+    if shape is None and config.image is None and config.hits is None:
+        is_hits = sources[0].layout.kind == "hits"
         raise ConfigError(
-            f"{sources[0].path}: holds constituents: say how they become an image under "
+            f"{sources[0].path}: holds hits: say how they become an image under preprocess.hits"
+            if is_hits
+            else f"{sources[0].path}: holds constituents: say how they become an image under "
             "preprocess.image, for example 'preset: komiske2017'"
         )
-    if shape is not None and config.image is not None:
+    if shape is not None and (config.image is not None or config.hits is not None):
+        section = "image" if config.hits is None else "hits"
         raise ConfigError(
-            f"{sources[0].path}: holds ready images: leave out preprocess.image; "
+            f"{sources[0].path}: holds ready images: leave out preprocess.{section}; "
             "preprocess.image_steps may change them"
         )
-    if shape is None and config.image_steps:
+    if config.image is not None and config.image_steps:
         raise ConfigError(
             f"{sources[0].path}: holds constituents: give their image's steps as "
             "preprocess.image.image_steps, not preprocess.image_steps"
         )
-    recipe = None
+    recipe: Recipe | HitRecipe | None = None
     if config.image is not None:
         recipe = build_recipe(config.image)
+    elif config.hits is not None:
+        recipe = build_hit_recipe(config.hits)
+    if recipe is not None:
         shape = recipe.shape
         for source in sources:
             check_recipe(recipe, source)
@@ -370,7 +379,7 @@ def _observables(config: PreprocessConfig, columns: tuple[str, ...]) -> tuple[st
     if config.observables and config.image is None:
         raise ConfigError(
             f"preprocess.observables: {', '.join(config.observables)}: ready images have no "
-            "constituents to work them out of: leave observables out"
+            "constituents, nor have hits, to work them out of: leave observables out"
         )
     for name in config.observables:
         if name in columns:
@@ -393,7 +402,8 @@ def _event_columns(
     if "event_id" not in columns:
         columns["event_id"] = content_ids(table)
     if isinstance(table, EventTable):
-        columns["n_constituents"] = np.diff(table.offsets)
+        kind = "n_hits" if source.layout.kind == "hits" else "n_constituents"
+        columns[kind] = np.diff(table.offsets)
     else:
         columns["pixel_sum"] = pixel_totals(table.images).astype(np.float32)
     first = sum(entry.n_events for entry in source.samples[:sample])
@@ -533,16 +543,19 @@ def _truth_totals(training: Block, plan: _Plan) -> dict[str, NDArray[Any]]:
 def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Projection:
     if isinstance(table, EventTable):
         assert plan.recipe is not None
-        return project_events(table, plan.recipe, path=source.path)
-    shape = table.images.shape
+        projection = project_events(table, plan.recipe, path=source.path)
+        grid = plan.recipe.grid
+    else:
+        none = np.zeros(table.n_events)
+        projection = Projection(table.images, none.astype(np.int64), none)
+        grid = image_grid(table.images.shape, None, names=source.layout.axes)
     images = apply_image_steps(
-        table.images,
+        projection.images,
         plan.image_steps,
-        grid=image_grid(shape, None, names=source.layout.axes),
-        is_normalised=np.ones(shape[0], dtype=np.bool_),
+        grid=grid,
+        is_normalised=np.ones(projection.images.shape[0], dtype=np.bool_),
     )
-    none = np.zeros(table.n_events)
-    return Projection(images, none.astype(np.int64), none)
+    return replace(projection, images=images)
 
 
 def _add_up(
@@ -554,7 +567,7 @@ def _add_up(
     """Count what of the events that stay is not in their images."""
     totals["n_outside"] += projection.n_outside[is_kept].sum()
     totals["n_empty"] += np.count_nonzero(projection.is_empty & is_kept)
-    if isinstance(table, EventTable):
+    if isinstance(table, EventTable) and table.has_momenta:
         pt = table.constituents["pt"][np.repeat(is_kept, np.diff(table.offsets))]
         totals["pt"] += pt.sum(dtype=np.float64)
         totals["pt_outside"] += projection.pt_outside[is_kept].sum()
@@ -569,7 +582,7 @@ def _n_filled(images: Images) -> int:
 def _observable_columns(
     source: Source, table: EventTable | ImageTable, plan: _Plan
 ) -> dict[str, Column]:
-    if isinstance(table, ImageTable) or plan.recipe is None or not plan.observables:
+    if isinstance(table, ImageTable) or not isinstance(plan.recipe, Recipe) or not plan.observables:
         return {}
     try:
         return jet_observables(
@@ -614,7 +627,8 @@ def _write_store(
     if totals["n_empty"][0] == n_kept:
         raise DataError(
             f"all of the {n_kept:,} images are empty: the events have no constituents with pT in "
-            "the image, and no pixels: look at the input with detcnn inspect and audit"
+            "the image, no hits there, and no pixels: look at the input with detcnn inspect and "
+            "audit"
         )
     n_pixels = len(plan.channels) * plan.grid.n_pixels
     size = n_pixels * n_kept
@@ -720,8 +734,11 @@ def _most_points(name: str, pieces: list[Piece]) -> int:
 
 def _image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
     steps = [step.identity() for step in config.image_steps]
-    identity: dict[str, Any]
-    identity = {"image_steps": steps} if config.image is None else config.image.identity()
+    identity: dict[str, Any] = {"image_steps": steps}
+    if config.image is not None:
+        identity = config.image.identity()
+    elif config.hits is not None:
+        identity["hits"] = config.hits.identity()
     if config.tiles is not None:
         identity["tiles"] = config.tiles.identity()
     # Images without steps are those of before there were any, and models go on with them.

@@ -42,6 +42,8 @@ class Localisation:
         Points that are found in an image at most: the highest peaks.
     """
 
+    metrics: Mapping[str, bool]
+
     def __init__(
         self,
         points: str,
@@ -56,7 +58,7 @@ class Localisation:
         self.offset_weight = offset_weight
         self.tolerance = tolerance
         self.most = most
-        self.metrics: Mapping[str, bool] = {"jaccard": True}
+        self.metrics = {"jaccard": True}
 
     @property
     def wanted(self) -> Wanted:
