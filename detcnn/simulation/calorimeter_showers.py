@@ -92,7 +92,7 @@ class Tower:
     interaction: float = 5.5
     nuclear_charge: float = 62.0
     critical_energy: float = 0.01
-    sampling: tuple[float, float] = (0.10, 0.50)
+    sampling: tuple[float, float] = (0.10, 0.60)
     noise: float = 0.010
     threshold: float = 0.030
     miscalibration: float = 0.02

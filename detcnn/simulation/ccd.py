@@ -189,8 +189,8 @@ def simulate_frames(n_frames: int, rng: np.random.Generator, *, ccd: Ccd) -> Ima
     ImageSample
         Images [keV], electrons times the mean energy of a pair, with the mean dark current taken
         away. ``mask`` tells the class of each pixel, ``decay_energy`` what decays left in it [keV].
-        The places of the decays are points, their energies [keV] values of these; a decay's
-        electron comes to rest within 3 µm, so that it is a point in a pixel of 15 µm.
+        The points ``decays`` are the places of the decays, with their energies [keV] as point
+        values ``decay_energy``. A decay's electron comes to rest within 3 µm, in a pixel of 15 µm.
     """
     shape = (n_frames, 1, ccd.rows, ccd.columns)
     images = np.empty(shape, dtype=np.float32)
@@ -221,7 +221,7 @@ def simulate_frames(n_frames: int, rng: np.random.Generator, *, ccd: Ccd) -> Ima
         truth={"mask": mask, "decay_energy": deposited},
         columns=columns,
         points={"decays": places},
-        point_values={"decays": {"energy": energies}},
+        point_values={"decay_energy": energies},
     )
 
 

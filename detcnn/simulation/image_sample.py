@@ -29,15 +29,14 @@ class ImageSample:
         the first pixel being (0, 0); filled up with NaN. `most` is the same in every sample of a
         definition.
     point_values : mapping
-        Name of points to what is true of each of them: name to float32 of shape (n_events, most),
-        filled up with NaN.
+        Name to what is true of each point, float32 of shape (n_events, most), filled up with NaN.
     """
 
     images: NDArray[np.float32]
     truth: Mapping[str, NDArray[Any]]
     columns: Mapping[str, NDArray[Any]]
     points: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    point_values: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
+    point_values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
