@@ -36,7 +36,7 @@ _COLUMNS = {
     "n_xrays": ColumnType("<i2", "1", "number of X-rays absorbed in the frame"),
     "n_electrons": ColumnType("<i2", "1", "number of Compton electrons in the frame"),
     "n_hot_columns": ColumnType("<i2", "1", "number of hot columns"),
-    "decay_energy": ColumnType("<f4", "keV", "sum of the energies of the decays"),
+    "decay_energy_sum": ColumnType("<f4", "keV", "sum of the energies of the decays"),
 }
 
 
@@ -208,7 +208,7 @@ def simulate_frames(n_frames: int, rng: np.random.Generator, *, ccd: Ccd) -> Ima
         places[i, :n_decays] = decays[:, 1::-1] / ccd.pixel_um - 0.5
         energies[i, :n_decays] = decays[:, 3]
         columns["n_decays"][i] = n_decays
-        columns["decay_energy"][i] = decays[:, 3].sum()
+        columns["decay_energy_sum"][i] = decays[:, 3].sum()
         columns["n_xrays"][i] = _xrays(frame)
         columns["n_muons"][i] = _muons(frame)
         columns["n_electrons"][i] = _electrons(frame)

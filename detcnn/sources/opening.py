@@ -7,6 +7,7 @@ from pathlib import Path
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout, LayoutKind, Source
 from detcnn.sources.container import Container, Format
+from detcnn.sources.formats.fits import FITS
 from detcnn.sources.formats.hdf5 import HDF5, Hdf5, read_hdf5_provenance
 from detcnn.sources.formats.hepmc import HEPMC, HepmcFormat
 from detcnn.sources.formats.idx import IDX, IdxFormat
@@ -24,7 +25,7 @@ from detcnn.sources.layouts.padded import open_padded
 from detcnn.sources.layouts.per_class import PerClass, find_classes
 from detcnn.sources.layouts.references import listing, long_table_hint, problems
 
-FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX)
+FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX, FITS)
 """What is tried in turn on a file."""
 
 LAYOUTS: Mapping[LayoutKind, Callable[[Container, Format, Layout], Source | None]] = {

@@ -124,7 +124,7 @@ def test_the_width_of_a_line_is_that_of_fano_and_of_noise(noise, width):
 
 def test_the_energy_of_decays_is_kept():
     sample = frames(6, rows=600, columns=600, decays=2.0)
-    energy = sample.columns["decay_energy"]
+    energy = sample.columns["decay_energy_sum"]
     # Fano: 0.03 keV for 10.
     np.testing.assert_allclose(sample.images.sum(axis=(1, 2, 3)), energy, atol=0.3)
     np.testing.assert_array_equal(sample.truth["decay_energy"], sample.images)
@@ -203,6 +203,8 @@ def test_the_sample_is_as_the_definition_says():
     assert sample.truth.keys() == CCD.truth.keys()
     assert sample.truth["mask"].dtype == np.uint8
     assert sample.columns.keys() == CCD.columns.keys()
+    # In a FITS file both are units by their names.
+    assert not sample.columns.keys() & sample.truth.keys()
     for name, kind in CCD.columns.items():
         assert sample.columns[name].dtype == np.dtype(kind.dtype)
     assert sample.points["decays"].shape == (2, 48, 2)
