@@ -24,6 +24,7 @@ from detcnn.stages import predict, preprocess, train, training_plan
 from detcnn.stages.training_plan import open_assignment, plan_training
 from detcnn.storage.reader import open_store
 from detcnn.training import device, splits
+from detcnn.training.tasks import Classification
 
 
 @pytest.fixture
@@ -421,7 +422,9 @@ def test_weights_are_those_the_study_names(trained):
         "none": np.ones(split.n_events),
     }
     for name, weight in expected.items():
-        found = training_plan._split(store, "train", TrainConfig(weights=name)).weight
+        found = training_plan._split(
+            store, "train", TrainConfig(weights=name), Classification(2)
+        ).weight
         np.testing.assert_array_equal(found, weight)
 
 
