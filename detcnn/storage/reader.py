@@ -1,7 +1,7 @@
 """Reading an image store."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,27 +77,15 @@ class ImageSplit:
     def _read_images(
         self, name: str, encoding: Encoding, shape: tuple[int, ...], start: int, stop: int | None
     ) -> Images:
-        stop = self.n_events if stop is None else stop
-        if encoding == "dense":
-            return DenseImages(self._read(name, start, stop))
-        offsets = self._read(f"{name}/offsets", start, stop + 1)
-        first, last = int(offsets[0]), int(offsets[-1])
-        images = SparseImages(
-            offsets=offsets - first,
-            pixel=self._read(f"{name}/pixel", first, last),
-            value=self._read(f"{name}/value", first, last),
+        return images_of(
+            self._read,
+            name,
+            encoding=encoding,
             shape=shape,
+            start=start,
+            stop=self.n_events if stop is None else stop,
+            place=f"{self.group.store_path}",
         )
-        n_pixels = int(np.prod(images.shape))
-        if (
-            np.any(np.diff(offsets) < 0)
-            or len(images.pixel) != last - first
-            or np.any(images.pixel >= n_pixels)
-        ):
-            raise DataError(
-                f"{self.group.store_path}: the pixel lists are damaged: make them again"
-            )
-        return images
 
     @property
     def nbytes(self) -> int:
@@ -109,7 +97,7 @@ class ImageSplit:
         return self._nbytes(f"truth/{name}", self.schema.truth_of(name).encoding)
 
     def _nbytes(self, name: str, encoding: Encoding) -> int:
-        with _damage_named(f"{self.group.store_path}/{name}"):
+        with damage_named(f"{self.group.store_path}/{name}"):
             if encoding == "dense":
                 return int(self.group[name].nbytes)
             return sum(int(array.nbytes) for array in self.group[name].array_values())
@@ -117,7 +105,7 @@ class ImageSplit:
     @property
     def images_per_chunk(self) -> int:
         """How many images are stored together; 1 for pixel lists, whose chunks count pixels."""
-        with _damage_named(f"{self.group.store_path}/images"):
+        with damage_named(f"{self.group.store_path}/images"):
             is_dense = self.schema.encoding == "dense"
             return int(self.group["images"].chunks[0]) if is_dense else 1
 
@@ -165,7 +153,7 @@ class ImageSplit:
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the event columns."""
-        with _damage_named(f"{self.group.store_path}/columns"):
+        with damage_named(f"{self.group.store_path}/columns"):
             return tuple(sorted(self.group["columns"].array_keys()))
 
     def column(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
@@ -184,11 +172,63 @@ class ImageSplit:
         return self._read(f"columns/{name}", start, stop)
 
     def _read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        with _damage_named(f"{self.group.store_path}/{name}"):
+        with damage_named(f"{self.group.store_path}/{name}"):
             # To open an array takes as long as to read a few thousand images of it.
             if name not in self._opened:
                 self._opened[name] = self.group[name]
             return np.asarray(self._opened[name][start:stop])
+
+
+def images_of(
+    read: Callable[[str, int, int], NDArray[Any]],
+    name: str,
+    *,
+    encoding: Encoding,
+    shape: tuple[int, ...],
+    start: int,
+    stop: int,
+    place: str,
+) -> Images:
+    """Return images `start` to `stop` out of the arrays that hold them.
+
+    Parameters
+    ----------
+    read : callable
+        Gives rows of an array by its name.
+    name : str
+        Of the array, or of the group of pixel lists.
+    encoding : {"sparse", "dense"}
+        Which of the two it is.
+    shape : tuple of int
+        Of one image.
+    start, stop : int
+        Which images.
+    place : str
+        What to name where the lists are none.
+
+    Raises
+    ------
+    DataError
+        If the pixel lists are damaged.
+    """
+    if encoding == "dense":
+        return DenseImages(read(name, start, stop))
+    offsets = read(f"{name}/offsets", start, stop + 1)
+    first, last = int(offsets[0]), int(offsets[-1])
+    images = SparseImages(
+        offsets=offsets - first,
+        pixel=read(f"{name}/pixel", first, last),
+        value=read(f"{name}/value", first, last),
+        shape=shape,
+    )
+    n_pixels = int(np.prod(images.shape))
+    if (
+        np.any(np.diff(offsets) < 0)
+        or len(images.pixel) != last - first
+        or np.any(images.pixel >= n_pixels)
+    ):
+        raise DataError(f"{place}: the pixel lists are damaged: make them again")
+    return images
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +251,7 @@ def open_store(path: Path) -> ImageStore:
     """
     if not path.is_dir():
         raise DataError(f"{path}: no image store")
-    with _damage_named(str(path)):
+    with damage_named(str(path)):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         schema = schema_from_attributes(dict(group.attrs))
         splits = {
@@ -223,7 +263,8 @@ def open_store(path: Path) -> ImageStore:
 
 
 @contextmanager
-def _damage_named(place: str) -> Iterator[None]:
+def damage_named(place: str) -> Iterator[None]:
+    """Turn what zarr raises on a damaged store into a `DataError` that names the place."""
     try:
         # Zarr warns of an entry that it does not recognise and goes on without it.
         with warnings.catch_warnings():

@@ -72,7 +72,7 @@ def _create(
     return _ShardedArray(array, rows_per_chunk * n_chunks)
 
 
-class _ImagesWriter:
+class ImagesWriter:
     """Writes images, or what is true of their pixels, as one array or as three of pixel lists."""
 
     def __init__(
@@ -117,6 +117,7 @@ class _ImagesWriter:
         self._arrays["offsets"].append(np.zeros(1, dtype=np.int64))
 
     def append(self, images: Images) -> None:
+        """Add a block of images."""
         if self._encoding == "dense":
             self._arrays["values"].append(as_dense(images).values)
             return
@@ -127,6 +128,7 @@ class _ImagesWriter:
         self._n_filled += len(sparse.pixel)
 
     def flush(self) -> None:
+        """Write what was held back."""
         for array in self._arrays.values():
             array.flush()
 
@@ -175,7 +177,7 @@ class SplitWriter:
         self._columns = {
             name: per_event(stored, name, (n_events,), dtype) for name, dtype in columns.items()
         }
-        self._images = _ImagesWriter(
+        self._images = ImagesWriter(
             split,
             "images",
             schema.shape,
@@ -187,7 +189,7 @@ class SplitWriter:
         planes = "plane", *schema.dimension_names[1:]
         truth = split.create_group("truth") if schema.truth else split
         self._truth = {
-            info.name: _ImagesWriter(
+            info.name: ImagesWriter(
                 truth,
                 info.name,
                 schema.truth_shape(info.name),

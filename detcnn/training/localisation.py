@@ -5,16 +5,17 @@ that is 1 in the pixel of a point and falls off around it, and in that pixel the
 point from its middle. A point is found where the heat map has a maximum among its eight neighbours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detcnn.evaluation.localisation import match_points
 from detcnn.training.losses import focal_heat_map
-from detcnn.training.tasks import Wanted
+from detcnn.training.tasks import Wanted, mean_of
 
 _POINTS_AT_ONCE = 32
 
@@ -128,6 +129,10 @@ class Localisation:
         found = torch.where(height[..., None] > 0, found, torch.nan)
         missing = self.most - found.shape[1]
         return nn.functional.pad(found, (0, 0, 0, missing), value=torch.nan)
+
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the scores."""
+        return mean_of(scores)
 
     def meter(self) -> "LocalisationMeter":
         """Return a new meter for one pass over a split."""

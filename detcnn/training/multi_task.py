@@ -1,12 +1,13 @@
 """Several tasks about whole images that share a network, each with outputs of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detcnn.training.tasks import CLASS, Meter, Task, Wanted
@@ -84,6 +85,14 @@ class MultiTask:
         tasks = [head.task for head in self.heads.values()]
         parts = torch.split(outputs, [task.n_outputs for task in tasks], dim=1)
         return torch.cat([t.scores(part) for t, part in zip(tasks, parts, strict=True)], dim=1)
+
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return what several networks say together, by head."""
+        tasks = [head.task for head in self.heads.values()]
+        edges = np.cumsum([len(task.score_names) for task in tasks])[:-1]
+        parts = zip(*(np.split(each, edges, axis=1) for each in scores), strict=True)
+        means = [task.mean_scores(part) for task, part in zip(tasks, parts, strict=True)]
+        return np.concatenate(means, axis=1)
 
     def meter(self) -> "MultiTaskMeter":
         """Return a new meter for one pass over a split."""

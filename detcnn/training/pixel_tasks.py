@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detcnn.training.losses import (
@@ -18,7 +19,7 @@ from detcnn.training.losses import (
     weighted_sum,
 )
 from detcnn.training.regression_losses import absolute, huber, squared
-from detcnn.training.tasks import Wanted
+from detcnn.training.tasks import Wanted, mean_of
 
 PixelLossName = Literal["cross_entropy", "focal", "dice", "tversky", "lovasz"]
 
@@ -141,6 +142,10 @@ class Segmentation:
         if self.only_filled:
             valid &= targets[:, self.planes :] > 0
         return truth, valid
+
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the scores."""
+        return mean_of(scores)
 
     def meter(self) -> "SegmentationMeter":
         """Return a new meter for one pass over a split."""
@@ -268,6 +273,10 @@ class PixelRegression:
         if self.only_filled:
             return truth, targets[:, self.planes :] > 0
         return truth, torch.ones_like(truth, dtype=torch.bool)
+
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the scores."""
+        return mean_of(scores)
 
     def meter(self) -> "PixelRegressionMeter":
         """Return a new meter for one pass over a split."""

@@ -1,10 +1,12 @@
 """What is learned: the loss, the scores and the metrics of one kind of target."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detcnn.evaluation.roc import auc, roc_curve
@@ -106,6 +108,10 @@ class Task(Protocol):
         """Return what is published of the network's outputs, first axis the images."""
         ...
 
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return what several networks, or variations of an image, say together."""
+        ...
+
     def meter(self) -> Meter:
         """Return a new meter for one pass over a split."""
         ...
@@ -179,6 +185,10 @@ class Classification:
         """Return the softmax probabilities, shape (B, n_classes); rows sum to one."""
         return outputs.softmax(dim=1)
 
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the probabilities."""
+        return mean_of(scores)
+
     def meter(self) -> "ClassificationMeter":
         """Return a new meter for one pass over a split."""
         return ClassificationMeter()
@@ -191,6 +201,11 @@ class Classification:
         wanted = nn.functional.one_hot(targets, self.n_classes).to(outputs.dtype)
         wanted = (1 - smoothing) * wanted + smoothing / self.n_classes
         return (outputs.sigmoid() - wanted).square().sum(dim=1) / 2
+
+
+def mean_of(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the mean of arrays of one shape, added up in double precision."""
+    return np.asarray(np.mean(scores, axis=0, dtype=np.float64), dtype=np.float32)
 
 
 class ClassificationMeter:

@@ -1,11 +1,12 @@
 """Tasks about whole images beside their class: numbers, and answers to several questions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detcnn.evaluation.roc import auc, roc_curve
@@ -17,7 +18,7 @@ from detcnn.training.regression_losses import (
     huber,
     squared,
 )
-from detcnn.training.tasks import Wanted
+from detcnn.training.tasks import Wanted, mean_of
 
 ValueLoss = Literal["squared", "absolute", "huber", "gaussian"]
 
@@ -132,6 +133,19 @@ class Regression:
         sigma = spread * (bounded_log_variance(raw[0]) / 2).exp()
         return torch.cat([values, torch.where(is_log, values * sigma, sigma)], dim=1).float()
 
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the predictions, and the standard deviations of their mixture.
+
+        σ² is the mean of the σ² plus the variance of the predictions (Lakshminarayanan et al.,
+        arXiv:1612.01474, section 2.4).
+        """
+        values = np.stack(scores).astype(np.float64)
+        if not self.has_variance:
+            return mean_of(scores)
+        predicted, sigma = np.split(values, 2, axis=2)
+        spread = np.sqrt((sigma**2).mean(axis=0) + predicted.var(axis=0))
+        return np.concatenate([predicted.mean(axis=0), spread], axis=1).astype(np.float32)
+
     def meter(self) -> "RegressionMeter":
         """Return a new meter for one pass over a split."""
         return RegressionMeter(self)
@@ -227,6 +241,10 @@ class MultiLabel:
     def scores(self, outputs: Tensor) -> Tensor:
         """Return the probability of each label, shape (B, n_labels)."""
         return outputs.sigmoid()
+
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the scores."""
+        return mean_of(scores)
 
     def meter(self) -> "MultiLabelMeter":
         """Return a new meter for one pass over a split."""
