@@ -6,6 +6,7 @@ from itertools import chain
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from detcnn.evaluation.binned_measure import BinnedMeasure
 from detcnn.plotting.style import (
@@ -20,7 +21,10 @@ from detcnn.plotting.style import (
     styled,
 )
 
-_LOG_SPAN = 30
+# Bins that grow by more than this are read on a logarithmic axis.
+_LOG_SPAN = 20
+# Points of several curves stand beside one another, by this share of the bin.
+_STEP = 0.1
 
 
 @styled
@@ -61,7 +65,15 @@ def binned_figure(
     ends: list[float] = []
     rows = chain.from_iterable(((of, i) for i in range(len(of.names))) for of in measures)
     for index, ((measure, row), label) in enumerate(zip(rows, labels, strict=True)):
-        _draw(upper, measure, row, index, label=literal(label) if len(labels) > 1 else None)
+        beside = _STEP * (index - (len(labels) - 1) / 2)
+        draw_points(
+            upper,
+            (measure.edges[1:] + measure.edges[:-1]) / 2 + beside * np.diff(measure.edges),
+            measure,
+            row,
+            index,
+            label=literal(label) if len(labels) > 1 else None,
+        )
         shown = measure.n_entries[row] > 0
         ends += measure.measure.low[row][shown].tolist() + measure.measure.high[row][shown].tolist()
         if index == 0 or (measure.n_entries[row] != first.n_entries[0]).any():
@@ -77,7 +89,8 @@ def binned_figure(
     _set_range(upper, ends, is_share=is_share, n_labels=len(labels))
     if len(labels) > 1:
         place_legend(figure, upper, loc="upper center" if is_share else "upper right")
-    if first.edges[0] > 0 and first.edges[-1] > _LOG_SPAN * first.edges[0]:
+    widths = np.diff(first.edges)
+    if first.edges[0] > 0 and widths[-1] > _LOG_SPAN * widths[0]:
         upper.set_xscale("log")
     lower.set(xlabel=column_label(first.column), ylabel=entries)
     lower.set(xlim=(first.edges[0], first.edges[-1]))
@@ -88,7 +101,7 @@ def binned_figure(
 
 def draw_points(
     axes: Axes,
-    x: Sequence[float] | np.ndarray,
+    x: NDArray[np.float64],
     measure: BinnedMeasure,
     row: int,
     index: int,
@@ -101,10 +114,9 @@ def draw_points(
         of[row] for of in (measure.measure.value, measure.measure.low, measure.measure.high)
     )
     shown = (measure.n_entries[row] > 0) & np.isfinite(value)
-    place = np.asarray(x, np.float64)
-    widths = np.stack([place - measure.edges[:-1], measure.edges[1:] - place])
+    widths = np.stack([x - measure.edges[:-1], measure.edges[1:] - x])
     axes.errorbar(
-        place[shown],
+        x[shown],
         value[shown],
         xerr=widths[:, shown] if with_widths else None,
         yerr=np.stack([value - low, high - value])[:, shown],
@@ -114,11 +126,6 @@ def draw_points(
         marker=marker(index),
         label=label,
     )
-
-
-def _draw(axes: Axes, measure: BinnedMeasure, row: int, index: int, *, label: str | None) -> None:
-    centre = (measure.edges[1:] + measure.edges[:-1]) / 2
-    draw_points(axes, centre, measure, row, index, label=label)
 
 
 def _set_range(axes: Axes, ends: Sequence[float], *, is_share: bool, n_labels: int) -> None:

@@ -76,8 +76,22 @@ def event_values_figure(
     outside = max(0.0, 1 - float(first.share.sum()))
     if outside > 5e-4 and len(values) == 1:
         axes.set_title(f"{100 * outside:.2g} % outside", color=FAINT, loc="right")
-    place_legend(figure, axes, loc="upper right")
+    if normal is None:
+        axes.set_xlim(_filled_range(values))
+    if n_labels > 1:
+        place_legend(figure, axes, loc="upper left" if normal is None else "upper right")
     return figure
+
+
+def _filled_range(values: Sequence[EventValues]) -> tuple[float, float]:
+    """Return the range of the bins that hold something, with one empty bin on either side."""
+    ends = []
+    for of_events in values:
+        filled = np.flatnonzero(of_events.share)
+        first, last = (filled[0], filled[-1]) if len(filled) else (0, len(of_events.share) - 1)
+        ends += [of_events.edges[max(first - 1, 0)]]
+        ends += [of_events.edges[min(last + 2, len(of_events.share))]]
+    return float(min(ends)), float(max(ends))
 
 
 def _draw_normal(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize, SymLogNorm
+from matplotlib.colors import Colormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -186,7 +186,7 @@ def _bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: Pixe
 
 
 def draw_pixels(
-    axes: Axes, image: NDArray[Any], grid: Grid, *, cmap: str, norm: Normalize
+    axes: Axes, image: NDArray[Any], grid: Grid, *, cmap: str | Colormap, norm: Normalize
 ) -> AxesImage:
     """Draw one channel, shape (n_rows, n_columns): a picture as it is looked at, η to the right."""
     rows = (grid.rows.low, grid.rows.high)
