@@ -181,3 +181,29 @@ def _quantiles(
         place = np.minimum((running < wanted[:, np.newaxis]).sum(axis=1), len(rising) - 1)
         out[:, i] = np.where(total > 0, rising[place], np.nan)
     return out
+
+
+def best_median_worst(scores: NDArray[np.float64], n_events: int) -> list[tuple[int, str]]:
+    """Choose events to look at: in turn the best, those about the median, and the worst.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        Shape (n,): larger is better; NaN for events that have none, which are not chosen.
+    n_events : int
+        How many; fewer if there are no more.
+
+    Returns
+    -------
+    list of tuple of int and str
+        Row of each event and ``"best"``, ``"median"`` or ``"worst"``, from best to worst.
+    """
+    order = np.argsort(-scores, kind="stable")
+    order = order[np.isfinite(scores[order])]
+    n = min(n_events, len(order))
+    n_best, n_worst = -(-n // 3), n // 3
+    start = min(max((len(order) - n + n_best + n_worst) // 2, n_best), len(order) - n + n_best)
+    places = [*range(n_best), *range(start, start + n - n_best - n_worst)]
+    places += range(len(order) - n_worst, len(order))
+    words = ["best"] * n_best + ["median"] * (n - n_best - n_worst) + ["worst"] * n_worst
+    return [(int(order[place]), word) for place, word in zip(places, words, strict=True)]

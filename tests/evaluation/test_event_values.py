@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detcnn.evaluation.event_values import event_values, resampled_quantiles, weighted_quantiles
+from detcnn.evaluation.event_values import (
+    best_median_worst,
+    event_values,
+    resampled_quantiles,
+    weighted_quantiles,
+)
 
 LEVELS = (0.0, 0.1, 0.5, 0.9, 1.0)
 
@@ -47,3 +52,19 @@ def test_by_hand():
     assert found.mean.value == (0.25 + 1.0 + 1.5) / 4
     np.testing.assert_array_equal(found.quantiles.value, [0.25, 0.75, 1.0])
     np.testing.assert_array_equal(found.share, [0.25, 0.75])
+
+
+def test_events_to_look_at():
+    scores = np.array([0.5, np.nan, 0.9, 0.1, 0.7, 0.3, 0.8, 0.2, 0.6, 0.4])
+    assert best_median_worst(scores, 3) == [(2, "best"), (0, "median"), (3, "worst")]
+    chosen = best_median_worst(scores, 6)
+    assert [word for _, word in chosen] == ["best"] * 2 + ["median"] * 2 + ["worst"] * 2
+    assert [row for row, _ in chosen] == [2, 6, 8, 0, 7, 3]
+    assert best_median_worst(scores[:3], 6) == [(2, "best"), (0, "median")]
+    assert best_median_worst(scores[1:2], 6) == []
+
+
+@given(st.integers(0, 12), st.integers(0, 8))
+def test_no_event_is_chosen_twice(n, n_events):
+    chosen = best_median_worst(np.random.default_rng(n).random(n), n_events)
+    assert len({row for row, _ in chosen}) == len(chosen) == min(n, n_events)

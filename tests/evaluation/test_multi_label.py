@@ -64,11 +64,11 @@ def test_intervals_are_those_of_single_events_whatever_the_bins(n_bins, monkeypa
     scores, labels, _ = toy()
     rng = np.random.default_rng(1)
     expected = []
-    for _ in range(200):
+    for _ in range(120):
         k = rng.poisson(1, len(scores))
         expected.append(metrics.average_precision_score(labels, scores, sample_weight=k))
     found = evaluate_multi_label(
-        scores, labels, names="abc", n_replicas=400
+        scores, labels, names="abc", n_replicas=250
     ).macro_average_precision
     assert (found.high - found.low) / 2 == pytest.approx(np.std(expected), rel=0.25)
     assert (found.high + found.low) / 2 == pytest.approx(found.value, abs=0.01)
