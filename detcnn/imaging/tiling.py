@@ -86,6 +86,11 @@ class Tiling:
         axes = zip(frame.axes, self.pixels, strict=True)
         return Grid(*(Axis(axis.name, t, 0.0, float(t), unit="pixel") for axis, t in axes))
 
+    def frame_grid(self, tile: Grid) -> Grid:
+        """Return the grid of a frame, of the axes of a tile, which only knows its pixels."""
+        axes = zip(tile.axes, self.frame, strict=True)
+        return Grid(*(Axis(axis.name, n, 0.0, float(n), unit="pixel") for axis, n in axes))
+
     def cut(self, images: Images) -> DenseImages:
         """Return the tiles of frames, those of one frame one after the other."""
         values = as_dense(images).values
