@@ -20,6 +20,7 @@ NO_STAGES = {
     "recipes",
     "gallery",
     "policies",
+    "simulated_pieces",
     "trained",
     "training_plan",
 }

@@ -1,6 +1,7 @@
-"""The ``simulate`` section: jets out of nothing."""
+"""The ``simulate`` section: jets and detector images out of nothing."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
@@ -32,6 +33,22 @@ class SimulateConfig(Section):
     )
 
 
+class SimulateImagesConfig(Section):
+    """Which detector images, and how many."""
+
+    study: str
+    events: PositiveInt = Field(default=10_000, description="Events of all classes together.")
+    seed: Seed = 1
+    events_per_piece: PositiveInt = Field(
+        default=200,
+        le=1 << 24,
+        description="Events made with one seed; a broken run loses the pieces it was at.",
+    )
+
+
+S = TypeVar("S", bound=Section)
+
+
 def build_simulation(
     *, study: str, jets_per_class: int, seed: int, cell: float | None = None
 ) -> SimulateConfig:
@@ -42,15 +59,32 @@ def build_simulation(
     ConfigError
         If the study is unknown or a number is out of range.
     """
+    calorimeter = None if cell is None else {"cell": cell}
+    return _validated(
+        SimulateConfig,
+        {
+            "study": study,
+            "jets_per_class": jets_per_class,
+            "seed": seed,
+            "calorimeter": calorimeter,
+        },
+    )
+
+
+def build_image_simulation(*, study: str, events: int, seed: int) -> SimulateImagesConfig:
+    """Return the section of images for values from a command line.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+    return _validated(SimulateImagesConfig, {"study": study, "events": events, "seed": seed})
+
+
+def _validated(section: type[S], values: Mapping[str, Any]) -> S:
     try:
-        return SimulateConfig.model_validate(
-            {
-                "study": study,
-                "jets_per_class": jets_per_class,
-                "seed": seed,
-                "calorimeter": None if cell is None else {"cell": cell},
-            }
-        )
+        return section.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(map(str, fault["loc"]))

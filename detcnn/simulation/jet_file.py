@@ -8,18 +8,15 @@ Format history
     generator, its settings, the classes by label, and whether the file is complete.
 """
 
-import io
-import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from detcnn.errors import DataError, StorageError
+from detcnn.errors import DataError
 from detcnn.events.table import EventTable
 from detcnn.simulation.columns import (
     CONSTITUENT_COLUMNS,
@@ -27,6 +24,7 @@ from detcnn.simulation.columns import (
     JET_COLUMNS,
     ColumnType,
 )
+from detcnn.simulation.whole_file import WholeFile, append, create_growing, whole_file
 
 FORMAT = "detcnn jets"
 FORMAT_VERSION = 1
@@ -57,23 +55,8 @@ def write_jets(path: Path, blocks: Iterable[EventTable], attributes: Mapping[str
     StorageError
         If the disk is full or cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
-    try:
-        with _Sink(unfinished) as sink:
-            try:
-                with h5py.File(sink, "w", libver=("earliest", "v110")) as file:
-                    for name, value in attributes.items():
-                        file.attrs[name] = _as_attribute(value)
-                    _fill(file, blocks, sink)
-            finally:
-                # First: what HDF5 says of a file that lost a write only hides it.
-                sink.raise_error()
-            os.fsync(sink.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path, attributes) as whole:
+        _fill(whole, blocks)
 
 
 def read_jets(path: Path) -> EventTable:
@@ -111,86 +94,21 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path}: is no file of jets, or damaged: {error}") from None
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
-    """Read the root attributes of a file of jets, decoding none.
-
-    Raises
-    ------
-    DataError
-        If it is no HDF5 file.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            return dict(file.attrs)
-    except OSError as error:
-        raise DataError(f"{path}: is no HDF5 file, or damaged: {error}") from None
-
-
-class _Sink(io.FileIO):
-    """A file that keeps a failed write to itself until it is asked.
-
-    HDF5 crashes when a file is closed after a write has failed (a full disk), so it is not told.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "w+")
-        self._error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        rest = memoryview(data)
-        try:
-            while self._error is None and len(rest):
-                rest = rest[super().write(rest) :]
-        except OSError as error:
-            self._error = error
-        return len(data)
-
-    def raise_error(self) -> None:
-        """Raise the first failure, if there was one."""
-        if self._error is not None:
-            raise self._error
-
-
-def _fill(file: h5py.File, blocks: Iterable[EventTable], sink: _Sink) -> None:
-    jets, constituents = file.create_group("jets"), file.create_group("constituents")
-    _create(jets, "offsets", _OFFSETS, _JETS_PER_CHUNK)
-    _append(jets["offsets"], [0])
+def _fill(whole: WholeFile, blocks: Iterable[EventTable]) -> None:
+    jets = whole.file.create_group("jets")
+    constituents = whole.file.create_group("constituents")
+    create_growing(jets, "offsets", _OFFSETS, rows_per_chunk=_JETS_PER_CHUNK)
+    append(jets["offsets"], [0])
     for name, kind in CONSTITUENT_COLUMNS.items():
-        _create(constituents, name, kind, _CONSTITUENTS_PER_CHUNK)
+        create_growing(constituents, name, kind, rows_per_chunk=_CONSTITUENTS_PER_CHUNK)
     n_before = 0
     for block in blocks:
         for name in block.columns if n_before == 0 else ():
-            _create(jets, name, _COLUMNS[name], _JETS_PER_CHUNK)
-        _append(jets["offsets"], n_before + block.offsets[1:])
+            create_growing(jets, name, _COLUMNS[name], rows_per_chunk=_JETS_PER_CHUNK)
+        append(jets["offsets"], n_before + block.offsets[1:])
         n_before += block.n_constituents
         for name in block.columns:
-            _append(jets[name], block.columns[name])
+            append(jets[name], block.columns[name])
         for name in CONSTITUENT_COLUMNS:
-            _append(constituents[name], block.constituents[name])
-        sink.raise_error()
-
-
-def _create(group: h5py.Group, name: str, kind: ColumnType, rows_per_chunk: int) -> None:
-    dataset = group.create_dataset(
-        name,
-        shape=(0,),
-        maxshape=(None,),
-        dtype=kind.dtype,
-        chunks=(rows_per_chunk,),
-        shuffle=True,
-        compression="gzip",
-        compression_opts=4,
-        track_times=False,
-    )
-    dataset.attrs["units"] = kind.unit
-    dataset.attrs["meaning"] = kind.meaning
-
-
-def _append(dataset: h5py.Dataset, rows: ArrayLike) -> None:
-    n_before = len(dataset)
-    dataset.resize(n_before + len(np.asarray(rows)), axis=0)
-    dataset[n_before:] = rows
-
-
-def _as_attribute(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+            append(constituents[name], block.constituents[name])
+        whole.raise_error()

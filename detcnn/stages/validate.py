@@ -25,7 +25,8 @@ from detcnn.plotting.style import write_figure
 from detcnn.plotting.validation import column_figure
 from detcnn.simulation.definitions import DEFINITIONS
 from detcnn.simulation.expectations import EXPECTATIONS, Expectation
-from detcnn.simulation.jet_file import FORMAT, read_attributes, read_columns
+from detcnn.simulation.jet_file import FORMAT, read_columns
+from detcnn.simulation.whole_file import read_attributes
 from detcnn.storage.csv_tables import write_csv
 
 REPORT = "report.html"

@@ -155,7 +155,18 @@ def test_simulate_counts_what_it_made(detcnn, tmp_path, monkeypatch):
         return simulate.SimulateResult(output, ("gluon", "quark"), (Tally(jets=20), Tally(jets=20)))
 
     monkeypatch.setattr(simulate, "run", run)
-    command = ["simulate", "quark-gluon", "-o", tmp_path / "j.h5", "-n", 20, "--seed", 7, "-j", 2]
+    command = [
+        "simulate",
+        "quark-gluon",
+        "-o",
+        tmp_path / "j.h5",
+        "--jets-per-class",
+        20,
+        "--seed",
+        7,
+        "-j",
+        2,
+    ]
     result = detcnn(*command, "--overwrite", "--json")
     assert result.stderr == "simulating\n"
     assert json.loads(result.stdout) == {

@@ -5,7 +5,8 @@ import h5py
 import pytest
 
 from detcnn.errors import DataError, StorageError
-from detcnn.simulation.jet_file import read_attributes, read_jets, write_jets
+from detcnn.simulation.jet_file import read_jets, write_jets
+from detcnn.simulation.whole_file import read_attributes
 from detcnn.sources.base import Layout
 from detcnn.sources.opening import open_source
 

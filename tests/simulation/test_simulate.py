@@ -14,8 +14,9 @@ pytest.importorskip("pythia8mc")
 from detcnn.config.simulate import SimulateConfig
 from detcnn.errors import DataError, OutputExistsError, StorageError
 from detcnn.progress import SilentProgress
-from detcnn.simulation.jet_file import read_attributes, read_jets
+from detcnn.simulation.jet_file import read_jets
 from detcnn.simulation.pythia import GeneratedJets, Tally
+from detcnn.simulation.whole_file import read_attributes
 from detcnn.stages import simulate
 from detcnn.stages.simulate import run
 

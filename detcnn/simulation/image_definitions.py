@@ -1,0 +1,11 @@
+"""Every simulation of detector images: a new one is one more entry here."""
+
+from collections.abc import Mapping
+
+from detcnn.simulation.image_sample import ImageDefinition
+from detcnn.simulation.neutrino import NEUTRINO, NEUTRINO_3_VIEWS
+
+IMAGE_DEFINITIONS: Mapping[str, ImageDefinition] = {
+    definition.name: definition for definition in (NEUTRINO, NEUTRINO_3_VIEWS)
+}
+"""Every definition by its name."""
