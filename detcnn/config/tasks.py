@@ -8,6 +8,8 @@ from detcnn.config.section import Section
 
 ImbalanceWeights = Literal["none", "inverse", "sqrt_inverse", "effective"]
 
+# Lists come as such to fields behind a validator of ours, hence `strict=False` on tuples below.
+
 PixelLoss = Literal["cross_entropy", "focal", "dice", "tversky", "lovasz"]
 
 
@@ -43,7 +45,9 @@ class SegmentationConfig(Section):
         default=2.0, description="How much the focal loss turns to pixels that are not settled."
     )
     tversky: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
-        default=(0.3, 0.7), description="Weights of false and of missed pixels; 0.5, 0.5 is Dice."
+        default=(0.3, 0.7),
+        strict=False,
+        description="Weights of false and of missed pixels; 0.5, 0.5 is Dice.",
     )
     pixels: Literal["all", "filled"] = Field(
         default="all",
@@ -67,7 +71,9 @@ class RegressionConfig(Section):
     """One number or several for each image."""
 
     name: Literal["regression"]
-    targets: tuple[str, ...] = Field(min_length=1, description="Event columns to learn.")
+    targets: tuple[str, ...] = Field(
+        min_length=1, strict=False, description="Event columns to learn."
+    )
     loss: Literal["squared", "absolute", "huber", "gaussian"] = Field(
         default="huber",
         description="gaussian: the likelihood of a normal distribution whose width the network "
@@ -83,7 +89,9 @@ class MultiLabelConfig(Section):
 
     name: Literal["multi-label"]
     labels: tuple[str, ...] = Field(
-        min_length=1, description="Event columns that are 1 where the answer is yes, and else 0."
+        min_length=1,
+        strict=False,
+        description="Event columns that are 1 where the answer is yes, and else 0.",
     )
     balance: bool = Field(
         default=False, description="Give the images of either answer the same total weight."
