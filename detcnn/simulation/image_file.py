@@ -4,7 +4,7 @@ Format history
 --------------
 1
     ``/images`` float32 (n_events, channels, *axes); ``/truth/NAME`` (n_events, planes, *axes),
-    with the attribute ``classes`` where its values are classes; ``/events/NAME`` (n_events).
+    the root's attribute ``classes_of_NAME`` naming their classes; ``/events/NAME`` (n_events).
     ``units`` and ``meaning`` on each. The root's attributes tell the definition, its settings, the
     seed, the classes by label, and whether the file is complete.
 """
@@ -105,9 +105,10 @@ def _create(whole: WholeFile, block: ImageSample, definition: ImageDefinition) -
         values = block.truth[name]
         meaning = "class of each pixel" if classes else "true value of each pixel"
         dtype = values.dtype.newbyteorder("<").str
-        dataset = _create_pixels(truth, name, ColumnType(dtype, "1", meaning), values)
+        _create_pixels(truth, name, ColumnType(dtype, "1", meaning), values)
         if classes:
-            dataset.attrs["classes"] = json.dumps(list(classes))
+            # At the root, where a reader of any format looks for what a file states.
+            whole.file.attrs[f"classes_of_{name}"] = list(classes)
     for name, kind in {**definition.columns, "event_id": EVENT_ID}.items():
         create_growing(events, name, kind, rows_per_chunk=_EVENTS_PER_CHUNK)
 

@@ -200,6 +200,10 @@ def _regression(case: _Case) -> Judgement:
     parts = []
     for name in case.task["targets"]:
         sigma = case.table.get(f"{case.prefix}sigma_{name}")
+        binned = case.binned()
+        # Bins of what is predicted are those of its truth.
+        binned["columns"].pop(name, None)
+        truth_edges = binned["edges"].pop(name, None)
         evaluation = evaluate_regression(
             case.column(name).astype(np.float64),
             case.table[f"{case.prefix}prediction_{name}"].astype(np.float64),
@@ -207,7 +211,8 @@ def _regression(case: _Case) -> Judgement:
             unit=case.config.units.get(name, "1"),
             sigma=None if sigma is None else sigma.astype(np.float64),
             weights=case.table["weight"],
-            **case.binned(),
+            truth_edges=truth_edges,
+            **binned,
             **case.statistics,
         )
         residuals = evaluation.relative or evaluation.absolute

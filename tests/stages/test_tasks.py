@@ -1,0 +1,194 @@
+"""What is learned beyond one class for each image, from the input file to the metrics."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from detcnn.config.loading import load_study
+from detcnn.errors import ConfigError, DataError
+from detcnn.stages import evaluate, preprocess, train
+from detcnn.storage.csv_tables import read_csv
+from detcnn.storage.maps import open_maps
+from detcnn.storage.reader import open_store
+
+N_EVENTS, SIDE = 120, 12
+UNET = "{name: unet, options: {depth: 1, width: 0.125}}"
+CNN = "{name: plain_cnn, options: {blocks: [{filters: 4, pool: 2}], dense: [8]}}"
+
+TASKS = {
+    "segmentation": (
+        "{name: segmentation, class_weights: inverse, loss: {cross_entropy: 1, dice: 1}}",
+        UNET,
+    ),
+    "filled": ("{name: segmentation, pixels: filled, loss: focal}", UNET),
+    "pixel-regression": ("{name: pixel-regression, truth: charge, pixels: filled}", UNET),
+    "localisation": ("{name: localisation, points: places, tolerance: 1.5}", UNET),
+    "regression": ("{name: regression, targets: [energy], loss: gaussian, scale: log}", CNN),
+    "multi-label": ("{name: multi-label, labels: [is_bright, is_high], balance: true}", CNN),
+    "multi-task": (
+        (
+            "{name: multi-task, heads: {side: {task: classification}, energy: {weight: 0.5, task: "
+            "{name: regression, targets: [energy]}}}}"
+        ),
+        CNN,
+    ),
+}
+
+STUDY = """
+name: blobs
+preprocess:
+  sources:
+    - path: blobs.h5
+      pixels: {mask: {column: truth/mask, classes: [background, blob]}}
+  split: {train: 0.5, validation: 0.25, test: 0.25}
+  events_per_partition: 50
+train:
+  epochs: 2
+  batch_size: 10
+  early_stopping: null
+  standardise: {per: channel}
+  optimiser: {learning_rate: 0.01}
+  augment: [{policy: flip}, {policy: rotate, max_degrees: 20}]
+evaluate: {replicas: 20, displays: 2, objects: [], efficiency_bins: [{column: energy, bins: 2}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory):
+    """A file of one bright square in an empty image: its pixels, charge, place and energy."""
+    folder = tmp_path_factory.mktemp("blobs")
+    rng = np.random.default_rng(7)
+    images = np.zeros((N_EVENTS, 1, SIDE, SIDE), dtype=np.float32)
+    mask = np.zeros((N_EVENTS, 1, SIDE, SIDE), dtype=np.uint8)
+    places = rng.integers(1, SIDE - 1, (N_EVENTS, 2))
+    energy = rng.uniform(1, 4, N_EVENTS).astype(np.float32)
+    for i, (row, column) in enumerate(places):
+        block = (slice(row - 1, row + 2), slice(column - 1, column + 2))
+        images[i, 0][block] = energy[i]
+        mask[i, 0][block] = 1
+        images[i, 0, rng.integers(SIDE), rng.integers(SIDE)] += 0.2
+    with h5py.File(folder / "blobs.h5", "w") as file:
+        file["images"] = images
+        file["truth/mask"], file["truth/charge"] = mask, images * mask
+        points = np.full((N_EVENTS, 2, 2), np.nan, dtype=np.float32)
+        points[:, 0] = places
+        file["points/places"] = points
+        file["label"] = (places[:, 1] >= SIDE // 2).astype(np.int64)
+        file["energy"] = energy
+        file["is_bright"], file["is_high"] = (energy > 2.5) * 1, (places[:, 0] < SIDE // 2) * 1
+    columns = "columns: {energy: energy, is_bright: is_bright, is_high: is_high, label: label}"
+    text = STUDY.replace(
+        "      pixels:", f"      images: {{images: ''}}\n      {columns}\n      pixels:"
+    )
+    (folder / "study.yaml").write_text(text)
+    study = load_study(folder / "study.yaml")
+    preprocess.run(study.preprocess, base=folder, output=folder / "images")
+    return folder
+
+
+def test_the_store_holds_what_is_true(blobs):
+    store = open_store(blobs / "images" / "images.zarr")
+    split = store.splits["train"]
+    assert {(info.name, info.classes) for info in store.schema.truth} == {
+        ("mask", ("background", "blob")),
+        ("charge", ()),
+    }
+    from detcnn.events.images import as_dense
+
+    images = as_dense(split.images()).values
+    mask = as_dense(split.truth("mask")).values
+    charge = as_dense(split.truth("charge")).values
+    assert mask.sum() == 9 * split.n_events
+    np.testing.assert_array_equal(charge, images * mask)
+    places = split.points("places")
+    assert np.isnan(places[:, 1]).all()
+    rows, columns = places[:, 0].astype(int).T
+    assert (mask[np.arange(split.n_events), 0, rows, columns] == 1).all()
+    counts = json.loads((blobs / "images" / "manifest.json").read_text())["contents"]["n_pixels"]
+    assert counts["mask"]["blob"] == mask.sum()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_trained_and_judged(blobs, tmp_path, name):
+    task, network = TASKS[name]
+    overrides = [f"train.task={task}", f"train.network={network}"]
+    if name == "segmentation":
+        overrides.append("evaluate.objects=[{of: blob, value: charge}]")
+    study = load_study(blobs / "study.yaml", overrides)
+    trained = train.run(study.train, images=blobs / "images", output=tmp_path / "model")
+    history = read_csv(trained.artifact.path / "history.csv")
+    assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
+    result = evaluate.run(
+        study.evaluate,
+        model=tmp_path / "model",
+        images=blobs / "images",
+        scores=tmp_path / "scores",
+        output=tmp_path / "metrics",
+        title=name,
+    )
+    assert result.judgement is not None
+    assert result.judgement.headline
+    rows = read_csv(result.artifact.path / "metrics.csv")
+    assert {"quantity", "value", "low", "high"} <= rows[0].keys()
+    if name == "filled":
+        from detcnn.events.images import as_dense
+
+        said = as_dense(open_maps(tmp_path / "scores").read(0, 5)).values
+        images = as_dense(open_store(blobs / "images" / "images.zarr").splits["test"].images(0, 5))
+        np.testing.assert_allclose(said.sum(axis=1), images.values[:, 0] != 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "fault"),
+    [
+        ("segmentation", CNN, "outputs for each image, and the targets are of pixels"),
+        ("classification", UNET, "outputs for each pixel, and the targets are of whole images"),
+        ("{name: segmentation, truth: nothing}", UNET, "no pixel truth 'nothing'; there are: "),
+        ("{name: segmentation, truth: charge}", UNET, "'charge' has no classes"),
+        ("{name: segmentation, class_weights: {blub: 2}}", UNET, "'blub' is no class"),
+        ("{name: localisation, points: there}", UNET, "no points 'there'; there are: places"),
+        ("{name: regression, targets: [mass]}", CNN, "no column 'mass'; there are: "),
+    ],
+)
+def test_what_cannot_be_learned(blobs, tmp_path, task, network, fault):
+    study = load_study(blobs / "study.yaml", [f"train.task={task}", f"train.network={network}"])
+    with pytest.raises(ConfigError, match=fault):
+        train.run(study.train, images=blobs / "images", output=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_label_is_yes_or_no(blobs, tmp_path):
+    task = "{name: multi-label, labels: [energy]}"
+    study = load_study(blobs / "study.yaml", [f"train.task={task}", f"train.network={CNN}"])
+    with pytest.raises(DataError, match="label 'energy' is .* expected 0 or 1"):
+        train.run(study.train, images=blobs / "images", output=tmp_path / "model")
+
+
+def test_frames_in_tiles_are_judged_as_frames(blobs, tmp_path):
+    study = load_study(
+        blobs / "study.yaml",
+        [
+            "preprocess.tiles={pixels: 8, overlap: 4}",
+            "train.task={name: segmentation}",
+            f"train.network={UNET}",
+        ],
+    )
+    preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images")
+    store = open_store(tmp_path / "images" / "images.zarr")
+    n_tiles = 4
+    ids = store.splits["test"].column("event_id").reshape(-1, n_tiles)
+    assert (ids == ids[:, :1]).all()
+    train.run(study.train, images=tmp_path / "images", output=tmp_path / "model")
+    result = evaluate.run(
+        study.evaluate,
+        model=tmp_path / "model",
+        images=tmp_path / "images",
+        scores=tmp_path / "scores",
+        output=tmp_path / "metrics",
+        title="tiles",
+    )
+    numbers = json.loads((result.artifact.path / "metrics.json").read_text())
+    n_pixels = sum(count["n_pixels"] for count in numbers["counts"])
+    assert n_pixels == len(ids) * SIDE * SIDE
