@@ -29,18 +29,22 @@ class Kind:
 
 IMAGES = Kind("images", version=1, made_by="detcnn preprocess")
 # 1  images.zarr: one group per split (train, validation, test), sparse or dense images, label,
-#    weight, training_weight, columns/; statistics/ of the training split.
+#    weight, training_weight, columns/; statistics/ of the training split. Later, and without harm
+#    to older readers, truth/ and points/.
 
-MODEL = Kind("model", version=1, made_by="detcnn train")
+MODEL = Kind("model", version=2, made_by="detcnn train")
 # 1  model.json, best.safetensors, last.safetensors, history.csv, figures.
+# 2  The task in model.json is a mapping with all that is needed to make it again.
 
 LEARNING_RATES = Kind("learning_rates", version=1, made_by="detcnn train --find-learning-rate")
 # 1  learning_rates.csv: learning_rate, loss, smoothed_loss of each step; figure.
 
-SCORES = Kind("scores", version=2, made_by="detcnn predict")
+SCORES = Kind("scores", version=3, made_by="detcnn predict")
 # 1  scores.parquet: label, weight, score_<class index>, and the columns of the image store.
 # 2  occlusion.parquet, unless it was not asked for: label (true class), row, column, n_images,
 #    mean_ and error_<class index>; contents.occlusion says how it was made, or is null.
+# 3  contents.task; of tasks beyond one class an image other scores, maps.zarr or points.parquet,
+#    see detcnn/stages/scores.py.
 
 METRICS = Kind("metrics", version=2, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.

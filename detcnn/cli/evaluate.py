@@ -24,6 +24,7 @@ from detcnn.cli.options import (
 if TYPE_CHECKING:
     from detcnn.evaluation.baselines import Baselines
     from detcnn.evaluation.classification import Discrimination
+    from detcnn.stages.evaluate import EvaluateResult
 
 
 def register(app: typer.Typer) -> None:
@@ -91,6 +92,9 @@ def _evaluate(
             update=update,
             progress=progress,
         )
+    if result.evaluation is None:
+        _print_judgement(result, as_json=as_json, quiet=quiet)
+        return
     headline, baselines = result.evaluation.headline, result.baselines
     if as_json:
         summary = {
@@ -114,6 +118,21 @@ def _evaluate(
             [*_rows(headline, verbose=verbose), *_baseline_rows(baselines, verbose=verbose)],
             title=f"{headline.title}: {n_events:,} events, {level}",
         )
+        print(f"report: {result.report}")
+
+
+def _print_judgement(result: "EvaluateResult", *, as_json: bool, quiet: bool) -> None:
+    assert result.judgement is not None
+    if as_json:
+        summary = {
+            "metrics": str(result.artifact.path),
+            "report": str(result.report),
+            "digest": result.artifact.manifest.digest,
+            "headline": dict(result.judgement.headline),
+        }
+        print_summary(summary, as_json=True, quiet=quiet)
+    elif not quiet:
+        print_table(list(result.judgement.headline), title=result.judgement.title)
         print(f"report: {result.report}")
 
 

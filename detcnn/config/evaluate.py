@@ -61,6 +61,23 @@ class VariationsConfig(Section):
     seed: Seed = 1
 
 
+class ObjectsConfig(Section):
+    """Objects of one class of pixels: what hangs together, at a side or a corner."""
+
+    of: str = Field(description="The class of pixels.")
+    value: str = Field(
+        default="sum of pixels",
+        description="What the sum of the image over the pixels of an object is called.",
+    )
+    edges: tuple[float, ...] = Field(
+        default=(),
+        description="Bin edges of that sum; eight bins of equal numbers of true objects if none.",
+    )
+    least_pixels: PositiveInt = Field(
+        default=1, description="Found objects of fewer pixels do not count."
+    )
+
+
 class EvaluateConfig(Section):
     """From a model and a split to tables, figures and a report."""
 
@@ -92,4 +109,16 @@ class EvaluateConfig(Section):
         default=None,
         description="Test-time augmentation: the mean of the scores of an image and of changed "
         "ones. Occlusion maps are those of the image as it is.",
+    )
+    objects: tuple[ObjectsConfig, ...] = Field(
+        default=(), description="Of a segmentation: objects to find and to count."
+    )
+    confidence: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5, description="Of a localisation: points of less confidence do not count."
+    )
+    units: dict[str, str] = Field(
+        default_factory=dict, description="Unit of what is regressed, by its name, for the report."
+    )
+    displays: PositiveInt = Field(
+        default=6, description="Events to draw with what was said of their pixels or points."
     )

@@ -64,7 +64,7 @@ class SourceConfig(Section):
         "'@list.txt' for a file with a path in each line, or a list of these: files of one layout, "
         "read one after the other.",
     )
-    layout: Literal["jagged", "lists", "padded", "images"] | None = Field(
+    layout: Literal["hits", "jagged", "lists", "padded", "images"] | None = Field(
         default=None, description="How events are laid out; detected if left out."
     )
     class_name: str | None = Field(
@@ -81,6 +81,19 @@ class SourceConfig(Section):
         "{class} in a name stands for the class that a group or dataset is called after.",
     )
     offsets: str | None = Field(default=None, description="Column of the n + 1 offsets.")
+    hits: dict[AxisName, str] = Field(
+        default_factory=dict,
+        description="Any name (x, time, charge) to the column of the hits that it is called by: "
+        "lists, or flat columns with offsets or with hit_event.",
+    )
+    hit_event: str | None = Field(
+        default=None,
+        description="Column of the event number of each hit; hits of one event lie together.",
+    )
+    event_number: str | None = Field(
+        default=None,
+        description="Column of the number of each event, by which hits find their event.",
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Event column to column; label, weight and event_id have a meaning.",
@@ -287,6 +300,75 @@ class ImageConfig(Section):
     )
 
 
+class TilesConfig(Section):
+    """Cut large frames into tiles that overlap; each becomes a row of the store."""
+
+    pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        description="Rows and columns of a tile."
+    )
+    overlap: NonNegativeInt = Field(
+        default=0,
+        description="Pixels that neighbours share at least: half of them is cut off again when the "
+        "predictions are put together, so take twice what the network needs to see around a pixel.",
+    )
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> "TilesConfig":
+        smallest = min(self.pixels) if isinstance(self.pixels, tuple) else self.pixels
+        if self.overlap >= smallest:
+            raise ValueError(f"overlap {self.overlap} is not below the tiles' {smallest} pixels")
+        return self
+
+
+def _check_window(window: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    low, high = window
+    if low is None and high is None:
+        raise ValueError("neither end is given: expected [low, high], either may be null")
+    if low is not None and high is not None and not low < high:
+        raise ValueError(f"low {low:g} is not below high {high:g}")
+    return window
+
+
+Limits = Annotated[tuple[float | None, float | None], AfterValidator(_check_window)]
+
+
+class HitAxisConfig(Section):
+    """One axis of the image: what is measured of a hit, in equal pixels over [low, high)."""
+
+    of: str = Field(description="The column of the hits, as sources.hits names it.")
+    low: float
+    high: float
+    pixels: PositiveInt
+    unit: str = Field(default="1", min_length=1, description="Such as mm or ns.")
+    name: AxisName | None = Field(
+        default=None, description="What the axis is called, if not as the column."
+    )
+
+
+class HitChannelConfig(Section):
+    """One channel: what is put together of which hits."""
+
+    name: str = Field(min_length=1)
+    weight: str = Field(default="count", description="count, or a column of the hits.")
+    by: Literal["sum", "mean", "max", "min"] = Field(
+        default="sum", description="What becomes of hits that share a pixel."
+    )
+    where: dict[str, Limits] = Field(
+        default_factory=dict,
+        description="Column of the hits to [low, high): the hits it takes; either may be null.",
+    )
+    unit: str = Field(default="1", min_length=1, description="Of the weight.")
+
+
+class HitsConfig(Section):
+    """How hits become an image."""
+
+    axes: Annotated[tuple[HitAxisConfig, ...], Field(min_length=1, max_length=3)] = Field(
+        description="One to three, the one that runs fastest last: rows, then columns."
+    )
+    channels: tuple[HitChannelConfig, ...] = Field(min_length=1)
+
+
 class SplitConfig(Section):
     """Shares of the three splits; which event goes where is a hash of its id."""
 
@@ -311,15 +393,6 @@ class PlaningConfig(Section):
         return self
 
 
-def _check_window(window: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
-    low, high = window
-    if low is None and high is None:
-        raise ValueError("neither end is given: expected [low, high], either may be null")
-    if low is not None and high is not None and not low < high:
-        raise ValueError(f"low {low:g} is not below high {high:g}")
-    return window
-
-
 Observable = Literal[
     "jet_multiplicity", "jet_mass", "jet_width", "jet_ptd", "jet_tau21", "jet_tau32"
 ]
@@ -336,13 +409,18 @@ class PreprocessConfig(Section):
     image: ImageConfig | None = Field(
         default=None, description="How constituents become an image; none for ready images."
     )
+    hits: HitsConfig | None = Field(
+        default=None, description="How hits become an image, in place of image."
+    )
     image_steps: tuple[ImageStepConfig, ...] = Field(
         default=(),
-        description="What is done to ready images; those of constituents have image.image_steps.",
+        description="What is done to ready images, and those of hits; those of constituents have "
+        "image.image_steps.",
     )
-    select: dict[
-        str, Annotated[tuple[float | None, float | None], AfterValidator(_check_window)]
-    ] = Field(
+    tiles: TilesConfig | None = Field(
+        default=None, description="Cut large frames into tiles, after all image steps."
+    )
+    select: dict[str, Limits] = Field(
         default_factory=dict,
         description="Event column to [low, high]: events below low, or not below high, are "
         "dropped; either may be null.",
@@ -363,3 +441,9 @@ class PreprocessConfig(Section):
     events_per_partition: PositiveInt = Field(
         default=16384, description="Events held in memory at once, by each worker."
     )
+
+    @model_validator(mode="after")
+    def _check_images(self) -> "PreprocessConfig":
+        if self.image is not None and self.hits is not None:
+            raise ValueError("image and hits: expected one of them, or neither for ready images")
+        return self

@@ -16,6 +16,7 @@ from pydantic import (
 
 from detcnn.config.augmentation import AugmentationConfig
 from detcnn.config.section import Fraction, Incidental, Section, Seed
+from detcnn.config.tasks import ClassificationConfig, TaskConfig
 
 
 class NetworkConfig(Section):
@@ -207,6 +208,10 @@ class TrainConfig(Section):
     standardise: StandardiseConfig | None = Field(
         default=StandardiseConfig(), description="null: the network sees the stored values."
     )
+    task: TaskConfig = Field(
+        default=ClassificationConfig(name="classification"),
+        description="What is learned: a name, or a section with the name and its options.",
+    )
     inputs: tuple[str, ...] = Field(
         default=(),
         description="Event columns that are joined, standardised, to the features of the image "
@@ -221,7 +226,8 @@ class TrainConfig(Section):
     )
     monitor: str = Field(
         default="loss",
-        description="What is watched of the validation split: loss, accuracy, or auc.",
+        description="What is watched of the validation split: loss, or a metric of the task, "
+        "such as accuracy or auc.",
     )
     early_stopping: EarlyStoppingConfig | None = EarlyStoppingConfig()
     augment: tuple[AugmentationConfig, ...] = ()
@@ -229,14 +235,6 @@ class TrainConfig(Section):
         default="training",
         description="training: event weights with class balance and planing; event: those of the "
         "input; none: every event counts the same.",
-    )
-    loss: Literal["cross_entropy", "quadratic"] = Field(
-        default="cross_entropy",
-        description="quadratic: half the squared distance of the logistic outputs from 1 for the "
-        "class of the image and 0 for the others.",
-    )
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="Share of each target that is spread over all classes."
     )
     mixup: MixupConfig | None = Field(
         default=None, description="Train on mixtures of two images; null: on each as it is."

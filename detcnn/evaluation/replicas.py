@@ -16,12 +16,13 @@ from detcnn.kernels.resampling import REPLICAS_AT_ONCE, event_replicas
 from detcnn.processors import available_cpus
 from detcnn.seeding import derived_seed
 
-# A word of 16 random bits to a Poisson number of mean 1: its probabilities are right to 1 in 2¹⁷.
 _WORDS = 1 << 16
-_POISSON = np.searchsorted(
+POISSON_OF_WORD = np.searchsorted(
     np.round(special.pdtr(np.arange(9), 1.0) * _WORDS), np.arange(_WORDS), side="right"
 ).astype(np.uint8)
-_RISES = np.searchsorted(_POISSON, np.arange(1, _POISSON.max() + 1)).astype(np.uint16)
+"""Of each word of 16 random bits a Poisson number of mean 1; probabilities are right to 2⁻¹⁷."""
+
+_RISES = np.searchsorted(POISSON_OF_WORD, np.arange(1, POISSON_OF_WORD.max() + 1)).astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,8 +35,9 @@ def content_ids(table: EventTable | ImageTable) -> NDArray[np.int64]:
     """
     if isinstance(table, EventTable):
         longitudinal = "eta" if "eta" in table.constituents else "rapidity"
+        names = ("pt", longitudinal, "phi") if table.has_momenta else sorted(table.constituents)
         words = np.zeros(table.n_constituents, dtype=np.uint64)
-        for name in ("pt", longitudinal, "phi"):
+        for name in names:
             words = mix(words ^ _bits(table.constituents[name]))
         offsets = table.offsets
     else:

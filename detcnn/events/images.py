@@ -160,3 +160,76 @@ def concatenate(blocks: Sequence[SparseImages]) -> SparseImages:
         value=np.concatenate([block.value for block in blocks]),
         shape=blocks[0].shape,
     )
+
+
+def joined(blocks: Sequence[Images]) -> Images:
+    """Join one or more blocks of images of equal shape, in the order given; dense if one is."""
+    if all(isinstance(block, SparseImages) for block in blocks):
+        return concatenate([as_sparse(block) for block in blocks])
+    return DenseImages(np.concatenate([as_dense(block).values for block in blocks]))
+
+
+def compact(images: Images, *, most_sparse: float) -> Images:
+    """Return dense images as pixel lists if no more of their pixels is filled than a share."""
+    return as_sparse(images) if images.occupancy <= most_sparse else images
+
+
+def filled_planes(images: Images, planes: int) -> SparseImages:
+    """Return which pixels of each plane are filled: images of shape (planes, *axes), 1 there.
+
+    With one channel for each plane, a pixel of a plane is filled where that of its channel is; else
+    where that of any channel is.
+    """
+    sparse = as_sparse(images)
+    axes = images.shape[1:]
+    row = np.repeat(np.arange(sparse.n_images), np.diff(sparse.offsets))
+    pixel = sparse.pixel.astype(np.int64)
+    if images.shape[0] != planes:
+        # In one plane, each pixel once, and then in all.
+        n_pixels = prod(axes)
+        place = np.unique(row * n_pixels + pixel % n_pixels)
+        row, pixel = place // n_pixels, place % n_pixels
+        pixel = (pixel[:, np.newaxis] + n_pixels * np.arange(planes)).reshape(-1)
+        row = np.repeat(row, planes)
+        order = np.argsort(row * (planes * n_pixels) + pixel, kind="stable")
+        row, pixel = row[order], pixel[order]
+    shape = (planes, *axes)
+    return SparseImages(
+        offsets=np.searchsorted(row, np.arange(sparse.n_images + 1)).astype(np.int64),
+        pixel=pixel.astype(pixel_dtype(shape)),
+        value=np.ones(len(pixel), dtype=np.float32),
+        shape=shape,
+    )
+
+
+def beside_filled(truth: Images, images: Images) -> Images:
+    """Return a pixel truth, and after its planes as many that are 1 where the image is filled.
+
+    Parameters
+    ----------
+    truth : SparseImages or DenseImages
+        Shape (planes, *axes).
+    images : SparseImages or DenseImages
+        Of the same events and axes, see `filled_planes`.
+
+    Returns
+    -------
+    SparseImages or DenseImages
+        Shape (2 * planes, *axes); sparse if both are.
+    """
+    planes, *axes = truth.shape
+    filled = filled_planes(images, planes)
+    if not (isinstance(truth, SparseImages) and isinstance(images, SparseImages)):
+        parts = [as_dense(truth).values, as_dense(filled).values]
+        return DenseImages(np.concatenate(parts, axis=1))
+    shape = (2 * planes, *axes)
+    rows = [np.repeat(np.arange(part.n_images), np.diff(part.offsets)) for part in (truth, filled)]
+    pixels = [truth.pixel.astype(np.int64), filled.pixel.astype(np.int64) + prod(truth.shape)]
+    row, pixel = np.concatenate(rows), np.concatenate(pixels)
+    order = np.argsort(row * prod(shape) + pixel, kind="stable")
+    return SparseImages(
+        offsets=np.searchsorted(row[order], np.arange(truth.n_images + 1)).astype(np.int64),
+        pixel=pixel[order].astype(pixel_dtype(shape)),
+        value=np.concatenate([truth.value, filled.value])[order],
+        shape=shape,
+    )

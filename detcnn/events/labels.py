@@ -67,7 +67,7 @@ def resolve_classes(
     ------
     ConfigError
         If a requested class is not in the input, or none of its labels is, a label belongs to two
-        classes, or fewer than two classes remain.
+        classes, or there is none.
     """
     known = dict.fromkeys([*label_names.values(), *sample_classes])
     if isinstance(requested, Mapping):
@@ -78,6 +78,9 @@ def resolve_classes(
         _check_values(values, label_names)
     else:
         names = list(requested) or list(known)
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ConfigError(f"preprocess.classes: class {twice[0]!r} is named twice")
         is_nameless = all(name == str(value) for value, name in label_names.items())
         if is_nameless and not set(names) & set(known):
             # Labels without names: the position in the list is the label.
@@ -96,11 +99,8 @@ def resolve_classes(
             name: tuple(value for value, called in label_names.items() if called == name)
             for name in names
         }
-    if len(values) < 2:
-        raise ConfigError(
-            f"a classifier needs two classes or more, found {', '.join(values) or 'none'}: "
-            "add a class, a source, or a label column"
-        )
+    if not values:
+        raise ConfigError("no class found: add a class, a source, or a label column")
     return Classes(names=tuple(values), values=tuple(values.values()))
 
 

@@ -33,7 +33,8 @@ class EventTable:
         int64, shape (n_events + 1,); starts at 0, never falls, ends at the number of constituents.
     constituents : mapping
         Name to array of shape (n_constituents,). ``pt`` [GeV] and ``phi`` [rad] with ``eta`` or
-        ``rapidity``; optionally ``energy`` and ``mass`` [GeV], ``charge`` [e], ``pdgid``.
+        ``rapidity``; optionally ``energy`` and ``mass`` [GeV], ``charge`` [e], ``pdgid``. Hits have
+        whatever was measured of them, under names of their own.
     columns : mapping
         Name to array of shape (n_events,): ``label`` and ``event_id``, and what evaluation needs
         later, for example ``pt`` [GeV], ``eta``, ``rapidity``, ``phi`` [rad], ``mass`` [GeV] of the
@@ -65,6 +66,12 @@ class EventTable:
     def n_events(self) -> int:
         """Number of events."""
         return len(self.offsets) - 1
+
+    @property
+    def has_momenta(self) -> bool:
+        """Whether the constituents have a momentum and a direction; hits have none."""
+        names = self.constituents.keys()
+        return {"pt", "phi"} <= names and not names.isdisjoint({"eta", "rapidity"})
 
     @property
     def n_constituents(self) -> int:

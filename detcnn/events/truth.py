@@ -7,13 +7,13 @@ marks pixels that do not count. *Points* are places in pixels, (row, column), wi
 first pixel at (0, 0); events of fewer points than others are filled up with NaN.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.events.images import Images
+from detcnn.events.images import Images, joined
 
 Points = NDArray[np.float32]
 """Shape (n_events, n_points, 2)."""
@@ -44,3 +44,32 @@ class Truth:
 
 NO_TRUTH = Truth()
 """Of events about which nothing is known but numbers."""
+
+
+def filled_up(points: Points, n: int) -> Points:
+    """Return points with as many places for each event as `n`, the new ones NaN."""
+    missing = ((0, 0), (0, n - points.shape[1]), (0, 0))
+    return np.pad(points, missing, constant_values=np.nan)
+
+
+def joined_points(parts: Sequence[Points]) -> Points:
+    """Join points of one name of several blocks of events, in the order given."""
+    most = max(part.shape[1] for part in parts)
+    return np.concatenate([filled_up(part, most) for part in parts])
+
+
+def joined_truth(parts: Sequence[Truth]) -> Truth:
+    """Join the truth of several blocks of events, in the order given: what all of them know."""
+    first = parts[0]
+    return Truth(
+        pixels={
+            name: joined([part.pixels[name] for part in parts])
+            for name in first.pixels
+            if all(name in part.pixels for part in parts)
+        },
+        points={
+            name: joined_points([part.points[name] for part in parts])
+            for name in first.points
+            if all(name in part.points for part in parts)
+        },
+    )

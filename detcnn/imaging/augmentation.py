@@ -195,7 +195,7 @@ class Augmented:
     values : numpy.ndarray
         float32, shape (B, channels, rows, columns).
     masks : numpy.ndarray, optional
-        Integers, shape (B, rows, columns): the label of each pixel.
+        Shape (B, planes, rows, columns): the label of each pixel, or another number of it alone.
     points : numpy.ndarray, optional
         float64, shape (B, n, 2): (row, column) in pixels, NaN for a point that is not there.
     """
@@ -209,9 +209,6 @@ def augment_together(
     marked: Augmented, policies: Sequence[Policy], rng: np.random.Generator
 ) -> Augmented:
     """Apply policies to images, and to masks and points what moves their images.
-
-    For who trains on labels of pixels or on places, from Python: the stages have neither, and
-    change their images by `augment`.
 
     Parameters
     ----------
@@ -234,7 +231,9 @@ def augment_together(
         n_images, _, n_rows, n_columns = values.shape
         transform = policy.draw(n_images, (n_rows, n_columns), rng)
         values = transform.images(values)
-        masks = None if masks is None else transform.masks(masks)
+        if masks is not None:
+            planes = [transform.masks(masks[:, plane]) for plane in range(masks.shape[1])]
+            masks = np.stack(planes, axis=1)
         points = None if points is None else transform.points(points)
     return Augmented(values, masks, points)
 

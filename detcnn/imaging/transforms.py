@@ -1,7 +1,7 @@
 """Geometric changes that images, masks and points of one event undergo together.
 
 A transform is what a random policy has drawn for a batch: the amounts, one for each image. Masks
-are label images, one integer for each pixel; points are places in pixels, (row, column), with the
+are label images, one number for each pixel; points are places in pixels, (row, column), with the
 centre of the first pixel at (0, 0). A transform moves the three alike: images are interpolated,
 masks take the label of the nearest pixel, points move by the exact map.
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from detcnn.kernels import warps
 
 Values = NDArray[np.float32]
-Masks = NDArray[np.integer[Any]]
+Masks = NDArray[Any]
 Points = NDArray[np.float64]
 
 _MOST_ITERATIONS = 200

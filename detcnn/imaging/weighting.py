@@ -1,6 +1,7 @@
 """Training weights: equal classes, and one spectrum for all of them."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,20 +85,54 @@ def planing(spectra: NDArray[np.float64], edges: NDArray[np.float64]) -> Planing
     return Planing(edges, factor)
 
 
-def class_weights(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return one factor per class that makes their totals equal and keeps the sum of all.
+def class_weights(
+    totals: NDArray[np.floating],
+    *,
+    how: Literal["inverse", "sqrt_inverse", "effective"] = "inverse",
+    beta: float = 0.9999,
+) -> NDArray[np.float64]:
+    """Return one factor per class against their unequal totals, which keeps the sum of all.
 
     Parameters
     ----------
     totals : numpy.ndarray
-        float64, shape (n_classes,): sum of weights of each class, positive.
+        Shape (n_classes,): sum of weights, or number of pixels, of each class; of the training
+        split alone.
+    how : {"inverse", "sqrt_inverse", "effective"}
+        ``inverse`` makes the classes equal. ``sqrt_inverse`` goes half the way, for classes so rare
+        that few events would bear all the weight. ``effective`` divides by
+        (1 − β^n) / (1 − β), what n examples are worth that repeat each other (Cui et al.,
+        arXiv:1901.05555, eq. 2): `inverse` far below 1 / (1 − β) examples, and equal weights far
+        above.
+    beta : float
+        β, 0 to 1 exclusive.
 
     Returns
     -------
     numpy.ndarray
-        float64, shape (n_classes,).
+        float64, shape (n_classes,): Σ factor · total = Σ total, so the mean factor over all events,
+        or pixels, is 1.
+
+    Raises
+    ------
+    DataError
+        If a total is not positive.
     """
-    return np.asarray(totals.sum() / (len(totals) * totals))
+    totals = np.asarray(totals, dtype=np.float64)
+    if np.any(totals <= 0):
+        worst = int(np.argmin(totals))
+        raise DataError(
+            f"class {worst} has a total of {totals[worst]:g} in the training split, expected more "
+            "than 0: add events that have it, or do without class weights"
+        )
+    match how:
+        case "inverse":
+            factor = 1 / totals
+        case "sqrt_inverse":
+            factor = 1 / np.sqrt(totals)
+        case "effective":
+            factor = (beta - 1) / np.expm1(totals * np.log(beta))
+    return np.asarray(factor * totals.sum() / (factor * totals).sum())
 
 
 def _bins(

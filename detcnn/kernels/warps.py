@@ -274,7 +274,7 @@ def affine_labels(
     Parameters
     ----------
     labels : numpy.ndarray
-        Integers, shape (B, rows, columns).
+        Numbers, shape (B, rows, columns).
     matrices, offsets, aspect
         As for `affine`.
     fill : int
@@ -288,7 +288,7 @@ def affine_labels(
     Raises
     ------
     ValueError
-        If the parameters do not fit the labels, or these are no integers.
+        If the parameters do not fit the labels, or these are no numbers.
     """
     out = _label_buffer(labels)
     parameters = _affine_parameters(len(labels), matrices, offsets, aspect)
@@ -443,10 +443,10 @@ def _field(displacements: Reals, shape: tuple[int, ...]) -> Reals:
 
 
 def _label_buffer(labels: Labels) -> Labels:
-    if labels.ndim != 3 or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim != 3 or not np.issubdtype(labels.dtype, np.number):
         raise ValueError(
             f"labels are {labels.dtype} of shape {labels.shape}: "
-            "expected integers of shape (images, rows, columns)"
+            "expected numbers of shape (images, rows, columns)"
         )
     return np.empty(labels.shape, dtype=labels.dtype)
 

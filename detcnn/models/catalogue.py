@@ -173,12 +173,18 @@ def _all_options(network: str, given: dict[str, Any]) -> dict[str, Any]:
     return defaults | given
 
 
-def require_image_outputs(network: str) -> None:
-    """Raise ConfigError if a network has outputs for each pixel, and none for the whole image."""
-    if network in PER_PIXEL:
+def require_outputs(network: str, *, per_pixel: bool) -> None:
+    """Raise ConfigError if a network has outputs for each pixel and not for images, or reversed."""
+    if network in PER_PIXEL and not per_pixel:
         raise ConfigError(
             f"network {network!r} has outputs for each pixel, and the targets are of whole images: "
-            "take another network"
+            "take another network, or set train.task to segmentation, pixel-regression or "
+            "localisation"
+        )
+    if network not in PER_PIXEL and per_pixel:
+        raise ConfigError(
+            f"network {network!r} has outputs for each image, and the targets are of pixels or "
+            f"points: take one of {', '.join(sorted(PER_PIXEL))}"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize, SymLogNorm
+from matplotlib.colors import Colormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def images_figure(
     channels, units : sequence of str
         Name and unit of each channel; ``"1"`` for a pure number.
     """
-    return _panels(images, grid, channels, units, scale_of=_log_scale)
+    return _panels(images, grid, channels, units, scale_of=log_scale)
 
 
 @styled
@@ -83,7 +83,7 @@ def difference_figure(
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class PixelScale:
     """Colours of a channel; pixels of absolute value below the floor are blank."""
 
     norm: Normalize
@@ -92,7 +92,8 @@ class _Scale:
     floor: float = 0.0
 
 
-def _log_scale(values: NDArray[np.float64]) -> _Scale:
+def log_scale(values: NDArray[np.float64]) -> PixelScale:
+    """Return the colours of a channel, for values of any shape, as `images_figure` says."""
     high = float(values.max(initial=0)) or 1.0
     if values.min(initial=0) < -high / 10**_DECADES:
         return _signed_log_scale(values)
@@ -104,29 +105,29 @@ def _log_scale(values: NDArray[np.float64]) -> _Scale:
         if len(ticks) < 3:
             every = [step * decade for decade in _powers_of_ten(bottom, high) for step in steps]
             ticks = [tick for tick in every if bottom <= tick <= high]
-    return _Scale(LogNorm(bottom, high), ticks, "viridis", floor=low)
+    return PixelScale(LogNorm(bottom, high), ticks, "viridis", floor=low)
 
 
-def _signed_log_scale(values: NDArray[np.float64]) -> _Scale:
+def _signed_log_scale(values: NDArray[np.float64]) -> PixelScale:
     reach = float(np.abs(values).max())
     floor = reach / 10**_SIGNED_DECADES
     decades = [decade for decade in _powers_of_ten(floor, reach) if floor < decade <= reach]
     norm = SymLogNorm(floor, linscale=0.1, vmin=-reach, vmax=reach)
     # Every other one, the largest among them, so that the numbers do not touch.
     shown = decades[::-2]
-    return _Scale(norm, [*(-d for d in shown), 0.0, *shown[::-1]], "RdBu_r", floor=floor)
+    return PixelScale(norm, [*(-d for d in shown), 0.0, *shown[::-1]], "RdBu_r", floor=floor)
 
 
 def _powers_of_ten(low: float, high: float) -> list[float]:
     return [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 
 
-def _diverging_scale(values: NDArray[np.float64]) -> _Scale:
+def _diverging_scale(values: NDArray[np.float64]) -> PixelScale:
     reach = float(np.abs(values).max()) or 1.0
     decade = 10.0 ** math.floor(math.log10(reach))
     ticks = [-decade, -decade / 10, 0, decade / 10, decade]
     norm = SymLogNorm(reach / 100, vmin=-reach, vmax=reach)
-    return _Scale(norm, ticks, "RdBu_r")
+    return PixelScale(norm, ticks, "RdBu_r")
 
 
 def _panels(
@@ -135,7 +136,7 @@ def _panels(
     channels: Sequence[str],
     units: Sequence[str],
     *,
-    scale_of: Callable[[NDArray[np.float64]], _Scale],
+    scale_of: Callable[[NDArray[np.float64]], PixelScale],
 ) -> Figure:
     n_down, n_across = len(images), len(channels)
     if n_across == 1:
@@ -175,7 +176,7 @@ def _panels(
     return figure
 
 
-def _bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: _Scale) -> str:
+def _bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: PixelScale) -> str:
     label = channel if unit == "1" else f"{channel} [{unit}]"
     is_hidden = (np.abs(values) < scale.floor) & (values != 0)
     if not is_hidden.any():
@@ -185,7 +186,7 @@ def _bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: _Sca
 
 
 def draw_pixels(
-    axes: Axes, image: NDArray[Any], grid: Grid, *, cmap: str, norm: Normalize
+    axes: Axes, image: NDArray[Any], grid: Grid, *, cmap: str | Colormap, norm: Normalize
 ) -> AxesImage:
     """Draw one channel, shape (n_rows, n_columns): a picture as it is looked at, η to the right."""
     rows = (grid.rows.low, grid.rows.high)

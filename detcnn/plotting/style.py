@@ -75,6 +75,7 @@ _AXIS_LABELS = {
     "jet_mass": "jet mass [GeV]",
     "jet_multiplicity": "number of constituents",
     "n_constituents": "number of constituents",
+    "n_hits": "number of hits",
     "energy": "energy [GeV]",
     "eta": r"$\eta$",
     "rapidity": r"$y$",

@@ -10,18 +10,21 @@ _REMEDY = "drop these events: there is nothing to learn from them"
 
 
 def empty_event_findings(table: EventTable, place: Place) -> tuple[Finding, ...]:
-    """Find events without a constituent that has pT.
+    """Find events without a constituent that has pT, or without a hit.
 
     A single one is trouble: a jet is made of something, so its constituents were lost.
     """
-    has_pt = np.concatenate([[0], np.cumsum(table.constituents["pt"] != 0)])
-    is_empty = has_pt[table.offsets[1:]] == has_pt[table.offsets[:-1]]
+    has_pt = "pt" in table.constituents
+    counts = table.constituents["pt"] != 0 if has_pt else np.ones(table.n_constituents, np.int64)
+    running = np.concatenate([[0], np.cumsum(counts)])
     return found(
         "empty-events",
         "trouble",
-        is_empty,
+        running[table.offsets[1:]] == running[table.offsets[:-1]],
         place=place,
-        message="events without constituents, or with none that has pT",
+        message="events without constituents, or with none that has pT"
+        if has_pt
+        else "events without hits",
         remedy=_REMEDY,
     )
 

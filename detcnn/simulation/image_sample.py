@@ -24,11 +24,19 @@ class ImageSample:
     columns : mapping
         Name to array of shape (n_events,): ``label`` among them, and what is true of each event,
         such as ``energy`` [GeV].
+    points : mapping
+        Name to places in pixels, float32 of shape (n_events, most, 2): (row, column), the centre of
+        the first pixel being (0, 0); filled up with NaN. `most` is the same in every sample of a
+        definition.
+    point_values : mapping
+        Name to what is true of each point, float32 of shape (n_events, most), filled up with NaN.
     """
 
     images: NDArray[np.float32]
     truth: Mapping[str, NDArray[Any]]
     columns: Mapping[str, NDArray[Any]]
+    points: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    point_values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

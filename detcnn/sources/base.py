@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from detcnn.events.table import EventTable, ImageTable
 
-LayoutKind = Literal["jagged", "lists", "padded", "images"]
+LayoutKind = Literal["hits", "jagged", "lists", "padded", "images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class Layout:
 
     Parameters
     ----------
-    kind : {"jagged", "lists", "padded", "images"}, optional
-        How events are laid out: flat constituent columns with offsets, a list in each row,
-        constituents padded with zeros to a fixed number, or ready images.
+    kind : {"hits", "jagged", "lists", "padded", "images"}, optional
+        How events are laid out: hits of any kind, flat constituent columns with offsets, a list in
+        each row, constituents padded with zeros to a fixed number, or ready images.
     constituents : mapping
         Role (``pt``, ``eta``, ``rapidity``, ``phi``, ``energy``, ``mass``, ``px``, ``py``, ``pz``,
         ``charge``, ``pdgid``, ``is_photon``, …) to column. In a padded layout ``"PT_*"`` stands for
@@ -73,6 +73,12 @@ class Layout:
         features.
     offsets : str, optional
         Column of the n_events + 1 offsets of a jagged layout.
+    hits : mapping
+        Any name (``x``, ``time``, ``charge``, …) to the column of the hits that it is called by.
+    hit_event : str, optional
+        Column of the number of the event that a hit belongs to; hits of one event lie together.
+    event_number : str, optional
+        Column of the number of each event; without it events are those that have hits.
     columns : mapping
         Event column to column. ``label``, ``weight`` and ``event_id`` have a meaning of their own.
     event_id : tuple of str
@@ -112,6 +118,9 @@ class Layout:
     kind: LayoutKind | None = None
     constituents: Mapping[str, str] = field(default_factory=dict)
     offsets: str | None = None
+    hits: Mapping[str, str] = field(default_factory=dict)
+    hit_event: str | None = None
+    event_number: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     event_id: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)

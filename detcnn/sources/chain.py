@@ -10,6 +10,7 @@ import numpy as np
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages
 from detcnn.events.table import EventTable, ImageTable
+from detcnn.events.truth import joined_truth
 from detcnn.sources.base import Layout, Sample, Source
 from detcnn.sources.opening import open_source, understand
 
@@ -165,8 +166,11 @@ def _check_alike(first: Source, other: Source) -> None:
         ("layout", [first.layout.kind], [other.layout.kind]),
         ("image shape", [first.image_shape], [other.image_shape]),
         ("constituents", first.layout.constituents, other.layout.constituents),
+        ("hits", first.layout.hits, other.layout.hits),
         ("event columns", first.layout.columns, other.layout.columns),
         ("classes", [s.class_name for s in first.samples], [s.class_name for s in other.samples]),
+        ("truth of pixels", [*first.layout.pixels], [*other.layout.pixels]),
+        ("points", [*first.layout.points], [*other.layout.points]),
         ("stated units", first.stated_units, other.stated_units),
     ):
         if list(map(str, sorted(found, key=str))) != list(map(str, sorted(expected, key=str))):
@@ -185,9 +189,10 @@ def _joined(tables: list[EventTable | ImageTable], first_row: int) -> EventTable
         name: np.concatenate([table.columns[name] for table in tables])
         for name in tables[0].columns
     }
-    images = [table.images.values for table in tables if isinstance(table, ImageTable)]
-    if images:
-        return ImageTable(DenseImages(np.concatenate(images)), columns)
+    pictures = [table for table in tables if isinstance(table, ImageTable)]
+    if pictures:
+        images = DenseImages(np.concatenate([table.images.values for table in pictures]))
+        return ImageTable(images, columns, joined_truth([table.truth for table in pictures]))
     events = [table for table in tables if isinstance(table, EventTable)]
     counts = np.concatenate([np.diff(table.offsets) for table in events])
     return EventTable(

@@ -7,6 +7,7 @@ from pathlib import Path
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout, LayoutKind, Source
 from detcnn.sources.container import Container, Format
+from detcnn.sources.formats.fits import FITS
 from detcnn.sources.formats.hdf5 import HDF5, Hdf5, read_hdf5_provenance
 from detcnn.sources.formats.hepmc import HEPMC, HepmcFormat
 from detcnn.sources.formats.idx import IDX, IdxFormat
@@ -16,6 +17,7 @@ from detcnn.sources.formats.root import ROOT
 from detcnn.sources.formats.root_jets import open_collections
 from detcnn.sources.layouts.columns import CONSTITUENT_ROLES
 from detcnn.sources.layouts.event_columns import misfits
+from detcnn.sources.layouts.hits import open_hits
 from detcnn.sources.layouts.images import open_images
 from detcnn.sources.layouts.jagged import open_jagged
 from detcnn.sources.layouts.lists import open_lists
@@ -23,10 +25,11 @@ from detcnn.sources.layouts.padded import open_padded
 from detcnn.sources.layouts.per_class import PerClass, find_classes
 from detcnn.sources.layouts.references import listing, long_table_hint, problems
 
-FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX)
+FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX, FITS)
 """What is tried in turn on a file."""
 
 LAYOUTS: Mapping[LayoutKind, Callable[[Container, Format, Layout], Source | None]] = {
+    "hits": open_hits,
     "jagged": open_jagged,
     "lists": open_lists,
     "padded": open_padded,
@@ -87,7 +90,7 @@ def understand(path: Path, layout: Layout | None = None) -> Source:
     else:
         with file_format.open(path, layout) as container:
             source = _understand(container, file_format, layout)
-    parts = (source.layout.constituents, source.layout.columns)
+    parts = (source.layout.constituents, source.layout.hits, source.layout.columns)
     known = {name for part in parts for name in part}
     # Those of HepMC are names of ours.
     is_hepmc = isinstance(file_format, HepmcFormat)
@@ -176,7 +179,7 @@ def read_provenance(path: Path) -> dict[str, str | int | float | bool]:
 
 
 def _understand(container: Container, file_format: Format, layout: Layout) -> Source:
-    objects = open_collections(container, file_format, layout)
+    objects = None if layout.hits else open_collections(container, file_format, layout)
     if objects is not None:
         return objects
     classes = find_classes(container, layout)
@@ -215,6 +218,9 @@ def _without_slashes(layout: Layout) -> Layout:
         layout,
         constituents={role: name.strip("/") for role, name in layout.constituents.items()},
         offsets=layout.offsets and layout.offsets.strip("/"),
+        hits={role: name.strip("/") for role, name in layout.hits.items()},
+        hit_event=layout.hit_event and layout.hit_event.strip("/"),
+        event_number=layout.event_number and layout.event_number.strip("/"),
         columns={column: name.strip("/") for column, name in layout.columns.items()},
         event_id=tuple(name.strip("/") for name in layout.event_id),
         images={name.strip("/"): class_name for name, class_name in layout.images.items()},

@@ -28,6 +28,7 @@ from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.events.windows import Window
 from detcnn.imaging.alignment import Normalise
 from detcnn.imaging.channels import Channel
+from detcnn.imaging.hits import COUNT, HitRecipe
 from detcnn.imaging.projection import Recipe
 from detcnn.progress import SILENT, Progress, Task
 from detcnn.quality.collisions import (
@@ -45,6 +46,7 @@ from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
 from detcnn.stages.inputs import classes_of, open_sources
 from detcnn.stages.recipes import (
+    build_hit_recipe,
     build_recipe,
     check_recipe,
     first_recipe,
@@ -145,7 +147,11 @@ def _review_study(study: Study, base: Path, progress: Progress) -> Review:
     config = study.preprocess
     sources = open_sources(config, base=base)
     classes = classes_of(config, sources)
-    recipe = None if config.image is None else build_recipe(config.image)
+    recipe: Recipe | HitRecipe | None = None
+    if config.image is not None:
+        recipe = build_recipe(config.image)
+    elif config.hits is not None:
+        recipe = build_hit_recipe(config.hits)
     for source in sources:
         check_recipe(recipe, source)
     review = Review(
@@ -188,12 +194,13 @@ def _review_file(path: Path, preset: str | None, progress: Progress) -> Review:
     return review
 
 
-def _channel_names(source: Source, recipe: Recipe | None) -> tuple[str, ...]:
-    if source.image_shape is not None:
-        grid = image_grid(source.image_shape, None, names=source.layout.axes)
-        channels = picture_channels(image_channels(source.image_shape, None), grid)
-        return tuple(channel.name for channel in channels)
-    return () if recipe is None else tuple(channel.name for channel in recipe.channels)
+def _channel_names(source: Source, recipe: Recipe | HitRecipe | None) -> tuple[str, ...]:
+    shape = source.image_shape if recipe is None else recipe.shape
+    if shape is None:
+        return ()
+    grid = image_grid(shape, recipe, names=source.layout.axes)
+    channels = picture_channels(image_channels(shape, recipe), grid)
+    return tuple(channel.name for channel in channels)
 
 
 @dataclass(slots=True)
@@ -203,7 +210,7 @@ class _Reader:
     review: Review
     sources: tuple[Source, ...]
     classes: Classes
-    recipe: Recipe | None
+    recipe: Recipe | HitRecipe | None
     cuts: tuple[Window, ...] = ()
     split: SplitConfig | None = None
     is_image_stated: bool = True
@@ -222,7 +229,7 @@ class _Reader:
             for sample in range(len(self.sources[file].samples)):
                 self._read_sample(file, sample, task)
         task.finish()
-        if self.recipe is not None and self.pt > 0:
+        if isinstance(self.recipe, Recipe) and self.pt > 0:
             share = self.pt_outside / self.pt
             image = _described(self.recipe.grid)
             self.review.note(
@@ -255,14 +262,14 @@ class _Reader:
             return
         sample, layout = source.samples[number], source.layout
         name = f"{source.path}: {sample.name}"
-        place = Place(name, start, layout.constituents, layout.columns)
+        place = Place(name, start, layout.constituents or layout.hits, layout.columns)
         classes = self._classes(table, sample)
         self._take_events(table, place, file, classes)
         if isinstance(table, ImageTable):
             self.review.take_images(table.images.folded, place, classes=classes)
             return
         self.review.take_constituents(table, place)
-        if start == 0:
+        if start == 0 and table.has_momenta:
             self.review.take_units(table, place)
         try:
             self._project(table, source.path, classes)
@@ -316,6 +323,10 @@ class _Reader:
     def _project(self, table: EventTable, path: Path, classes: NDArray[np.int64]) -> None:
         """Count the constituents of each pixel, of events that can have an image."""
         if self.recipe is None:
+            return
+        if isinstance(self.recipe, HitRecipe):
+            images = as_sparse(project_events(table, self.recipe, path=path).images)
+            self.review.tally(images.folded, classes=classes)
             return
         is_sound = sound_events(table)
         sound = selected_events(table, is_sound)
@@ -402,6 +413,8 @@ def _is_observable(cut: Window) -> bool:
 
 def _worked_out(table: EventTable | ImageTable) -> dict[str, Column]:
     """Return event columns of what the event is made of."""
+    if isinstance(table, EventTable) and not table.has_momenta:
+        return {"n_hits": np.diff(table.offsets)}
     if isinstance(table, EventTable):
         return {
             "n_constituents": np.diff(table.offsets),
@@ -465,6 +478,10 @@ def _signed_channels(contents: Mapping[str, Any]) -> tuple[bool, ...]:
     """Tell which channels of images may be negative: charges, and what a spline has turned."""
     image = contents["image"] or {}
     is_turned = any(step["step"] == "rotate" for step in image.get("image_steps", ()))
+    if "hits" in image:
+        # A time, or whatever else was measured, may lie below zero.
+        signed = [channel["weight"] != COUNT for channel in image["hits"]["channels"]]
+        return tuple(is_turned or may_be_negative for may_be_negative in signed)
     if not _is_projected(contents):
         return (is_turned,) * len(contents["channels"])
     return tuple(

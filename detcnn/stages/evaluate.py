@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
@@ -18,7 +17,6 @@ from detcnn.errors import ConfigError
 from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
 from detcnn.evaluation.export import baseline_rows, learned_rows, plain, table_rows
-from detcnn.evaluation.inputs import event_column
 from detcnn.plotting.baselines import baselines_section
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.images import images_figure
@@ -28,6 +26,8 @@ from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
 from detcnn.stages.baselines import find_baselines
+from detcnn.stages.bins import bin_edges
+from detcnn.stages.judge import Judgement, judge
 from detcnn.stages.learned import describe_learned
 from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
@@ -39,11 +39,24 @@ REPORT = "report.html"
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """What evaluation made: the artifact, and the results in it."""
+    """What evaluation made: the artifact, and the results in it.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        The metrics.
+    evaluation : ClassificationEvaluation, optional
+        Of the classification of images.
+    baselines : Baselines, optional
+        What it is compared with.
+    judgement : Judgement, optional
+        Of any other task.
+    """
 
     artifact: Artifact
-    evaluation: ClassificationEvaluation
+    evaluation: ClassificationEvaluation | None
     baselines: Baselines | None
+    judgement: Judgement | None = None
 
     @property
     def report(self) -> Path:
@@ -136,33 +149,43 @@ def run(
         }
     )
     current = find_current(output, kind=METRICS, identity=identity) if update else None
-    evaluation = _evaluate(config, artifacts["scores"])
-    baselines = find_baselines(
-        config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
-    )
+    task = artifacts["scores"].manifest.contents["task"]["name"]
+    judged = _judge_classes if task == "classification" else _judge_task
+    evaluation, baselines, judgement = judged(config, artifacts)
     if current is not None:
-        return EvaluateResult(current, evaluation, baselines)
+        return EvaluateResult(current, evaluation, baselines, judgement)
     with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
-        part = describe_learned(
-            config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
-        )
-        numbers = plain(evaluation) | {
-            "baselines": plain(baselines),
-            "learned": plain(part.learned),
-        }
+        contents: dict[str, Any]
+        if evaluation is not None:
+            part = describe_learned(
+                config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
+            )
+            numbers = plain(evaluation) | {
+                "baselines": plain(baselines),
+                "learned": plain(part.learned),
+            }
+            rows = [
+                *table_rows(evaluation),
+                *(baseline_rows(baselines) if baselines else ()),
+                *learned_rows(part.learned),
+            ]
+            judged_sections = (
+                *classification_sections(evaluation),
+                *_baselines_sections(evaluation, baselines, artifacts["images"]),
+                part.section,
+            )
+            contents = {"task": task, "auc": plain(evaluation.headline.auc.interval)}
+        else:
+            assert judgement is not None
+            numbers, rows = judgement.numbers, judgement.rows
+            judged_sections = judgement.sections
+            contents = {"task": task, "headline": dict(judgement.headline)}
         (builder.folder / "metrics.json").write_text(
             json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
-        rows = [
-            *table_rows(evaluation),
-            *(baseline_rows(baselines) if baselines else ()),
-            *learned_rows(part.learned),
-        ]
         write_csv(builder.folder / "metrics.csv", rows)
         sections = (
-            *classification_sections(evaluation),
-            *_baselines_sections(evaluation, baselines, artifacts["images"]),
-            part.section,
+            *judged_sections,
             _images_section(artifacts["images"]),
             _training_section(artifacts["model"], 1 + len(further)),
             _provenance_section(config, artifacts),
@@ -181,10 +204,25 @@ def run(
             stage="evaluate",
             config=config.identity(),
             inputs=inputs,
-            contents={"auc": plain(evaluation.headline.auc.interval)},
+            contents=contents,
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
-    return EvaluateResult(artifact, evaluation, baselines)
+    return EvaluateResult(artifact, evaluation, baselines, judgement)
+
+
+_Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
+
+
+def _judge_classes(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:
+    evaluation = _evaluate(config, artifacts["scores"])
+    baselines = find_baselines(
+        config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
+    )
+    return evaluation, baselines, None
+
+
+def _judge_task(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:
+    return None, None, judge(config, scores=artifacts["scores"], images=artifacts["images"])
 
 
 def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvaluation:
@@ -208,31 +246,12 @@ def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvalu
         signal=(config.signal,) if config.signal else classes[-1:],
         weights=table["weight"],
         columns={bins.column: columns[bins.column] for bins in wanted},
-        edges={bins.column: _edges(bins, columns[bins.column]) for bins in wanted},
+        edges={bins.column: bin_edges(bins, columns[bins.column]) for bins in wanted},
         targets=config.working_points,
         level=config.level,
         n_replicas=config.replicas,
         seed=config.seed,
     )
-
-
-def _edges(bins: BinsConfig, values: NDArray[Any]) -> list[float]:
-    values = event_column(f"column {bins.column!r}", values, len(values))
-    low = float(values.min()) if bins.low is None else bins.low
-    if bins.high is not None:
-        high = bins.high
-    elif low == values.max():
-        # A column that is the same for all events still takes a bin.
-        high = low + max(1.0, abs(low))
-    else:
-        # The last bin is half-open, so the largest value needs an edge above it.
-        high = float(np.nextafter(values.max(), np.inf))
-    if not low < high:
-        raise ConfigError(
-            f"evaluate.efficiency_bins: {bins.column} from {low:g} to {high:g}, expected low < high"
-        )
-    edges: list[float] = np.linspace(low, high, bins.bins + 1).tolist()
-    return edges
 
 
 def _baselines_sections(

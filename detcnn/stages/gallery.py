@@ -142,7 +142,8 @@ def _of_source(path: Path, preset: str | None) -> Gallery:
     source = open_sources(expand_paths(str(path), base=Path()))
     recipe = first_recipe(source, preset)
     shape = source.image_shape if recipe is None else recipe.shape
-    assert shape is not None
+    if shape is None:
+        raise ConfigError(f"{path}: holds hits: preprocess them with a study, and draw its images")
     blocks: list[Images] = []
     class_names, classes = [], []
     for number, sample in enumerate(source.samples):

@@ -22,6 +22,7 @@ from detcnn.stages.inputs import classless, layout_of
 
 _LOOKED_AT = 10_000
 _KINDS = {
+    "hits": "hits",
     "jagged": "constituents with offsets",
     "lists": "lists of constituents",
     "padded": "constituents padded with zeros",
@@ -145,19 +146,22 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
         facts["class_labels"] = {name: value for value, name in source.label_names.items()}
     columns = []
     warnings: list[str] = []
-    place = Place(str(source.path), 0, layout.constituents, layout.columns)
+    place = Place(str(source.path), 0, layout.constituents or layout.hits, layout.columns)
     if isinstance(table, ImageTable):
         facts |= _image_facts(table)
         empty = empty_image_findings(table.images, place)
         if layout.channels_last is not None:
             facts["channel_axis"] = "last" if layout.channels_last else "first"
     else:
-        facts |= _constituent_facts(table)
-        looks = [*unit_findings(table, place), *rapidity_findings(table, place)]
+        of = "hit" if layout.kind == "hits" else "constituent"
+        named = layout.hits if layout.kind == "hits" else layout.constituents
+        facts |= _constituent_facts(table, of=of)
+        looks = unit_findings(table, place) if table.has_momenta else ()
+        looks += rapidity_findings(table, place) if table.has_momenta else ()
         warnings += [f"{place.name}: {look.message}; {look.remedy}" for look in looks]
         empty = empty_event_findings(table, place)
         columns += [
-            _column("constituent", role, *_origin(source, role, layout.constituents), values)
+            _column(of, role, *_origin(source, role, named), values)
             for role, values in table.constituents.items()
         ]
     columns += [
@@ -193,12 +197,12 @@ def _image_facts(table: ImageTable) -> dict[str, Any]:
     return facts
 
 
-def _constituent_facts(table: EventTable) -> dict[str, Any]:
+def _constituent_facts(table: EventTable, *, of: str) -> dict[str, Any]:
     lengths = np.diff(table.offsets)
     if not len(lengths):
         return {}
     return {
-        "constituents_per_event": {
+        f"{of}s_per_event": {
             "mean": float(lengths.mean()),
             "min": int(lengths.min()),
             "max": int(lengths.max()),

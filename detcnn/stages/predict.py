@@ -13,18 +13,20 @@ from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
 from detcnn.config.evaluate import OcclusionConfig, VariationsConfig
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
-from detcnn.events.images import as_dense
+from detcnn.events.images import as_dense, filled_planes
 from detcnn.events.sampling import sample_of_each_class
 from detcnn.progress import SILENT, Progress
+from detcnn.stages.scores import Scorer, score_writer
 from detcnn.stages.trained import empty_image, require_fit, usual_patch
-from detcnn.storage.reader import ImageStore, open_store
+from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import write_parquet
 
 if TYPE_CHECKING:
     from detcnn.models.standardise import DetectorModel
+    from detcnn.training.export import TrainedModel
     from detcnn.training.tasks import Task
     from detcnn.training.variations import Variations
 
@@ -122,24 +124,28 @@ def run(
         # Torch takes seconds to import; evaluating scores that are there does without.
         from detcnn.training.device import find_device
         from detcnn.training.export import read_model
-        from detcnn.training.prediction import predict
         from detcnn.training.splits import stored_extra
-        from detcnn.training.tasks import Classification
 
         read = [read_model(artifact.path) for artifact in models]
-        trained = [one.model for one in read]
-        inputs_of = [one.description.inputs for one in read]
+        task = _common_task(models, read, tta=tta)
         store = open_store(images / STORE)
         chosen = store.splits[split]
         if chosen.n_events == 0:
             raise DataError(f"{images}: the {split} split is empty")
-        task = Classification(len(store.schema.classes))
-        for network in trained:
-            network.to(find_device())
+        for one in read:
+            one.model.to(find_device())
         variations = _variations(tta, store)
-        bar = progress.task("scoring", total=chosen.n_events, unit="images")
+        scorer = Scorer(read, task, variations)
+        writer = score_writer(
+            task,
+            builder.folder,
+            schema=store.schema,
+            n_events=chosen.n_events,
+            n_filled=_n_filled(chosen, task),
+        )
+        is_occluded = occlusion is not None and task.description["name"] == "classification"
         rows = np.empty(0, dtype=np.int64)
-        if occlusion is not None:
+        if occlusion is not None and is_occluded:
             rows = sample_of_each_class(
                 chosen.label,
                 len(store.schema.classes),
@@ -147,45 +153,35 @@ def run(
                 seed=occlusion.seed,
                 purpose="occlusion",
             )
-        scores, samples = [], []
+        bar = progress.task("scoring", total=chosen.n_events, unit="images")
+        samples = []
         for start, block in chosen.iter_images():
+            stop = start + block.n_images
+            extras = [stored_extra(chosen, one.description.inputs, start, stop) for one in read]
             try:
-                each = [
-                    predict(
-                        network,
-                        task,
-                        block,
-                        extra=stored_extra(chosen, names, start, start + block.n_images),
-                        variations=variations,
-                        first_row=start,
-                    )
-                    for network, names in zip(trained, inputs_of, strict=True)
-                ]
+                for part, scores in scorer.iter_scores(block, extras=extras, first_row=start):
+                    writer.append(block.slice(part.start, part.stop), scores)
+                    bar.advance(part.stop - part.start)
             except DataError as error:
                 raise DataError(f"{images}: {split} split, from image {start}: {error}") from None
-            scores.append(np.mean(each, axis=0, dtype=np.float64).astype(np.float32))
-            within = rows[(rows >= start) & (rows < start + block.n_images)] - start
+            within = rows[(rows >= start) & (rows < stop)] - start
             samples.append(as_dense(block.take(within)).values)
-            bar.advance(block.n_images)
         bar.finish()
-        columns = {
+        columns: dict[str, NDArray[Any]] = {
             "label": chosen.label,
             "weight": chosen.weight,
-            **{
-                f"score_{i}": values
-                for i, values in enumerate(np.ascontiguousarray(np.concatenate(scores).T))
-            },
+            **writer.close(),
             **{f"column_{name}": chosen.column(name) for name in chosen.column_names},
         }
         write_parquet(builder.folder / TABLE, columns)
         made = None
-        if occlusion is not None:
+        if occlusion is not None and is_occluded:
             made = _occlude(
-                trained,
+                [one.model for one in read],
                 task,
                 np.concatenate(samples),
                 chosen.label[rows],
-                extras=[stored_extra(chosen, names)[rows] for names in inputs_of],
+                extras=[stored_extra(chosen, one.description.inputs)[rows] for one in read],
                 store=store,
                 occupancy=given["occupancy"],
                 config=occlusion,
@@ -197,6 +193,7 @@ def run(
             config=config,
             inputs=inputs,
             contents={
+                "task": task.description,
                 "split": split,
                 "classes": list(store.schema.classes),
                 "n_events": chosen.n_events,
@@ -209,6 +206,41 @@ def run(
             },
         )
     return PredictResult(artifact)
+
+
+def _common_task(
+    artifacts: Sequence[Artifact], models: Sequence["TrainedModel"], *, tta: VariationsConfig | None
+) -> "Task":
+    """Return the task of models whose scores are averaged."""
+    from detcnn.training.task_descriptions import read_task
+
+    tasks = [read_task(one.description.task) for one in models]
+    first = tasks[0]
+    for artifact, task in zip(artifacts, tasks, strict=True):
+        same = (task.description["name"], task.score_names, task.wanted, task.n_outputs)
+        if same != (first.description["name"], first.score_names, first.wanted, first.n_outputs):
+            raise DataError(
+                f"{artifact.path}: has learned {task.description['name']} "
+                f"{', '.join(task.score_names)}, but {artifacts[0].path} "
+                f"{first.description['name']} {', '.join(first.score_names)}: only models of one "
+                "task can be averaged"
+            )
+    if first.wanted.points is not None and len(tasks) > 1:
+        raise ConfigError("points found by several models have no mean: name one model")
+    if first.is_per_pixel and tta is not None:
+        raise ConfigError(
+            "evaluate.tta: what is said of the pixels of a changed image is not of those of the "
+            "image: set it to null"
+        )
+    return first
+
+
+def _n_filled(split: ImageSplit, task: "Task") -> int:
+    """Return how many pixels will have scores, where only filled ones do."""
+    if not task.wanted.only_filled or task.wanted.pixels is None:
+        return 0
+    planes = split.schema.truth_of(task.wanted.pixels).planes
+    return sum(len(filled_planes(block, planes).pixel) for _, block in split.iter_images())
 
 
 def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progress) -> None:

@@ -8,7 +8,8 @@ a partition; the result depends neither on the number of workers nor on interrup
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,30 +26,44 @@ from detcnn.config.preprocess import PreprocessConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
 from detcnn.events.identity import content_ids, split_indices
-from detcnn.events.images import DenseImages, Images, as_sparse, concatenate, pixel_totals
+from detcnn.events.images import DenseImages, Images, compact, joined, pixel_totals
 from detcnn.events.labels import DROPPED, Classes
 from detcnn.events.observables import OBSERVABLES, MassesFrom, jet_observables, masses_from
 from detcnn.events.table import Column, EventTable, ImageTable
+from detcnn.events.truth import NO_TRUTH, Truth, joined_truth
 from detcnn.events.windows import Window
+from detcnn.imaging.hits import HitRecipe
 from detcnn.imaging.image_steps import ImageStep, apply_image_steps
 from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
+from detcnn.imaging.tiling import TILE_COLUMNS, Tiling
 from detcnn.imaging.weighting import Planing, class_weights, planing, spectrum
 from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_in_threads, run_tasks
-from detcnn.sources.base import Source
+from detcnn.sources.base import PixelTruth, Source
 from detcnn.sources.opening import files_read, read_provenance
 from detcnn.stages.inputs import classes_of, input_files, open_sources
 from detcnn.stages.recipes import (
+    build_hit_recipe,
     build_ready_steps,
     build_recipe,
+    build_tiling,
     check_recipe,
     image_channels,
     image_grid,
     project_events,
 )
 from detcnn.storage.pieces import Block, Piece, write_piece
-from detcnn.storage.schema import MOST_SPARSE, SPLITS, STORE, ChannelInfo, Encoding, Schema
+from detcnn.storage.schema import (
+    MOST_SPARSE,
+    SPLITS,
+    STORE,
+    ChannelInfo,
+    Encoding,
+    PointsInfo,
+    Schema,
+    TruthInfo,
+)
 from detcnn.storage.writer import SplitWriter, create_store, write_statistics
 
 _PIECES = "pieces"
@@ -58,6 +73,9 @@ _SECONDS_OF_THREADS = 6.0
 and to load what they need: threads wait for each other wherever Python itself is at work."""
 
 _MOST_THREADS = 4
+
+_VALUES_AT_ONCE = 1 << 26
+"""Of ready images and the truth of their pixels, in one partition: a quarter of a GiB."""
 
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -87,11 +105,14 @@ class _Plan:
 
     sources: tuple[Source, ...]
     classes: Classes
-    recipe: Recipe | None
+    recipe: Recipe | HitRecipe | None
     image_steps: tuple[ImageStep, ...]
     grid: Grid
     channels: tuple[ChannelInfo, ...]
     columns: tuple[str, ...]
+    truth: Mapping[str, PixelTruth]
+    points: tuple[str, ...]
+    tiling: Tiling | None
     windows: tuple[Window, ...]
     observables: tuple[str, ...]
     masses: MassesFrom
@@ -224,29 +245,40 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         )
         raise ConfigError(f"preprocess.sources: the inputs do not go together ({named})")
     shape = shapes.pop()
-    if shape is None and config.image is None:
+    if shape is None and config.image is None and config.hits is None:
+        is_hits = sources[0].layout.kind == "hits"
         raise ConfigError(
-            f"{sources[0].path}: holds constituents: say how they become an image under "
+            f"{sources[0].path}: holds hits: say how they become an image under preprocess.hits"
+            if is_hits
+            else f"{sources[0].path}: holds constituents: say how they become an image under "
             "preprocess.image, for example 'preset: komiske2017'"
         )
-    if shape is not None and config.image is not None:
+    if shape is not None and (config.image is not None or config.hits is not None):
+        section = "image" if config.hits is None else "hits"
         raise ConfigError(
-            f"{sources[0].path}: holds ready images: leave out preprocess.image; "
+            f"{sources[0].path}: holds ready images: leave out preprocess.{section}; "
             "preprocess.image_steps may change them"
         )
-    if shape is None and config.image_steps:
+    if config.image is not None and config.image_steps:
         raise ConfigError(
             f"{sources[0].path}: holds constituents: give their image's steps as "
             "preprocess.image.image_steps, not preprocess.image_steps"
         )
-    recipe = None
+    recipe: Recipe | HitRecipe | None = None
     if config.image is not None:
         recipe = build_recipe(config.image)
+    elif config.hits is not None:
+        recipe = build_hit_recipe(config.hits)
+    if recipe is not None:
         shape = recipe.shape
         for source in sources:
             check_recipe(recipe, source)
     assert shape is not None
     steps = build_ready_steps(config.image_steps, shape)
+    truth = _common_truth(sources)
+    points = _common_points(sources)
+    grid = image_grid(shape, recipe, steps, names=sources[0].layout.axes)
+    tiling = None if config.tiles is None else build_tiling(config.tiles, grid)
     samples = [sample for source in sources for sample in source.samples]
     empty = [f"{source.path}" for source in sources if not sum(s.n_events for s in source.samples)]
     if empty:
@@ -255,8 +287,9 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     fractions = {name: float(getattr(config.split, name)) for name in SPLITS}
     # Refuses bad shares before any work starts.
     split_indices(np.zeros(1, dtype=np.int64), fractions)
-    n_events = sum(sample.n_events for sample in samples)
     columns, roles = _common_columns(sources)
+    if tiling is not None:
+        columns = tuple(sorted({*columns, *TILE_COLUMNS}))
     observables = _observables(config, columns)
     columns = tuple(sorted({*columns, *observables}))
     if config.planing is not None and config.planing.column not in columns:
@@ -275,9 +308,12 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         classes=classes,
         recipe=recipe,
         image_steps=steps,
-        grid=image_grid(shape, recipe, steps, names=sources[0].layout.axes),
+        grid=grid if tiling is None else tiling.grid(grid),
         channels=image_channels(shape, recipe, steps),
         columns=columns,
+        truth=truth,
+        points=points,
+        tiling=tiling,
         windows=tuple(Window(name, low, high) for name, (low, high) in config.select.items()),
         observables=observables,
         masses=masses_from(roles),
@@ -285,9 +321,43 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         salt=config.split.salt,
         # No more than the largest sample has events, so that no partition is empty.
         n_partitions=min(
-            -(-n_events // config.events_per_partition), max(s.n_events for s in samples)
+            -(-sum(sample.n_events for sample in samples) // _events_at_once(config, sources)),
+            max(s.n_events for s in samples),
         ),
     )
+
+
+def _events_at_once(config: PreprocessConfig, sources: tuple[Source, ...]) -> int:
+    """Return how many events a partition has: fewer of large images."""
+    shape = sources[0].image_shape
+    if shape is None:
+        return config.events_per_partition
+    planes = shape[0] + len(sources[0].layout.pixels)
+    return max(1, min(config.events_per_partition, _VALUES_AT_ONCE // (planes * prod(shape[1:]))))
+
+
+def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
+    """Return what all inputs know of their pixels.
+
+    Raises
+    ------
+    ConfigError
+        If two have different classes for one name.
+    """
+    first = sources[0].layout.pixels
+    for source in sources[1:]:
+        for name, truth in source.layout.pixels.items():
+            if name in first and truth.classes != first[name].classes:
+                raise ConfigError(
+                    f"{source.path}: the classes of the pixel truth {name!r} are "
+                    f"{', '.join(truth.classes) or 'none'}, but {sources[0].path.name} has "
+                    f"{', '.join(first[name].classes) or 'none'}: give them in the study"
+                )
+    return {n: t for n, t in first.items() if all(n in s.layout.pixels for s in sources)}
+
+
+def _common_points(sources: tuple[Source, ...]) -> tuple[str, ...]:
+    return tuple(n for n in sources[0].layout.points if all(n in s.layout.points for s in sources))
 
 
 def _common_columns(sources: tuple[Source, ...]) -> tuple[tuple[str, ...], set[str]]:
@@ -309,7 +379,7 @@ def _observables(config: PreprocessConfig, columns: tuple[str, ...]) -> tuple[st
     if config.observables and config.image is None:
         raise ConfigError(
             f"preprocess.observables: {', '.join(config.observables)}: ready images have no "
-            "constituents to work them out of: leave observables out"
+            "constituents, nor have hits, to work them out of: leave observables out"
         )
     for name in config.observables:
         if name in columns:
@@ -332,7 +402,8 @@ def _event_columns(
     if "event_id" not in columns:
         columns["event_id"] = content_ids(table)
     if isinstance(table, EventTable):
-        columns["n_constituents"] = np.diff(table.offsets)
+        kind = "n_hits" if source.layout.kind == "hits" else "n_constituents"
+        columns[kind] = np.diff(table.offsets)
     else:
         columns["pixel_sum"] = pixel_totals(table.images).astype(np.float32)
     first = sum(entry.n_events for entry in source.samples[:sample])
@@ -389,6 +460,7 @@ def _make_piece(partition: _Partition) -> None:
             else:
                 label = plan.classes.indices(table.columns["label"])
             weight = table.columns.get("weight", np.ones(table.n_events, dtype=np.float32))
+            truth = _truth(table, plan)
             totals["n_read"] += table.n_events
             totals["n_no_class"] += np.count_nonzero(label == DROPPED)
             for k, window in enumerate(plan.windows):
@@ -396,6 +468,12 @@ def _make_piece(partition: _Partition) -> None:
                 totals["n_cut"][k] += np.bincount(label[is_cut], minlength=n_classes)
                 label = np.where(is_cut, DROPPED, label)
             _add_up(totals, table, projection, label != DROPPED)
+            if plan.tiling is not None:
+                of_event = plan.tiling.events(table.n_events)
+                images, truth = plan.tiling.cut(images), plan.tiling.cut_truth(truth)
+                columns = {name: values[of_event] for name, values in columns.items()}
+                columns |= plan.tiling.columns(table.n_events)
+                label, weight = label[of_event], np.asarray(weight)[of_event]
             split = split_indices(columns["event_id"], plan.fractions, salt=plan.salt)
             for k, name in enumerate(SPLITS):
                 rows = np.flatnonzero((split == k) & (label != DROPPED))
@@ -405,6 +483,7 @@ def _make_piece(partition: _Partition) -> None:
                         label=label[rows],
                         weight=np.asarray(weight[rows], dtype=np.float32),
                         columns={c: columns[c][rows] for c in plan.columns},
+                        truth=truth.take(rows),
                     )
                 )
     blocks = {split: _join(parts, plan) for split, parts in collected.items()}
@@ -426,23 +505,57 @@ def _make_piece(partition: _Partition) -> None:
                 f"n_filled.{split}": np.array([_n_filled(block.images)])
                 for split, block in blocks.items()
             },
+            **{
+                f"n_filled.{name}.{split}": np.array([_n_filled(images)])
+                for split, block in blocks.items()
+                for name, images in block.truth.pixels.items()
+            },
+            **_truth_totals(training, plan),
         },
     )
+
+
+def _truth(table: EventTable | ImageTable, plan: _Plan) -> Truth:
+    """Return what all inputs know of the pixels, after the steps that the images take."""
+    if isinstance(table, EventTable):
+        return NO_TRUTH
+    return Truth(
+        pixels={name: table.truth.pixels[name] for name in plan.truth},
+        points={name: table.truth.points[name] for name in plan.points},
+    )
+
+
+def _truth_totals(training: Block, plan: _Plan) -> dict[str, NDArray[Any]]:
+    """Count the pixels of each class in the training split, for weights against their imbalance."""
+    totals = {}
+    for name, truth in plan.truth.items():
+        if truth.classes:
+            images = training.truth.pixels[name]
+            n_pixels = images.n_images * prod(images.shape)
+            values = images.values if isinstance(images, DenseImages) else images.value
+            is_known = (values >= 0) & (values < len(truth.classes))
+            counts = np.bincount(values[is_known].astype(np.int64), minlength=len(truth.classes))
+            counts[0] += n_pixels - values.size
+            totals[f"n_pixels.{name}"] = counts
+    return totals
 
 
 def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Projection:
     if isinstance(table, EventTable):
         assert plan.recipe is not None
-        return project_events(table, plan.recipe, path=source.path)
-    shape = table.images.shape
+        projection = project_events(table, plan.recipe, path=source.path)
+        grid = plan.recipe.grid
+    else:
+        none = np.zeros(table.n_events)
+        projection = Projection(table.images, none.astype(np.int64), none)
+        grid = image_grid(table.images.shape, None, names=source.layout.axes)
     images = apply_image_steps(
-        table.images,
+        projection.images,
         plan.image_steps,
-        grid=image_grid(shape, None, names=source.layout.axes),
-        is_normalised=np.ones(shape[0], dtype=np.bool_),
+        grid=grid,
+        is_normalised=np.ones(projection.images.shape[0], dtype=np.bool_),
     )
-    none = np.zeros(table.n_events)
-    return Projection(images, none.astype(np.int64), none)
+    return replace(projection, images=images)
 
 
 def _add_up(
@@ -454,7 +567,7 @@ def _add_up(
     """Count what of the events that stay is not in their images."""
     totals["n_outside"] += projection.n_outside[is_kept].sum()
     totals["n_empty"] += np.count_nonzero(projection.is_empty & is_kept)
-    if isinstance(table, EventTable):
+    if isinstance(table, EventTable) and table.has_momenta:
         pt = table.constituents["pt"][np.repeat(is_kept, np.diff(table.offsets))]
         totals["pt"] += pt.sum(dtype=np.float64)
         totals["pt_outside"] += projection.pt_outside[is_kept].sum()
@@ -469,7 +582,7 @@ def _n_filled(images: Images) -> int:
 def _observable_columns(
     source: Source, table: EventTable | ImageTable, plan: _Plan
 ) -> dict[str, Column]:
-    if isinstance(table, ImageTable) or plan.recipe is None or not plan.observables:
+    if isinstance(table, ImageTable) or not isinstance(plan.recipe, Recipe) or not plan.observables:
         return {}
     try:
         return jet_observables(
@@ -480,22 +593,22 @@ def _observable_columns(
 
 
 def _join(parts: list[Block], plan: _Plan) -> Block:
+    truth = joined_truth([part.truth for part in parts])
     return Block(
-        images=_join_images([part.images for part in parts]),
+        images=compact(joined([part.images for part in parts]), most_sparse=MOST_SPARSE),
         label=np.concatenate([part.label for part in parts]),
         weight=np.concatenate([part.weight for part in parts]),
         columns={
             name: np.concatenate([part.columns[name] for part in parts]) for name in plan.columns
         },
+        truth=replace(
+            truth,
+            pixels={
+                name: compact(images, most_sparse=MOST_SPARSE)
+                for name, images in truth.pixels.items()
+            },
+        ),
     )
-
-
-def _join_images(parts: list[Images]) -> Images:
-    dense = [part.values for part in parts if isinstance(part, DenseImages)]
-    if not dense:
-        return concatenate([as_sparse(part) for part in parts])
-    joined = DenseImages(np.concatenate(dense))
-    return joined if joined.occupancy > MOST_SPARSE else as_sparse(joined)
 
 
 def _write_store(
@@ -514,7 +627,8 @@ def _write_store(
     if totals["n_empty"][0] == n_kept:
         raise DataError(
             f"all of the {n_kept:,} images are empty: the events have no constituents with pT in "
-            "the image, and no pixels: look at the input with detcnn inspect and audit"
+            "the image, no hits there, and no pixels: look at the input with detcnn inspect and "
+            "audit"
         )
     n_pixels = len(plan.channels) * plan.grid.n_pixels
     size = n_pixels * n_kept
@@ -522,11 +636,21 @@ def _write_store(
     encoding: Encoding = "sparse" if occupancy <= MOST_SPARSE else "dense"
     if config.encoding != "auto":
         encoding = config.encoding
+    filled = {
+        name: {split: int(totals[f"n_filled.{name}.{split}"][0]) for split in SPLITS}
+        for name in plan.truth
+    }
+    first = pieces[0].block("train").truth
     schema = Schema(
         encoding=encoding,
         grid=plan.grid,
         channels=plan.channels,
         classes=plan.classes.names,
+        truth=tuple(
+            _truth_info(name, plan, first, sum(filled[name].values()), n_kept)
+            for name in plan.truth
+        ),
+        points=tuple(PointsInfo(name, _most_points(name, pieces)) for name in plan.points),
     )
     sums = PixelSums(totals["sums.n_images"], totals["sums.total"], totals["sums.squares"])
     planed = _plane(config, plan, pieces)
@@ -546,6 +670,7 @@ def _write_store(
             n_events=int(n_events[split].sum()),
             n_filled=n_filled[split],
             columns=columns,
+            n_filled_of={name: filled[name][split] for name in plan.truth},
         )
         for piece in pieces:
             block = piece.block(split)
@@ -556,6 +681,7 @@ def _write_store(
                 weight=block.weight,
                 training_weight=planed_weight * per_class[block.label],
                 columns=block.columns,
+                truth=block.truth,
             )
             task.advance()
         writer.close()
@@ -571,6 +697,12 @@ def _write_store(
             split: dict(zip(plan.classes.names, counts.tolist(), strict=True))
             for split, counts in n_events.items()
         },
+        "n_pixels": {
+            name: dict(zip(truth.classes, totals[f"n_pixels.{name}"].tolist(), strict=True))
+            for name, truth in plan.truth.items()
+            if truth.classes
+        },
+        "tiling": None if plan.tiling is None else asdict(plan.tiling),
         "n_read": int(totals["n_read"][0]),
         "n_dropped": {
             "label of no class": int(totals["n_no_class"][0]),
@@ -590,9 +722,25 @@ def _write_store(
     }
 
 
+def _truth_info(name: str, plan: _Plan, truth: Truth, n_filled: int, n_events: int) -> TruthInfo:
+    shape = truth.pixels[name].shape
+    is_sparse = n_filled <= MOST_SPARSE * n_events * prod(shape)
+    return TruthInfo(name, "sparse" if is_sparse else "dense", shape[0], plan.truth[name].classes)
+
+
+def _most_points(name: str, pieces: list[Piece]) -> int:
+    return max(int(p.column(split, f"points/{name}").shape[1]) for p in pieces for split in SPLITS)
+
+
 def _image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
     steps = [step.identity() for step in config.image_steps]
-    identity = {"image_steps": steps} if config.image is None else config.image.identity()
+    identity: dict[str, Any] = {"image_steps": steps}
+    if config.image is not None:
+        identity = config.image.identity()
+    elif config.hits is not None:
+        identity["hits"] = config.hits.identity()
+    if config.tiles is not None:
+        identity["tiles"] = config.tiles.identity()
     # Images without steps are those of before there were any, and models go on with them.
     if not identity["image_steps"]:
         del identity["image_steps"]

@@ -9,6 +9,7 @@ from detcnn.config.preprocess import (
     CropConfig,
     FlipConfig,
     FlipImageConfig,
+    HitsConfig,
     ImageConfig,
     ImageStepConfig,
     NormaliseImageConfig,
@@ -16,13 +17,16 @@ from detcnn.config.preprocess import (
     RotateImageConfig,
     StepConfig,
     ThresholdConfig,
+    TilesConfig,
 )
 from detcnn.config.presets import expand_preset
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import PICTURE, Axis, Grid
 from detcnn.events.table import EventTable
+from detcnn.events.windows import Window
 from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, Step
 from detcnn.imaging.channels import Channel
+from detcnn.imaging.hits import HitChannel, HitRecipe, project_hits
 from detcnn.imaging.image_steps import (
     Crop,
     FlipImage,
@@ -35,6 +39,7 @@ from detcnn.imaging.image_steps import (
     radius_of_subjets,
 )
 from detcnn.imaging.projection import Projection, Recipe, project
+from detcnn.imaging.tiling import Tiling
 from detcnn.sources.base import Source
 from detcnn.storage.schema import ChannelInfo
 
@@ -70,6 +75,35 @@ def build_recipe(config: ImageConfig) -> Recipe:
         steps=tuple(_build_step(step) for step in config.align),
         longitudinal=config.longitudinal,
         image_steps=build_image_steps(config.image_steps),
+    )
+
+
+def build_hit_recipe(config: HitsConfig) -> HitRecipe:
+    """Return the recipe that a ``hits`` section describes.
+
+    Raises
+    ------
+    ConfigError
+        If an axis has no width, or the channels cannot be.
+    """
+    return HitRecipe(
+        grid=Grid(
+            *(
+                Axis(axis.name or axis.of, axis.pixels, axis.low, axis.high, unit=axis.unit)
+                for axis in config.axes
+            )
+        ),
+        columns=tuple(axis.of for axis in config.axes),
+        channels=tuple(
+            HitChannel(
+                channel.name,
+                channel.weight,
+                channel.by,
+                tuple(Window(name, low, high) for name, (low, high) in channel.where.items()),
+                channel.unit,
+            )
+            for channel in config.channels
+        ),
     )
 
 
@@ -114,6 +148,26 @@ def build_ready_steps(
     return steps
 
 
+def build_tiling(config: TilesConfig, grid: Grid) -> Tiling:
+    """Return the tiles that a ``tiles`` section cuts images of a grid into.
+
+    Raises
+    ------
+    ConfigError
+        If the images are no pictures, or smaller than a tile.
+    """
+    if len(grid.axes) != 2:
+        raise ConfigError(
+            f"preprocess.tiles: images of {len(grid.axes)} axes: only those of rows and columns "
+            "are cut into tiles"
+        )
+    return Tiling(
+        frame=(grid.rows.n_pixels, grid.columns.n_pixels),
+        pixels=_pair(config.pixels),
+        overlap=config.overlap,
+    )
+
+
 def _build_image_step(config: ImageStepConfig) -> ImageStep:
     match config:
         case RotateImageConfig():
@@ -146,21 +200,26 @@ def _build_step(config: StepConfig) -> Step:
             return Normalise(config.by)
 
 
-def project_events(table: EventTable, recipe: Recipe, *, path: Path) -> Projection:
+def project_events(table: EventTable, recipe: Recipe | HitRecipe, *, path: Path) -> Projection:
     """Return the images of a block of events of the file `path`.
 
     Raises
     ------
     DataError, ConfigError
-        As `detcnn.imaging.projection.project`, with the file named.
+        As `detcnn.imaging.projection.project` and `detcnn.imaging.hits.project_hits`, with the file
+        named.
     """
     try:
-        return project(table, recipe)
+        return _projected(table, recipe)
     except (DataError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from None
 
 
-def check_recipe(recipe: Recipe | None, source: Source) -> None:
+def _projected(table: EventTable, recipe: Recipe | HitRecipe) -> Projection:
+    return project_hits(table, recipe) if isinstance(recipe, HitRecipe) else project(table, recipe)
+
+
+def check_recipe(recipe: Recipe | HitRecipe | None, source: Source) -> None:
     """Raise if a file lacks a column that a recipe needs, and nothing if there is no recipe.
 
     What fails without any event is not the fault of one.
@@ -174,13 +233,15 @@ def check_recipe(recipe: Recipe | None, source: Source) -> None:
         table = source.read(number, 0, 0)
         if recipe is not None and isinstance(table, EventTable):
             try:
-                project(table, recipe)
+                _projected(table, recipe)
             except DataError as error:
                 raise ConfigError(f"{source.path}: {error}") from None
 
 
 def first_recipe(source: Source, preset: str | None) -> Recipe | None:
-    """Return the image that a first look makes of a file's constituents; None for ready images.
+    """Return the image that a first look makes of a file's constituents.
+
+    None for ready images, and for hits, whose image only a study can tell.
 
     Parameters
     ----------
@@ -194,7 +255,7 @@ def first_recipe(source: Source, preset: str | None) -> Recipe | None:
     ConfigError
         If there is no such preset, or the file lacks a column that it needs.
     """
-    if source.image_shape is not None:
+    if source.image_shape is not None or source.layout.kind == "hits":
         return None
     table = source.read(0, 0, 0)
     section = expand_preset({"preset": preset or _FIRST_LOOK})
@@ -207,7 +268,7 @@ def first_recipe(source: Source, preset: str | None) -> Recipe | None:
 
 def image_grid(
     shape: tuple[int, ...],
-    recipe: Recipe | None,
+    recipe: Recipe | HitRecipe | None,
     steps: Sequence[ImageStep] = (),
     *,
     names: tuple[str, ...] = (),
@@ -218,15 +279,17 @@ def image_grid(
     ----------
     shape : tuple of int
         (channels, *axes) of one image, for ready images as the input has them.
-    recipe : Recipe, optional
+    recipe : Recipe or HitRecipe, optional
         How the images are made; None for ready images.
     steps : sequence of ImageStep
-        What is done to ready images.
+        What is done to ready images, and those of hits.
     names : tuple of str
         What the axes of ready images are called, if not row and column.
     """
-    if recipe is not None:
+    if isinstance(recipe, Recipe):
         return recipe.image_grid
+    if recipe is not None:
+        return grid_after(recipe.grid, steps)
     sizes = shape[1:]
     axes = (
         Axis(name, size, 0.0, float(size), unit="pixel")
@@ -236,11 +299,16 @@ def image_grid(
 
 
 def image_channels(
-    shape: tuple[int, ...], recipe: Recipe | None, steps: Sequence[ImageStep] = ()
+    shape: tuple[int, ...], recipe: Recipe | HitRecipe | None, steps: Sequence[ImageStep] = ()
 ) -> tuple[ChannelInfo, ...]:
     """Return name, unit and meaning of each channel; parameters as for `image_grid`."""
-    if recipe is not None:
+    if isinstance(recipe, Recipe):
         return tuple(_describe(channel, recipe) for channel in recipe.channels)
+    if recipe is not None:
+        return tuple(
+            _after(steps, ChannelInfo(channel.name, channel.unit, channel.meaning))
+            for channel in recipe.channels
+        )
     return tuple(
         _after(steps, ChannelInfo(f"channel_{i}", unit="1", meaning="as in the input file"))
         for i in range(shape[0])

@@ -33,7 +33,7 @@ from detcnn.training.export import ModelDescription, write_model
 from detcnn.training.history import EpochRecord, StepRecord
 from detcnn.training.loop import FitOptions, TrainingState, fit, start_training
 from detcnn.training.splits import AnySplit
-from detcnn.training.tasks import Classification
+from detcnn.training.tasks import Task
 
 _CHECKPOINTS = "checkpoints"
 
@@ -150,7 +150,7 @@ def run(
             progress=progress,
         )
         description = ModelDescription(
-            task="classification",
+            task=plan.task.description,
             architecture=plan.architecture,
             classes=plan.store.schema.classes,
             images={**source.manifest.contents, "preprocess": source.manifest.config},
@@ -172,6 +172,7 @@ def run(
             config=config.identity(),
             inputs=assignment.inputs,
             contents={
+                "task": plan.task.description,
                 "network": plan.architecture.network,
                 "n_parameters": plan.n_parameters,
                 "n_trained": plan.n_trained,
@@ -208,7 +209,7 @@ def _warn_of_others(folder: Path, output: Path, progress: Progress) -> None:
 
 def _train(
     state: TrainingState,
-    task: Classification,
+    task: Task,
     *,
     batches: Batches,
     validation: AnySplit,

@@ -37,7 +37,7 @@ from detcnn.models.catalogue import (
     Architecture,
     build_network,
     describe_network,
-    require_image_outputs,
+    require_outputs,
 )
 from detcnn.models.standardise import DetectorModel, Standardise
 from detcnn.models.transfer import Transferred, freeze, read_weights, transfer
@@ -45,6 +45,7 @@ from detcnn.processors import keep_freed_memory
 from detcnn.progress import Progress
 from detcnn.quality.separation import HIGHEST_AUC
 from detcnn.stages.policies import policies_of
+from detcnn.stages.tasks import build_task
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches
@@ -65,7 +66,7 @@ from detcnn.training.optimisers import (
 )
 from detcnn.training.splits import AnySplit, Extra, open_split, stored_extra
 from detcnn.training.subsets import stratified_rows
-from detcnn.training.tasks import Classification
+from detcnn.training.tasks import Task
 
 _BOOKKEEPING = frozenset({"event_id", "source", "row"})
 
@@ -136,7 +137,7 @@ class TrainingPlan:
         The study's section.
     store : ImageStore
         Its images.
-    task : Classification
+    task : Task
         What is learned.
     architecture : Architecture
         The network.
@@ -152,7 +153,7 @@ class TrainingPlan:
 
     config: TrainConfig
     store: ImageStore
-    task: Classification
+    task: Task
     architecture: Architecture
     model: DetectorModel
     options: FitOptions
@@ -194,7 +195,7 @@ class TrainingPlan:
         ConfigError
             If fewer events are allowed than there are classes.
         """
-        return _split(self.store, name, self.config)
+        return _split(self.store, name, self.config, self.task)
 
 
 def open_assignment(config: TrainConfig, *, images: Path, base: Path) -> Assignment:
@@ -246,10 +247,8 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
     """
     config = assignment.config
     store = open_store(assignment.images.path / STORE)
-    task = Classification(
-        len(store.schema.classes), loss=config.loss, label_smoothing=config.label_smoothing
-    )
-    require_image_outputs(config.network.name)
+    task = build_task(config.task, store)
+    require_outputs(config.network.name, per_pixel=task.is_per_pixel)
     if config.network.name in READS_FILLED_PIXELS and config.standardise is not None:
         raise ConfigError(
             f"network {config.network.name!r} has to see which pixels are filled, and standardised "
@@ -259,7 +258,7 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
     architecture = describe_network(
         config.network.name,
         shape=store.schema.shape,
-        n_outputs=task.n_classes,
+        n_outputs=task.n_outputs,
         options=config.network.options,
         n_extra=len(config.inputs),
     )
@@ -357,7 +356,7 @@ def _describe_start(
     return "; ".join(parts)
 
 
-def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
+def _split(store: ImageStore, name: str, config: TrainConfig, task: Task) -> AnySplit:
     split = store.splits[name]
     if split.n_events == 0:
         raise DataError(
@@ -372,6 +371,7 @@ def _split(store: ImageStore, name: str, config: TrainConfig) -> AnySplit:
         memory=int(config.memory_gib * 2**30),
         rows=rows,
         inputs=config.inputs,
+        wanted=task.wanted,
     )
 
 

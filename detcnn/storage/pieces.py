@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
+from detcnn.events.truth import NO_TRUTH, Truth
 
 _INDEX = "index"
 """The part that names all others, and stands last."""
@@ -49,12 +50,15 @@ class Block:
         float32, shape (n_events,): event weight of the input.
     columns : mapping
         Column name to array of shape (n_events,).
+    truth : Truth
+        What is true of their pixels, and points in them.
     """
 
     images: Images
     label: NDArray[np.int64]
     weight: NDArray[np.float32]
     columns: Mapping[str, NDArray[Any]]
+    truth: Truth = NO_TRUTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +82,19 @@ class Piece:
     def block(self, split: str) -> Block:
         """Return the events of one split."""
         parts = self._read(f"{split}/")
-        images: Images
-        if "values" in parts:
-            images = DenseImages(parts["values"])
-        else:
-            shape = tuple(parts["shape"].tolist())
-            images = SparseImages(parts["offsets"], parts["pixel"], parts["value"], shape)
+        pixels = _below("truth/", parts)
         return Block(
-            images=images,
+            images=_images(_below("images/", parts)),
             label=parts["label"],
             weight=parts["weight"],
-            columns={
-                name.removeprefix("columns/"): values
-                for name, values in parts.items()
-                if name.startswith("columns/")
-            },
+            columns=_below("columns/", parts),
+            truth=Truth(
+                pixels={
+                    name: _images(_below(f"{name}/", pixels))
+                    for name in dict.fromkeys(part.rpartition("/")[0] for part in pixels)
+                },
+                points=_below("points/", parts),
+            ),
         )
 
     def column(self, split: str, name: str) -> NDArray[Any]:
@@ -122,24 +124,46 @@ def _load(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     return np.asarray(np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False))
 
 
+def _below(prefix: str, parts: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the parts whose name starts with `prefix`, by the rest of their names."""
+    return {n.removeprefix(prefix): v for n, v in parts.items() if n.startswith(prefix)}
+
+
+def _parts(images: Images) -> dict[str, NDArray[Any]]:
+    if isinstance(images, DenseImages):
+        return {"values": images.values}
+    return {
+        "shape": np.array(images.shape),
+        "offsets": images.offsets,
+        "pixel": images.pixel,
+        "value": images.value,
+    }
+
+
+def _images(parts: Mapping[str, NDArray[Any]]) -> Images:
+    if "values" in parts:
+        return DenseImages(parts["values"])
+    shape = tuple(parts["shape"].tolist())
+    return SparseImages(parts["offsets"], parts["pixel"], parts["value"], shape)
+
+
 def write_piece(
     path: Path, blocks: Mapping[str, Block], totals: Mapping[str, NDArray[Any]]
 ) -> None:
     """Write the events of each split, and what was counted, to `path`."""
     parts: dict[str, NDArray[Any]] = {f"totals/{name}": value for name, value in totals.items()}
     for split, block in blocks.items():
-        images = block.images
-        if isinstance(images, DenseImages):
-            parts[f"{split}/values"] = images.values
-        else:
-            parts[f"{split}/shape"] = np.array(images.shape)
-            parts[f"{split}/offsets"] = images.offsets
-            parts[f"{split}/pixel"] = images.pixel
-            parts[f"{split}/value"] = images.value
+        of_pixels = {"images": block.images}
+        of_pixels |= {f"truth/{name}": images for name, images in block.truth.pixels.items()}
+        for name, images in of_pixels.items():
+            for part, values in _parts(images).items():
+                parts[f"{split}/{name}/{part}"] = values
         parts[f"{split}/label"] = block.label
         parts[f"{split}/weight"] = block.weight
         for name, values in block.columns.items():
             parts[f"{split}/columns/{name}"] = values
+        for name, values in block.truth.points.items():
+            parts[f"{split}/points/{name}"] = values
     parts[_INDEX] = np.array(list(parts))
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:

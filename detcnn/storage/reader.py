@@ -1,7 +1,7 @@
 """Reading an image store."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,8 @@ from zarr.errors import ZarrUserWarning
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages, Images, SparseImages
-from detcnn.storage.schema import SPLITS, Schema, schema_from_attributes
+from detcnn.events.truth import Points
+from detcnn.storage.schema import SPLITS, Encoding, Schema, schema_from_attributes
 
 _IMAGES_AT_ONCE = 1 << 14
 _BYTES_AT_ONCE = 1 << 24
@@ -48,40 +49,63 @@ class ImageSplit:
         DataError
             If a chunk is damaged, or a pixel list is not one.
         """
-        stop = self.n_events if stop is None else stop
-        if self.schema.encoding == "dense":
-            return DenseImages(self._read("images", start, stop))
-        offsets = self._read("images/offsets", start, stop + 1)
-        first, last = int(offsets[0]), int(offsets[-1])
-        images = SparseImages(
-            offsets=offsets - first,
-            pixel=self._read("images/pixel", first, last),
-            value=self._read("images/value", first, last),
-            shape=self.schema.shape,
+        return self._read_images("images", self.schema.encoding, self.schema.shape, start, stop)
+
+    def truth(self, name: str, start: int = 0, stop: int | None = None) -> Images:
+        """Read a pixel truth of events `start` to `stop` (all by default), as it is stored.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name.
+        DataError
+            As `images`.
+        """
+        info, shape = self.schema.truth_of(name), self.schema.truth_shape(name)
+        return self._read_images(f"truth/{name}", info.encoding, shape, start, stop)
+
+    def points(self, name: str, start: int = 0, stop: int | None = None) -> Points:
+        """Read points of events `start` to `stop` (all by default), (n_events, n_points, 2).
+
+        Raises
+        ------
+        ConfigError
+            If there are none of that name.
+        """
+        return self._read(f"points/{self.schema.points_of(name).name}", start, stop)
+
+    def _read_images(
+        self, name: str, encoding: Encoding, shape: tuple[int, ...], start: int, stop: int | None
+    ) -> Images:
+        return images_of(
+            self._read,
+            name,
+            encoding=encoding,
+            shape=shape,
+            start=start,
+            stop=self.n_events if stop is None else stop,
+            place=f"{self.group.store_path}",
         )
-        n_pixels = int(np.prod(images.shape))
-        if (
-            np.any(np.diff(offsets) < 0)
-            or len(images.pixel) != last - first
-            or np.any(images.pixel >= n_pixels)
-        ):
-            raise DataError(
-                f"{self.group.store_path}: the pixel lists are damaged: make them again"
-            )
-        return images
 
     @property
     def nbytes(self) -> int:
         """Memory that all images take, as they are stored; nothing is read to tell."""
-        with _damage_named(f"{self.group.store_path}/images"):
-            if self.schema.encoding == "dense":
-                return int(self.group["images"].nbytes)
-            return sum(int(array.nbytes) for array in self.group["images"].array_values())
+        return self._nbytes("images", self.schema.encoding)
+
+    def nbytes_of_truth(self, name: str) -> int:
+        """Memory that a pixel truth takes, as it is stored."""
+        return self._nbytes(f"truth/{name}", self.schema.truth_of(name).encoding)
+
+    def _nbytes(self, name: str, encoding: Encoding) -> int:
+        with damage_named(f"{self.group.store_path}/{name}"):
+            if encoding == "dense":
+                return int(self.group[name].nbytes)
+            return sum(int(array.nbytes) for array in self.group[name].array_values())
 
     @property
     def images_per_chunk(self) -> int:
         """How many images are stored together; 1 for pixel lists, whose chunks count pixels."""
-        with _damage_named(f"{self.group.store_path}/images"):
+        with damage_named(f"{self.group.store_path}/images"):
             is_dense = self.schema.encoding == "dense"
             return int(self.group["images"].chunks[0]) if is_dense else 1
 
@@ -129,7 +153,7 @@ class ImageSplit:
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the event columns."""
-        with _damage_named(f"{self.group.store_path}/columns"):
+        with damage_named(f"{self.group.store_path}/columns"):
             return tuple(sorted(self.group["columns"].array_keys()))
 
     def column(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
@@ -148,11 +172,63 @@ class ImageSplit:
         return self._read(f"columns/{name}", start, stop)
 
     def _read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        with _damage_named(f"{self.group.store_path}/{name}"):
+        with damage_named(f"{self.group.store_path}/{name}"):
             # To open an array takes as long as to read a few thousand images of it.
             if name not in self._opened:
                 self._opened[name] = self.group[name]
             return np.asarray(self._opened[name][start:stop])
+
+
+def images_of(
+    read: Callable[[str, int, int], NDArray[Any]],
+    name: str,
+    *,
+    encoding: Encoding,
+    shape: tuple[int, ...],
+    start: int,
+    stop: int,
+    place: str,
+) -> Images:
+    """Return images `start` to `stop` out of the arrays that hold them.
+
+    Parameters
+    ----------
+    read : callable
+        Gives rows of an array by its name.
+    name : str
+        Of the array, or of the group of pixel lists.
+    encoding : {"sparse", "dense"}
+        Which of the two it is.
+    shape : tuple of int
+        Of one image.
+    start, stop : int
+        Which images.
+    place : str
+        What to name where the lists are none.
+
+    Raises
+    ------
+    DataError
+        If the pixel lists are damaged.
+    """
+    if encoding == "dense":
+        return DenseImages(read(name, start, stop))
+    offsets = read(f"{name}/offsets", start, stop + 1)
+    first, last = int(offsets[0]), int(offsets[-1])
+    images = SparseImages(
+        offsets=offsets - first,
+        pixel=read(f"{name}/pixel", first, last),
+        value=read(f"{name}/value", first, last),
+        shape=shape,
+    )
+    n_pixels = int(np.prod(images.shape))
+    if (
+        np.any(np.diff(offsets) < 0)
+        or len(images.pixel) != last - first
+        or np.any(images.pixel >= n_pixels)
+    ):
+        raise DataError(f"{place}: the pixel lists are damaged: make them again")
+    return images
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +251,7 @@ def open_store(path: Path) -> ImageStore:
     """
     if not path.is_dir():
         raise DataError(f"{path}: no image store")
-    with _damage_named(str(path)):
+    with damage_named(str(path)):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         schema = schema_from_attributes(dict(group.attrs))
         splits = {
@@ -187,7 +263,8 @@ def open_store(path: Path) -> ImageStore:
 
 
 @contextmanager
-def _damage_named(place: str) -> Iterator[None]:
+def damage_named(place: str) -> Iterator[None]:
+    """Turn what zarr raises on a damaged store into a `DataError` that names the place."""
     try:
         # Zarr warns of an entry that it does not recognise and goes on without it.
         with warnings.catch_warnings():

@@ -12,6 +12,8 @@
         columns/NAME       one value per event: event_id, pt, eta, mass ...
         images             dense: float32 (event, channel, *axes)
         images/            sparse: offsets int64 (event + 1), pixel uint16 or uint32, value float32
+        truth/NAME         what is true of each pixel: planes in place of channels, else as images
+        points/NAME        float32 (event, point, 2): row and column; NaN where there is none
 
 The axes are row and column, or one or three. A pixel number counts through (channel, *axes), the
 last axis running fastest; the pixels of
@@ -21,8 +23,9 @@ CRC-32C.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from detcnn.errors import ConfigError
 from detcnn.events.grid import Axis, Grid
 
 SPLITS = ("train", "validation", "test")
@@ -46,6 +49,36 @@ class ChannelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class TruthInfo:
+    """What a pixel truth holds.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    encoding : {"sparse", "dense"}
+        How it is stored.
+    planes : int
+        Images of one event.
+    classes : tuple of str
+        What the numbers 0, 1, ... of its pixels stand for; none if they are values.
+    """
+
+    name: str
+    encoding: Encoding
+    planes: int
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PointsInfo:
+    """Points in the images: what they are called, and the most of one event."""
+
+    name: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """What all images of a store have in common."""
 
@@ -53,11 +86,37 @@ class Schema:
     grid: Grid
     channels: tuple[ChannelInfo, ...]
     classes: tuple[str, ...]
+    truth: tuple[TruthInfo, ...] = ()
+    points: tuple[PointsInfo, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(channels, *axes) of one image."""
         return len(self.channels), *self.grid.shape
+
+    def truth_of(self, name: str) -> TruthInfo:
+        """Return what a pixel truth holds.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name.
+        """
+        return _named(self.truth, name, "pixel truth", "preprocess.sources[].pixels")
+
+    def points_of(self, name: str) -> PointsInfo:
+        """Return what some points are.
+
+        Raises
+        ------
+        ConfigError
+            If there are none of that name.
+        """
+        return _named(self.points, name, "points", "preprocess.sources[].points")
+
+    def truth_shape(self, name: str) -> tuple[int, ...]:
+        """(planes, *axes) of a pixel truth."""
+        return self.truth_of(name).planes, *self.grid.shape
 
     @property
     def dimension_names(self) -> tuple[str, ...]:
@@ -77,6 +136,8 @@ class Schema:
             "axes": [{**asdict(axis), "edges": axis.edges.tolist()} for axis in self.grid.axes],
             "channels": [asdict(channel) for channel in self.channels],
             "classes": list(self.classes),
+            "truth": [{**asdict(info), "classes": list(info.classes)} for info in self.truth],
+            "points": [asdict(info) for info in self.points],
         }
 
 
@@ -104,4 +165,24 @@ def schema_from_attributes(attributes: Mapping[str, Any]) -> Schema:
         grid=Grid(*axes),
         channels=tuple(ChannelInfo(**channel) for channel in attributes["channels"]),
         classes=tuple(attributes["classes"]),
+        # Images of before there was any truth have none.
+        truth=tuple(
+            TruthInfo(**{**info, "classes": tuple(info["classes"])})
+            for info in attributes.get("truth", ())
+        ),
+        points=tuple(PointsInfo(**info) for info in attributes.get("points", ())),
+    )
+
+
+_Info = TypeVar("_Info", TruthInfo, PointsInfo)
+
+
+def _named(infos: Sequence[_Info], name: str, kind: str, remedy: str) -> _Info:
+    for info in infos:
+        if info.name == name:
+            return info
+    there = ", ".join(info.name for info in infos) or "none"
+    raise ConfigError(
+        f"the images have no {kind} {name!r}; there are: {there}: name it in the study under "
+        f"{remedy}"
     )

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from detcnn.events.images import Images, as_dense, as_sparse, pixel_dtype
-from detcnn.storage.schema import Schema
+from detcnn.events.truth import NO_TRUTH, Truth, filled_up
+from detcnn.storage.schema import Encoding, Schema
 
 _EVENTS_PER_CHUNK = 1 << 14
 _PIXELS_PER_CHUNK = 1 << 18
@@ -71,6 +72,67 @@ def _create(
     return _ShardedArray(array, rows_per_chunk * n_chunks)
 
 
+class ImagesWriter:
+    """Writes images, or what is true of their pixels, as one array or as three of pixel lists."""
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        name: str,
+        shape: tuple[int, ...],
+        *,
+        encoding: Encoding,
+        dimensions: tuple[str, ...],
+        n_events: int,
+        n_filled: int,
+    ) -> None:
+        self._encoding = encoding
+        self._n_filled = 0
+        if encoding == "dense":
+            self._arrays = {
+                "values": _create(
+                    group,
+                    name,
+                    (n_events, *shape),
+                    np.float32,
+                    rows_per_chunk=max(1, _PIXELS_PER_CHUNK // int(np.prod(shape))),
+                    dimensions=("event", *dimensions),
+                )
+            }
+            return
+        lists = group.create_group(name)
+        per_pixel = partial(_create, rows_per_chunk=_PIXELS_PER_CHUNK, dimensions=("pixel",))
+        self._arrays = {
+            "offsets": _create(
+                lists,
+                "offsets",
+                (n_events + 1,),
+                np.int64,
+                rows_per_chunk=_EVENTS_PER_CHUNK,
+                dimensions=("event_edge",),
+            ),
+            "pixel": per_pixel(lists, "pixel", (n_filled,), pixel_dtype(shape)),
+            "value": per_pixel(lists, "value", (n_filled,), np.float32),
+        }
+        self._arrays["offsets"].append(np.zeros(1, dtype=np.int64))
+
+    def append(self, images: Images) -> None:
+        """Add a block of images."""
+        if self._encoding == "dense":
+            self._arrays["values"].append(as_dense(images).values)
+            return
+        sparse = as_sparse(images)
+        self._arrays["offsets"].append(sparse.offsets[1:] + self._n_filled)
+        self._arrays["pixel"].append(sparse.pixel)
+        self._arrays["value"].append(sparse.value)
+        self._n_filled += len(sparse.pixel)
+
+    def flush(self) -> None:
+        """Write what was held back."""
+        for array in self._arrays.values():
+            array.flush()
+
+
 class SplitWriter:
     """Writes one split, block by block, in the order the blocks are given.
 
@@ -86,6 +148,8 @@ class SplitWriter:
         How many events will come, and how many sparse pixels in all.
     columns : mapping
         Column name to dtype.
+    n_filled_of : mapping
+        Name of a pixel truth to how many sparse pixels will come of it.
     """
 
     def __init__(
@@ -97,10 +161,10 @@ class SplitWriter:
         n_events: int,
         n_filled: int,
         columns: Mapping[str, np.dtype[Any]],
+        n_filled_of: Mapping[str, int] | None = None,
     ) -> None:
         split = group.create_group(name)
         per_event = partial(_create, rows_per_chunk=_EVENTS_PER_CHUNK, dimensions=("event",))
-        self._encoding = schema.encoding
         self._arrays = {
             name: per_event(split, name, (n_events,), dtype)
             for name, dtype in (
@@ -113,34 +177,41 @@ class SplitWriter:
         self._columns = {
             name: per_event(stored, name, (n_events,), dtype) for name, dtype in columns.items()
         }
-        if schema.encoding == "dense":
-            self._images = {
-                "images": _create(
-                    split,
-                    "images",
-                    (n_events, *schema.shape),
-                    np.float32,
-                    rows_per_chunk=max(1, _PIXELS_PER_CHUNK // int(np.prod(schema.shape))),
-                    dimensions=("event", *schema.dimension_names),
-                )
-            }
-        else:
-            images = split.create_group("images")
-            per_pixel = partial(_create, rows_per_chunk=_PIXELS_PER_CHUNK, dimensions=("pixel",))
-            self._images = {
-                "offsets": _create(
-                    images,
-                    "offsets",
-                    (n_events + 1,),
-                    np.int64,
-                    rows_per_chunk=_EVENTS_PER_CHUNK,
-                    dimensions=("event_edge",),
-                ),
-                "pixel": per_pixel(images, "pixel", (n_filled,), pixel_dtype(schema.shape)),
-                "value": per_pixel(images, "value", (n_filled,), np.float32),
-            }
-            self._images["offsets"].append(np.zeros(1, dtype=np.int64))
-        self._n_filled = 0
+        self._images = ImagesWriter(
+            split,
+            "images",
+            schema.shape,
+            encoding=schema.encoding,
+            dimensions=schema.dimension_names,
+            n_events=n_events,
+            n_filled=n_filled,
+        )
+        planes = "plane", *schema.dimension_names[1:]
+        truth = split.create_group("truth") if schema.truth else split
+        self._truth = {
+            info.name: ImagesWriter(
+                truth,
+                info.name,
+                schema.truth_shape(info.name),
+                encoding=info.encoding,
+                dimensions=planes,
+                n_events=n_events,
+                n_filled=(n_filled_of or {}).get(info.name, 0),
+            )
+            for info in schema.truth
+        }
+        points = split.create_group("points") if schema.points else split
+        self._points = {
+            info.name: _create(
+                points,
+                info.name,
+                (n_events, info.most, 2),
+                np.float32,
+                rows_per_chunk=max(1, _PIXELS_PER_CHUNK // max(1, 2 * info.most)),
+                dimensions=("event", "point", "coordinate"),
+            )
+            for info in schema.points
+        }
 
     def append(
         self,
@@ -150,26 +221,26 @@ class SplitWriter:
         weight: NDArray[np.floating],
         training_weight: NDArray[np.floating],
         columns: Mapping[str, NDArray[Any]],
+        truth: Truth = NO_TRUTH,
     ) -> None:
         """Add a block of events; all arrays have one row per event."""
-        if self._encoding == "dense":
-            self._images["images"].append(as_dense(images).values)
-        else:
-            sparse = as_sparse(images)
-            self._images["offsets"].append(sparse.offsets[1:] + self._n_filled)
-            self._images["pixel"].append(sparse.pixel)
-            self._images["value"].append(sparse.value)
-            self._n_filled += len(sparse.pixel)
+        self._images.append(images)
         self._arrays["label"].append(label)
         self._arrays["weight"].append(weight.astype(np.float32))
         self._arrays["training_weight"].append(training_weight.astype(np.float32))
         for name, array in self._columns.items():
             array.append(columns[name])
+        for name, writer in self._truth.items():
+            writer.append(truth.pixels[name])
+        for name, array in self._points.items():
+            array.append(filled_up(truth.points[name], array.array.shape[1]))
 
     def close(self) -> None:
         """Write what was held back."""
-        for array in (*self._arrays.values(), *self._columns.values(), *self._images.values()):
+        for array in (*self._arrays.values(), *self._columns.values(), *self._points.values()):
             array.flush()
+        for writer in (self._images, *self._truth.values()):
+            writer.flush()
 
 
 def create_store(folder: Path, schema: Schema) -> zarr.Group:

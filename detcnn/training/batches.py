@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detcnn.events.images import Images, SparseImages, folded_shape
-from detcnn.imaging.augmentation import Policy, augment, leading_moves
+from detcnn.imaging.augmentation import Augmented, Policy, augment_together, leading_moves
 from detcnn.kernels.densify import densify
 from detcnn.kernels.moves import Moves, unmoved
 from detcnn.models.standardise import Standardise
@@ -33,6 +33,7 @@ _ALIGNMENT = 64
 class Batch:
     """Images [B, channels, *axes], targets [B, ...], relative weights [B], extra [B, n_extra].
 
+    Targets are what `Task` says.
     Images of two axes lie in memory with channels last, the faster layout for their convolutions.
     """
 
@@ -235,25 +236,31 @@ class Batches:
         step: int,
         statistics: Statistics | None,
     ) -> Batch:
+        rng = generator(self.seed, "augment", epoch, step)
+        changed = changed_events(events, rows, self.policies, rng, statistics=statistics)
         return Batch(
-            images=self._images(events.images, rows, epoch, step, statistics),
-            targets=torch.from_numpy(events.target[rows]),
+            images=changed.images,
+            targets=changed.targets,
             weights=torch.from_numpy(events.relative_weight[rows]),
             extra=torch.from_numpy(events.extra[rows]),
         )
 
-    def _images(
-        self,
-        images: Images,
-        rows: NDArray[np.int64],
-        epoch: int,
-        step: int,
-        statistics: Statistics | None,
-    ) -> Tensor:
-        if not self.policies:
-            return dense_images(images, rows, statistics=statistics)
-        rng = generator(self.seed, "augment", epoch, step)
-        return changed_images(images, rows, self.policies, rng, statistics=statistics)
+
+def target_tensor(events: Events, rows: NDArray[np.int64]) -> Tensor:
+    """Return what is to be learned of chosen events, as they are, see `Task`."""
+    if events.truth is not None:
+        return dense_images(events.truth, rows)
+    if events.points is not None:
+        return torch.from_numpy(events.points[rows])
+    return torch.from_numpy(events.target[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Images [B, channels, *axes] and their targets [B, ...], changed alike."""
+
+    images: Tensor
+    targets: Tensor
 
 
 def changed_images(
@@ -264,11 +271,28 @@ def changed_images(
     *,
     statistics: Statistics | None = None,
 ) -> Tensor:
-    """Return chosen images as a new dense tensor, changed by random policies.
+    """Return chosen images, changed by random policies, as `changed_events` changes them."""
+    n = images.n_images
+    nothing = np.zeros(n, dtype=np.float32)
+    events = Events(images, nothing, nothing, nothing[:, np.newaxis])
+    return changed_events(events, rows, policies, rng, statistics=statistics).images
+
+
+def changed_events(
+    events: Events,
+    rows: NDArray[np.int64],
+    policies: Sequence[Policy],
+    rng: np.random.Generator,
+    *,
+    statistics: Statistics | None = None,
+) -> Changed:
+    """Return chosen images as a new dense tensor, changed by random policies, and their targets.
 
     Parameters
     ----------
-    images, rows, statistics
+    events : Events
+        Where to choose from. What is true of pixels, and points, move with their images.
+    rows, statistics
         As for `dense_images`.
     policies : sequence of Policy
         Augmentation, in order.
@@ -277,22 +301,50 @@ def changed_images(
 
     Returns
     -------
-    torch.Tensor
-        float32, shape (B, channels, *axes), with channels last if there are two axes. What is done
-        to rows and columns is done to all layers of a volume alike.
+    Changed
+        Images float32, shape (B, channels, *axes), with channels last if there are two axes. What
+        is done to rows and columns is done to all layers of a volume alike.
     """
+    images, truth, points = events.images, events.truth, events.points
+    if not policies:
+        return Changed(
+            dense_images(images, rows, statistics=statistics), target_tensor(events, rows)
+        )
     shape = images.shape
-    moving = leading_moves(policies) if isinstance(images, SparseImages) else ()
+    are_lists = isinstance(images, SparseImages) and (
+        truth is None or isinstance(truth, SparseImages)
+    )
+    moving = leading_moves(policies) if are_lists and points is None else ()
     _, n_rows, n_columns = folded_shape(shape)
     moves = unmoved(len(rows), (n_rows, n_columns))
     for policy in moving:
         moves = policy.after(moves, rng)
     rest = policies[len(moving) :]
     if not rest:
-        return dense_images(images, rows, moves=moves, statistics=statistics)
-    raw = augment(_dense(images, rows, moves=moves).contiguous().numpy(), rest, rng)
-    channels_last = len(shape) == _PICTURE
-    return _unfolded(_standardised(raw, statistics, channels_last=channels_last), shape)
+        return Changed(
+            dense_images(images, rows, moves=moves, statistics=statistics),
+            target_tensor(events, rows)
+            if truth is None
+            else dense_images(truth, rows, moves=moves),
+        )
+    masks = None if truth is None else _dense(truth, rows, moves=moves).contiguous().numpy()
+    marked = augment_together(
+        Augmented(
+            _dense(images, rows, moves=moves).contiguous().numpy(),
+            masks,
+            None if points is None else points[rows].astype(np.float64),
+        ),
+        rest,
+        rng,
+    )
+    changed = _standardised(marked.values, statistics, channels_last=len(shape) == _PICTURE)
+    if truth is not None and marked.masks is not None:
+        targets = _unfolded(torch.from_numpy(marked.masks), truth.shape)
+    elif marked.points is not None:
+        targets = torch.from_numpy(marked.points.astype(np.float32))
+    else:
+        targets = target_tensor(events, rows)
+    return Changed(_unfolded(changed, shape), targets)
 
 
 def feed(

@@ -31,8 +31,8 @@ class ModelDescription:
 
     Parameters
     ----------
-    task : str
-        ``"classification"``.
+    task : mapping
+        What it has learned, see `Task.description`.
     architecture : Architecture
         The network.
     classes : tuple of str
@@ -43,7 +43,7 @@ class ModelDescription:
         Event columns that it takes beside the image.
     """
 
-    task: str
+    task: Mapping[str, Any]
     architecture: Architecture
     classes: tuple[str, ...]
     images: Mapping[str, Any]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
@@ -20,7 +21,7 @@ from detcnn.errors import ConfigError, DivergedError
 from detcnn.models.standardise import DetectorModel
 from detcnn.seeding import derived_seed, generator
 from detcnn.training.averaging import start_average, update_average
-from detcnn.training.batches import Batch, Batches, feed
+from detcnn.training.batches import Batch, Batches, feed, target_tensor
 from detcnn.training.compilation import Forward, compile_network
 from detcnn.training.device import Precision, arithmetic, memory_format, repeatable
 from detcnn.training.history import EpochRecord, Record, StepRecord, ValidationRecord, stalls
@@ -402,7 +403,6 @@ def _validate(
     meter = task.meter()
     loss_sum = 0.0
     for events in iter_events(split):
-        targets = torch.from_numpy(events.target)
         weights = torch.from_numpy(events.relative_weight)
         for rows, outputs in iter_outputs(
             state.judged,
@@ -412,9 +412,10 @@ def _validate(
             precision=state.precision,
         ):
             outputs = outputs.cpu()
-            losses = task.loss(outputs, targets[rows])
+            targets = target_tensor(events, np.arange(rows.start, rows.stop))
+            losses = task.loss(outputs, targets)
             loss_sum += float((weights[rows] * losses).sum(dtype=torch.float64))
-            meter.update(outputs, targets[rows], weights[rows])
+            meter.update(outputs, targets, weights[rows])
             state.seconds += perf_counter() - started
             yield ValidationRecord(epoch=state.epoch, n_images=rows.stop - rows.start)
             started = perf_counter()

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
-from detcnn.events.images import DenseImages, Images, SparseImages, concatenate
+from detcnn.events.images import Images, SparseImages, beside_filled
+from detcnn.events.images import joined as joined_images
+from detcnn.events.truth import Points, joined_points
 from detcnn.storage.reader import ImageSplit
 from detcnn.training.prefetch import prefetched
+from detcnn.training.tasks import CLASS, LABEL, Wanted
 
 Weights = Literal["training", "event", "none"]
 
@@ -53,12 +56,18 @@ class Events:
         float32, shape (n_images,): weight over the mean weight of the whole split.
     extra : numpy.ndarray
         float32, shape (n_images, n_extra): what the network is told of each event beside its image.
+    truth : SparseImages or DenseImages, optional
+        A pixel truth, as `Task` describes it.
+    points : numpy.ndarray, optional
+        Shape (n_images, n_points, 2).
     """
 
     images: Images
     target: NDArray[Any]
     relative_weight: NDArray[np.float32]
     extra: Extra
+    truth: Images | None = None
+    points: Points | None = None
 
     @property
     def n_images(self) -> int:
@@ -72,18 +81,22 @@ class Events:
             target=self.target[rows],
             relative_weight=self.relative_weight[rows],
             extra=self.extra[rows],
+            truth=None if self.truth is None else self.truth.take(rows),
+            points=None if self.points is None else self.points[rows],
         )
 
 
 def joined(parts: Sequence[Events]) -> Events:
     """Join events of one split into one, in the order given; at least one part."""
-    sparse = [part.images for part in parts if isinstance(part.images, SparseImages)]
-    dense = [part.images.values for part in parts if isinstance(part.images, DenseImages)]
+    truths = [part.truth for part in parts if part.truth is not None]
+    points = [part.points for part in parts if part.points is not None]
     return Events(
-        images=DenseImages(np.concatenate(dense)) if dense else concatenate(sparse),
+        images=joined_images([part.images for part in parts]),
         target=np.concatenate([part.target for part in parts]),
         relative_weight=np.concatenate([part.relative_weight for part in parts]),
         extra=np.concatenate([part.extra for part in parts]),
+        truth=joined_images(truths) if truths else None,
+        points=joined_points(points) if points else None,
     )
 
 
@@ -103,6 +116,8 @@ class Split:
     extra : numpy.ndarray, optional
         float32, shape (n_images, n_extra): what the network is told of each event beside its image;
         nothing by default.
+    truth, points
+        As in `Events`.
 
     Raises
     ------
@@ -114,6 +129,8 @@ class Split:
     target: NDArray[Any]
     weight: NDArray[Any]
     extra: Extra | None = None
+    truth: Images | None = None
+    points: Points | None = None
 
     def __post_init__(self) -> None:
         n = self.n_images
@@ -153,7 +170,9 @@ class Split:
         """Return the events of all blocks."""
         nothing = np.zeros((self.n_images, 0), dtype=np.float32)
         extra = nothing if self.extra is None else self.extra
-        return Events(self.images, self.target, self.relative_weight, extra)
+        return Events(
+            self.images, self.target, self.relative_weight, extra, self.truth, self.points
+        )
 
 
 class StoredSplit:
@@ -170,6 +189,8 @@ class StoredSplit:
         and put together meanwhile. Kept on average over the blocks, and by one block at least.
     inputs : sequence of str
         Event columns that the network is told of beside the image.
+    wanted : Wanted
+        What is learned.
 
     Raises
     ------
@@ -184,11 +205,13 @@ class StoredSplit:
         weights: Weights,
         memory: int,
         inputs: Sequence[str] = (),
+        wanted: Wanted = CLASS,
     ) -> None:
         if stored.n_events == 0:
             raise DataError(_NO_IMAGE)
         self.stored = stored
         self.inputs = tuple(inputs)
+        self.wanted = wanted
         self.weights = weights
         total = 0.0
         for start in range(0, self.n_images, _EVENTS_AT_ONCE):
@@ -197,7 +220,7 @@ class StoredSplit:
             total += float(weight.sum(dtype=np.float64))
         _check_sum(total)
         self._mean_weight = total / self.n_images
-        image_bytes = stored.nbytes / self.n_images
+        image_bytes = _nbytes(stored, wanted) / self.n_images
         in_use = memory / 3
         block_bytes = np.clip(in_use / _BLOCKS_AT_LEAST, _SMALLEST_BLOCK_BYTES, _BLOCK_BYTES)
         n = max(1, int(block_bytes / image_bytes))
@@ -239,9 +262,11 @@ class StoredSplit:
         _check_pixels(images, first_row=start)
         return Events(
             images=images,
-            target=self.stored.values("label", start, stop),
+            target=stored_target(self.stored, self.wanted, start, stop),
             relative_weight=(self._weight(start, stop) / self._mean_weight).astype(np.float32),
             extra=stored_extra(self.stored, self.inputs, start, stop),
+            truth=stored_truth(self.stored, self.wanted, images, start, stop),
+            points=stored_points(self.stored, self.wanted, start, stop),
         )
 
     def _weight(self, start: int, stop: int) -> NDArray[Any]:
@@ -260,6 +285,7 @@ def open_split(
     memory: int,
     rows: NDArray[np.int64] | None = None,
     inputs: Sequence[str] = (),
+    wanted: Wanted = CLASS,
 ) -> AnySplit:
     """Return a split of a store: in memory if its images take no more than `memory` bytes.
 
@@ -275,6 +301,8 @@ def open_split(
         int64, rising: take these events alone, into memory.
     inputs : sequence of str
         Event columns that the network is told of beside the image.
+    wanted : Wanted
+        What is learned.
 
     Raises
     ------
@@ -285,25 +313,109 @@ def open_split(
         If the images of `rows` take more than `memory` bytes.
     """
     share = 1.0 if rows is None else len(rows) / max(1, stored.n_events)
-    nbytes = stored.nbytes * share
+    nbytes = _nbytes(stored, wanted) * share
     if nbytes > memory:
         if rows is None:
-            return StoredSplit(stored, weights=weights, memory=memory, inputs=inputs)
+            return StoredSplit(stored, weights=weights, memory=memory, inputs=inputs, wanted=wanted)
         raise ConfigError(
             f"train.max_events: {len(rows)} images take {nbytes / 2**30:.2g} GiB and have to fit "
             f"into memory: raise train.memory_gib, or choose fewer"
         )
     name = _STORED_WEIGHT.get(weights)
     weight = np.ones(stored.n_events, dtype=np.float32) if name is None else stored.values(name)
-    extra = stored_extra(stored, inputs)
+    target, extra = stored_target(stored, wanted), stored_extra(stored, inputs)
+    points = stored_points(stored, wanted)
     if rows is None:
-        return Split(images=stored.images(), target=stored.label, weight=weight, extra=extra)
+        images = stored.images()
+        return Split(
+            images=images,
+            target=target,
+            weight=weight,
+            extra=extra,
+            truth=stored_truth(stored, wanted, images),
+            points=points,
+        )
+    images, truth = _chosen(stored, wanted, rows)
     return Split(
-        images=_chosen(stored, rows),
-        target=stored.label[rows],
+        images=images,
+        target=target[rows],
         weight=weight[rows],
         extra=extra[rows],
+        truth=truth,
+        points=None if points is None else points[rows],
     )
+
+
+def stored_target(
+    stored: ImageSplit, wanted: Wanted, start: int = 0, stop: int | None = None
+) -> NDArray[Any]:
+    """Read the numbers that are learned of events: class indices, or float32 columns.
+
+    Of a task about pixels or points they are class indices, which it has no use for.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or a value is not a finite float32.
+    """
+    if not wanted.columns or wanted.columns == CLASS.columns:
+        return stored.values("label", start, stop)
+    columns = [
+        stored.values("label", start, stop).astype(np.float32)
+        if name == LABEL
+        else _finite_column(stored, name, start, stop, use="what is learned: cut such events")
+        for name in wanted.columns
+    ]
+    return np.stack(columns, axis=1)
+
+
+def stored_truth(
+    stored: ImageSplit, wanted: Wanted, images: Images, start: int = 0, stop: int | None = None
+) -> Images | None:
+    """Read the pixel truth that is learned, with what counts where only filled pixels do.
+
+    Parameters
+    ----------
+    stored : ImageSplit
+        Where the events are.
+    wanted : Wanted
+        What is learned.
+    images : SparseImages or DenseImages
+        Those of the same events.
+    start, stop : int
+        Which events; all by default.
+
+    Returns
+    -------
+    SparseImages or DenseImages, optional
+        As `Task` describes it; None if no pixels are learned.
+
+    Raises
+    ------
+    DataError
+        If the store is damaged.
+    ConfigError
+        If there is no such truth.
+    """
+    if wanted.pixels is None:
+        return None
+    truth = stored.truth(wanted.pixels, start, stop)
+    return beside_filled(truth, images) if wanted.only_filled else truth
+
+
+def stored_points(
+    stored: ImageSplit, wanted: Wanted, start: int = 0, stop: int | None = None
+) -> Points | None:
+    """Read the points that are learned, or None if there are none to learn."""
+    return None if wanted.points is None else stored.points(wanted.points, start, stop)
+
+
+def _nbytes(stored: ImageSplit, wanted: Wanted) -> int:
+    """Return the memory that all images take, with the truth of their pixels."""
+    if wanted.pixels is None:
+        return stored.nbytes
+    n_copies = 2 if wanted.only_filled else 1
+    return stored.nbytes + n_copies * stored.nbytes_of_truth(wanted.pixels)
 
 
 def stored_extra(
@@ -332,28 +444,38 @@ def stored_extra(
     """
     n_events = len(range(stored.n_events)[start:stop])
     extra = np.empty((n_events, len(names)), dtype=np.float32)
+    use = "what the network is told: leave the column out of train.inputs, or cut such events"
     for i, name in enumerate(names):
-        with np.errstate(over="ignore"):
-            extra[:, i] = stored.column(name, start, stop)
-        if not np.isfinite(extra[:, i]).all():
-            row = int(np.argmin(np.isfinite(extra[:, i])))
-            raise DataError(
-                f"{stored.group.store_path}: column {name!r}, event {start + row}: is not a finite "
-                "number, expected one for what the network is told: leave the column out of "
-                "train.inputs, or cut such events with preprocess.select"
-            )
+        extra[:, i] = _finite_column(stored, name, start, stop, use=use)
     return extra
 
 
-def _chosen(stored: ImageSplit, rows: NDArray[np.int64]) -> Images:
-    parts = []
+def _finite_column(
+    stored: ImageSplit, name: str, start: int, stop: int | None, *, use: str
+) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        values = stored.column(name, start, stop).astype(np.float32)
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise DataError(
+            f"{stored.group.store_path}: column {name!r}, event {start + row}: is not a finite "
+            f"number, expected one for {use} with preprocess.select"
+        )
+    return values
+
+
+def _chosen(
+    stored: ImageSplit, wanted: Wanted, rows: NDArray[np.int64]
+) -> tuple[Images, Images | None]:
+    images, truths = [], []
     for start, block in stored.iter_images():
         first, last = np.searchsorted(rows, [start, start + block.n_images])
-        parts.append(block.take(rows[first:last] - start))
-    sparse = [part for part in parts if isinstance(part, SparseImages)]
-    if sparse:
-        return concatenate(sparse)
-    return DenseImages(np.concatenate([p.values for p in parts if isinstance(p, DenseImages)]))
+        within = rows[first:last] - start
+        images.append(block.take(within))
+        truth = stored_truth(stored, wanted, block, start, start + block.n_images)
+        if truth is not None:
+            truths.append(truth.take(within))
+    return joined_images(images), joined_images(truths) if truths else None
 
 
 def iter_events(split: AnySplit) -> Iterator[Events]:

@@ -1,14 +1,46 @@
 """What is learned: the loss, the scores and the metrics of one kind of target."""
 
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detcnn.evaluation.roc import auc, roc_curve
 
-LossName = Literal["cross_entropy", "quadratic"]
+ClassLoss = Literal["cross_entropy", "quadratic"]
+
+LABEL = "label"
+"""The target that is the class of an event, which every store has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a task has to know of each event.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Event columns, `LABEL` for the class.
+    pixels : str, optional
+        A pixel truth.
+    only_filled : bool
+        Whether pixels of the image without content are to be told from those that count.
+    points : str, optional
+        Points in the image.
+    """
+
+    columns: tuple[str, ...] = ()
+    pixels: str | None = None
+    only_filled: bool = False
+    points: str | None = None
+
+
+CLASS = Wanted(columns=(LABEL,))
+"""The class of each event and nothing else."""
 
 
 class Meter(Protocol):
@@ -26,6 +58,11 @@ class Meter(Protocol):
 class Task(Protocol):
     """One kind of target.
 
+    Targets are what `wanted` asks for: class indices, int64 of shape (B,), where it is the label
+    alone; columns, float32 of shape (B, n_columns); a pixel truth, float32 of shape (B, planes,
+    *axes), followed where `only_filled` is set by as many planes that are 1 where a pixel counts;
+    or points, float32 of shape (B, n_points, 2).
+
     Attributes
     ----------
     metrics : mapping
@@ -33,6 +70,31 @@ class Task(Protocol):
     """
 
     metrics: Mapping[str, bool]
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it has to know of each event."""
+        ...
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of its network, for each image or for each pixel."""
+        ...
+
+    @property
+    def is_per_pixel(self) -> bool:
+        """Whether its network has outputs for each pixel."""
+        ...
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Name of each score of an image; none where there are scores of pixels or of points."""
+        ...
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that is needed to make it again, as JSON-able values; ``name`` is its kind."""
+        ...
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each image, shape (B,)."""
@@ -44,6 +106,10 @@ class Task(Protocol):
 
     def scores(self, outputs: Tensor) -> Tensor:
         """Return what is published of the network's outputs, first axis the images."""
+        ...
+
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return what several networks, or variations of an image, say together."""
         ...
 
     def meter(self) -> Meter:
@@ -68,7 +134,7 @@ class Classification:
     """
 
     def __init__(
-        self, n_classes: int, *, loss: LossName = "cross_entropy", label_smoothing: float = 0.0
+        self, n_classes: int, *, loss: ClassLoss = "cross_entropy", label_smoothing: float = 0.0
     ) -> None:
         self.n_classes = n_classes
         self._loss = loss
@@ -76,6 +142,36 @@ class Classification:
         self.metrics: Mapping[str, bool] = {"accuracy": True}
         if n_classes == 2:
             self.metrics = {"accuracy": True, "auc": True}
+
+    @property
+    def wanted(self) -> Wanted:
+        """The class."""
+        return CLASS
+
+    @property
+    def n_outputs(self) -> int:
+        """One for each class."""
+        return self.n_classes
+
+    @property
+    def is_per_pixel(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that is needed to make it again, as JSON-able values."""
+        return {
+            "name": "classification",
+            "n_classes": self.n_classes,
+            "loss": self._loss,
+            "label_smoothing": self._label_smoothing,
+        }
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """``score_i`` for class i."""
+        return tuple(f"score_{i}" for i in range(self.n_classes))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each image, its target as it is, shape (B,)."""
@@ -89,6 +185,10 @@ class Classification:
         """Return the softmax probabilities, shape (B, n_classes); rows sum to one."""
         return outputs.softmax(dim=1)
 
+    def mean_scores(self, scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the means of the probabilities."""
+        return mean_of(scores)
+
     def meter(self) -> "ClassificationMeter":
         """Return a new meter for one pass over a split."""
         return ClassificationMeter()
@@ -101,6 +201,11 @@ class Classification:
         wanted = nn.functional.one_hot(targets, self.n_classes).to(outputs.dtype)
         wanted = (1 - smoothing) * wanted + smoothing / self.n_classes
         return (outputs.sigmoid() - wanted).square().sum(dim=1) / 2
+
+
+def mean_of(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the mean of arrays of one shape, added up in double precision."""
+    return np.asarray(np.mean(scores, axis=0, dtype=np.float64), dtype=np.float32)
 
 
 class ClassificationMeter:

@@ -146,9 +146,9 @@ def test_a_replica_without_signal_is_undefined():
 
 
 def test_the_table_is_a_poisson_distribution():
-    share = np.bincount(replicas._POISSON) / replicas._WORDS
+    share = np.bincount(replicas.POISSON_OF_WORD) / replicas._WORDS
     np.testing.assert_allclose(share, stats.poisson.pmf(np.arange(len(share)), 1), atol=2**-16)
-    k = replicas._POISSON.astype(float)
+    k = replicas.POISSON_OF_WORD.astype(float)
     assert (k.mean(), k.var()) == pytest.approx((1, 1), abs=1e-4)
 
 

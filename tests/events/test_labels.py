@@ -41,13 +41,17 @@ def test_resolution(requested, label_names, samples, expected):
     assert list(classes.names) == list(expected)
 
 
+def test_one_class_is_enough_for_what_is_not_a_classification():
+    assert resolve_classes((), label_names={}, sample_classes=["electron"]).names == ("electron",)
+    named = resolve_classes(("QCD",), label_names={}, sample_classes=["QCD", "TT"])
+    assert named.names == ("QCD",)
+
+
 @pytest.mark.parametrize(
     ("requested", "label_names", "samples", "message"),
     [
-        ((), {}, (), "two classes or more, found none"),
-        ((), {0: "QCD"}, (), "two classes or more, found QCD"),
-        (("QCD",), {}, ("QCD", "TT"), "two classes or more, found QCD"),
-        (("a", "a"), {0: "a", 1: "b"}, (), "two classes or more, found a"),
+        ((), {}, (), "no class found"),
+        (("a", "a"), {0: "a", 1: "b"}, (), "class 'a' is named twice"),
         (("top", "gluon"), NAMED, (), "'top' is not in the input; classes there: gluon, quark, b"),
         (("a", "b", "c"), {0: "0", 1: "1"}, (), "'c' is not in the input; classes there: a, b"),
         (("a", "b"), {1: "1", 2: "2"}, (), "'a' is not in the input; classes there: b, 2"),

@@ -242,7 +242,9 @@ def centre_of(weights):
 @pytest.mark.parametrize("policy", GEOMETRIC, ids=repr)
 def test_masks_and_points_go_where_their_image_goes(policy, rng):
     pictures, masks, points = blobs(50, (41, 37), rng)
-    found = augment_together(Augmented(pictures, masks, points), [policy], np.random.default_rng(1))
+    found = augment_together(
+        Augmented(pictures, masks[:, np.newaxis], points), [policy], np.random.default_rng(1)
+    )
     assert np.array_equal(found.values, policy(pictures, np.random.default_rng(1)))
     # Blobs that are cut off have their middle elsewhere.
     edge = found.values.copy()
@@ -255,7 +257,7 @@ def test_masks_and_points_go_where_their_image_goes(policy, rng):
     place = found.points[whole, 0]
     np.testing.assert_allclose(centre_of(found.values[whole, 0] ** 4), place, atol=0.12)
     # The nearest pixel is up to half a pixel away, as the middle of a mask is from that of a blob.
-    errors = centre_of(found.masks[whole]) - place
+    errors = centre_of(found.masks[whole, 0]) - place
     assert np.abs(errors).max() < 0.8
     assert errors.std() < 0.4
     assert np.abs(errors.mean()) < 0.15
@@ -268,11 +270,11 @@ def test_a_pixel_that_moves_as_a_whole_takes_its_label_and_its_point_along(polic
     place = rng.integers(0, (7, 9), (80, 2))
     pictures = np.zeros((80, 1, 7, 9), dtype=np.float32)
     pictures[np.arange(80), 0, place[:, 0], place[:, 1]] = 1
-    masks = (5 * pictures[:, 0]).astype(np.uint8)
+    masks = (5 * pictures).astype(np.uint8)
     found = augment_together(
         Augmented(pictures, masks, place[:, None].astype(float)), [policy], rng
     )
-    np.testing.assert_array_equal(found.masks, 5 * found.values[:, 0])
+    np.testing.assert_array_equal(found.masks, 5 * found.values)
     is_there = found.values.any(axis=(1, 2, 3))
     assert np.array_equal(~np.isnan(found.points).any(axis=(1, 2)), is_there)
     assert is_there.sum() > 20
@@ -281,7 +283,7 @@ def test_a_pixel_that_moves_as_a_whole_takes_its_label_and_its_point_along(polic
 
 
 def test_what_moves_nothing_leaves_masks_and_points_alone(values, rng):
-    masks, points = np.ones((64, 7, 9), dtype=np.int64), rng.uniform(0, 6, (64, 3, 2))
+    masks, points = np.ones((64, 2, 7, 9), dtype=np.int64), rng.uniform(0, 6, (64, 3, 2))
     found = augment_together(
         Augmented(values, masks, points), [Noise(), Colour(), DropPixels()], rng
     )
@@ -295,7 +297,7 @@ def test_lost_points_stay_lost(rng):
     pictures, masks, points = blobs(4, (20, 20), rng)
     points[0] = np.nan
     there = [Shift(max_pixels=0), Zoom(), ElasticWarp(), Crop(min_share=1, resize=False)]
-    found = augment_together(Augmented(pictures, masks, points), there, rng)
+    found = augment_together(Augmented(pictures, masks[:, np.newaxis], points), there, rng)
     assert np.isnan(found.points[0]).all()
     assert not np.isnan(found.points[1:]).any()
 

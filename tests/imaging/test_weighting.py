@@ -75,3 +75,32 @@ def test_class_weights_balance_and_keep_the_sum():
     totals = np.array([5.0, 0.1, 300.0])
     balanced = class_weights(totals) * totals
     np.testing.assert_allclose(balanced, totals.sum() / 3)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("inverse", [50 / 90, 50 / 10]),
+        ("sqrt_inverse", [100 / (90 + 30), 3 * 100 / (90 + 30)]),
+        # At β = 1/2 ninety examples are worth two, and ten nearly so.
+        ("effective", [1.0, 1 / (1 - 2.0**-10)]),
+    ],
+)
+def test_ways_to_weight_classes_by_hand(how, expected):
+    counts = np.array([90, 10])
+    weights = class_weights(counts, how=how, beta=0.5)
+    np.testing.assert_allclose(weights / weights[0], np.divide(expected, expected[0]))
+    assert (weights * counts).sum() == pytest.approx(100)
+
+
+def test_effective_numbers_lie_between_inverse_and_equal_weights():
+    few, many = np.array([3, 1]), np.array([3e9, 1e9])
+    np.testing.assert_allclose(
+        class_weights(few, how="effective", beta=1 - 1e-9), class_weights(few), rtol=1e-6
+    )
+    np.testing.assert_allclose(class_weights(many, how="effective"), [1, 1])
+
+
+def test_a_class_without_pixels_has_no_weight():
+    with pytest.raises(DataError, match="class 1 has a total of 0"):
+        class_weights(np.array([4, 0, 2]))

@@ -191,9 +191,10 @@ def nearest(labels, place, *, fill):
     return labels[row, column] if inside else fill
 
 
-def test_labels_are_integers(images):
-    with pytest.raises(ValueError, match="expected integers of shape"):
-        warps.affine_labels(images[:, 0], np.zeros((4, 2, 2)))
+def test_labels_are_numbers_of_pixels(images):
+    for labels in (images, images[:, 0].astype(str)):
+        with pytest.raises(ValueError, match="expected numbers of shape"):
+            warps.affine_labels(labels, np.zeros((4, 2, 2)))
 
 
 def test_drop_is_a_function_of_key_and_place(images):

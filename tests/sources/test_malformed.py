@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
+from astropy.io import fits
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,24 @@ def to_root(folder, columns, *, writer="mktree", tree="Events"):
     return folder / "in.root"
 
 
+def to_fits(folder, columns):
+    units = [fits.PrimaryHDU()]
+    # Copies: astropy turns the bytes of what it writes, and not always back.
+    units += [fits.ImageHDU(v.copy(), name=name.upper()) for name, v in columns.items()]
+    fits.HDUList(units).writeto(folder / "in.fits", checksum=True)
+    return folder / "in.fits"
+
+
+def to_compressed_fits(folder, columns):
+    units = [fits.PrimaryHDU()]
+    for name, values in columns.items():
+        is_packed = values.ndim > 1 and values.dtype.kind == "f"
+        kind = fits.CompImageHDU if is_packed else fits.ImageHDU
+        units.append(kind(values.copy(), name=name.upper()))
+    fits.HDUList(units).writeto(folder / "in.fits")
+    return folder / "in.fits"
+
+
 def to_many(folder, columns, *, opened):
     """Two files of a pattern or list, of which the second is the malformed one."""
     to_hdf5(folder, VALID["HDF5 padded"].columns, name="part_1.h5")
@@ -276,6 +295,8 @@ VALID = {
     "EnergyFlow": Valid(written(to_npz, save=np.savez_compressed), energyflow()),
     "npz images": Valid(to_npz, PICTURES | {"label": TEXT}),
     "npy images": Valid(to_npy, PICTURES | {"y": LABEL}, Layout(columns={"label": "y.npy"})),
+    "FITS images": Valid(to_fits, PICTURES | {"label": LABEL}),
+    "FITS tiles": Valid(to_compressed_fits, PICTURES | {"label": LABEL}),
     "Parquet lists": Valid(to_parquet, IN_LISTS | {"label": TEXT}),
     "Parquet one-hot": Valid(to_parquet, IN_LISTS | {"label": np.eye(2)[LABEL]}),
     "JetClass": Valid(written(to_root, tree="tree"), jet_class()),

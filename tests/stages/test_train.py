@@ -24,6 +24,7 @@ from detcnn.stages import predict, preprocess, train, training_plan
 from detcnn.stages.training_plan import open_assignment, plan_training
 from detcnn.storage.reader import open_store
 from detcnn.training import device, splits
+from detcnn.training.tasks import Classification
 
 
 @pytest.fixture
@@ -304,8 +305,8 @@ def test_every_option_of_the_loop_arrives(trained, load):
         "train.compile=true",
         "train.gradient_clip=0.5",
         "train.warmup_steps=7",
-        "train.loss=quadratic",
-        "train.label_smoothing=0.25",
+        "train.task.loss=quadratic",
+        "train.task.label_smoothing=0.25",
     )
     assignment = open_assignment(study.train, images=trained.path / "images", base=trained.path)
     plan = plan_training(assignment, progress=SILENT)
@@ -334,7 +335,7 @@ def test_an_interrupted_training_with_everything_on_ends_with_the_same_bytes(
         "train.mixup={alpha: 0.3}",
         "train.ema={decay: 0.9}",
         "train.accumulate=2",
-        "train.label_smoothing=0.1",
+        "train.task.label_smoothing=0.1",
         "train.augment=[{policy: elastic, max_pixels: 0.6}, {policy: colour}]",
         "train.schedule={name: cosine}",
         "train.warmup_steps=2",
@@ -421,7 +422,9 @@ def test_weights_are_those_the_study_names(trained):
         "none": np.ones(split.n_events),
     }
     for name, weight in expected.items():
-        found = training_plan._split(store, "train", TrainConfig(weights=name)).weight
+        found = training_plan._split(
+            store, "train", TrainConfig(weights=name), Classification(2)
+        ).weight
         np.testing.assert_array_equal(found, weight)
 
 

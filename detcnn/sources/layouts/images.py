@@ -15,6 +15,7 @@ from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.layouts.columns import in_house_units
 from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
 from detcnn.sources.layouts.references import listing, problems, require
+from detcnn.sources.layouts.truth import TruthColumns, find_truth, is_truth
 
 _MOST_CHANNELS = 16
 """An axis longer than this is not taken for the channels without being told."""
@@ -32,6 +33,7 @@ class ReadyImages:
     label_names: Mapping[int, str]
     image_shape: tuple[int, ...]
     columns: EventColumns
+    truth: TruthColumns
 
     @property
     def format_name(self) -> str:
@@ -44,6 +46,7 @@ class ReadyImages:
         with self.format.open(self.path, self.layout) as container:
             values = in_house_units(container.read(name, start, stop), None)
             columns = self.columns.read(container, start, stop)
+            truth = self.truth.read(container, start, stop, axes=self.image_shape[1:])
         is_finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
         if not is_finite.all():
             event = start + int(np.argmin(is_finite))
@@ -55,7 +58,8 @@ class ReadyImages:
             values = values[:, np.newaxis]
         elif self.layout.channels_last:
             values = np.moveaxis(values, -1, 1)
-        return ImageTable(DenseImages(np.ascontiguousarray(values, dtype=np.float32)), columns)
+        images = DenseImages(np.ascontiguousarray(values, dtype=np.float32))
+        return ImageTable(images, columns, truth)
 
 
 def find_images(layout: Layout, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -64,6 +68,7 @@ def find_images(layout: Layout, datasets: Mapping[str, Dataset]) -> list[str]:
         dataset.name
         for dataset in datasets.values()
         if _axes(layout, dataset) and dataset.is_numeric and not dataset.is_ragged
+        if not is_truth(layout, dataset.name)
     ]
 
 
@@ -141,6 +146,13 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
                 f"{misfits(datasets, 'label', n_events)}: name a label dataset as columns.label, "
                 f"or give the source a class{problems(datasets)}"
             )
+    layout = replace(layout, channels_last=channels_last)
+    truth = find_truth(container, layout, first, axes=axes)
+    if len(found) > 1 and (truth.pixels or truth.points):
+        raise ConfigError(
+            f"{path}: several datasets of images ({', '.join(names)}) cannot share the truth "
+            f"{', '.join((*truth.pixels, *truth.points))}: name one of them as images in the study"
+        )
     shape = first.shape[1:]
     if not has_channels:
         shape = (1, *shape)
@@ -156,7 +168,8 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
             columns=columns.texts,
             one_hot=columns.one_hot_texts,
             axes=axes,
-            channels_last=channels_last,
+            pixels=truth.pixels,
+            points=truth.points,
         ),
         stated_units=columns.units.stated,
         samples=tuple(
@@ -166,6 +179,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         label_names=label_names,
         image_shape=shape,
         columns=columns,
+        truth=truth,
     )
 
 

@@ -110,7 +110,7 @@ def open_jagged(container: Container, file_format: Format, layout: Layout) -> Ja
             f"{found_offsets.shape}, expected whole numbers of shape (number of events + 1,)"
         )
     n_events = found_offsets.shape[0] - 1
-    n_constituents = _check_offsets(container, found_offsets)
+    n_constituents = check_offsets(container, found_offsets)
     chosen = _find_constituents(
         path, layout, datasets, n_events=n_events, n_constituents=n_constituents
     )
@@ -180,7 +180,14 @@ def _find_constituents(
     return chosen
 
 
-def _check_offsets(container: Container, dataset: Dataset) -> int:
+def check_offsets(container: Container, dataset: Dataset) -> int:
+    """Return where offsets end.
+
+    Raises
+    ------
+    DataError
+        If they do not start at 0, or fall.
+    """
     path, last = container.path, 0
     for start in range(0, dataset.shape[0], _OFFSETS_AT_ONCE):
         stop = min(start + _OFFSETS_AT_ONCE, dataset.shape[0])

@@ -161,8 +161,10 @@ def _texts(layout: Layout) -> Iterator[str]:
     yield from layout.event_id
     yield from layout.images
     yield from layout.one_hot
-    if layout.offsets is not None:
-        yield layout.offsets
+    yield from layout.hits.values()
+    for text in (layout.offsets, layout.hit_event, layout.event_number):
+        if text is not None:
+            yield text
 
 
 def _matches(template: str, names: set[str]) -> set[str]:
@@ -180,6 +182,9 @@ def _filled_in(layout: Layout, name: str) -> Layout:
         event_id=tuple(text.replace(PLACE, name) for text in layout.event_id),
         images={text.replace(PLACE, name): "" for text in layout.images},
         offsets=layout.offsets and layout.offsets.replace(PLACE, name),
+        hits={k: text.replace(PLACE, name) for k, text in layout.hits.items()},
+        hit_event=layout.hit_event and layout.hit_event.replace(PLACE, name),
+        event_number=layout.event_number and layout.event_number.replace(PLACE, name),
     )
 
 

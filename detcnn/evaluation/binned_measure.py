@@ -1,0 +1,135 @@
+"""A number with its interval in bins of an event column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from detcnn.errors import ConfigError
+from detcnn.evaluation.efficiency import quantile_edges
+from detcnn.evaluation.inputs import event_column
+from detcnn.evaluation.intervals import Intervals
+from detcnn.kernels.binning import bin_index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinnedMeasure:
+    """One or more numbers in half-open bins [low, high) of a column.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    quantity : str
+        What is measured, for example ``"iou"``.
+    names : tuple of str
+        Of what, in the order of the rows, for example classes.
+    edges : numpy.ndarray
+        Shape (n_bins + 1,), in the unit of the column.
+    n_entries : numpy.ndarray
+        int64, shape (n_names, n_bins): events, or objects, behind each number.
+    measure : Intervals
+        Shape (n_names, n_bins); NaN where there is nothing to measure.
+    """
+
+    column: str
+    quantity: str
+    names: tuple[str, ...]
+    edges: NDArray[np.float64]
+    n_entries: NDArray[np.int64]
+    measure: Intervals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnBins:
+    """Which bin of a column each event is in.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    edges : numpy.ndarray
+        Shape (n_bins + 1,), rising.
+    index : numpy.ndarray
+        int64, shape (n_events,): −1 below the first edge, n_bins at or above the last.
+    """
+
+    column: str
+    edges: NDArray[np.float64]
+    index: NDArray[np.int64]
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return len(self.edges) - 1
+
+    def n_entries(self, which: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return how many entries, all or those of `which`, are in each bin, shape (n_bins,)."""
+        index = self.index if which is None else self.index[which]
+        inside = index[(index >= 0) & (index < self.n_bins)]
+        return np.bincount(inside, minlength=self.n_bins).astype(np.int64)
+
+
+def column_bins(column: str, values: ArrayLike, edges: ArrayLike) -> ColumnBins:
+    """Return which bin of a column each entry is in.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    values : array_like
+        Shape (n,).
+    edges : array_like
+        Two or more rising bin edges.
+
+    Raises
+    ------
+    ConfigError
+        If the edges do not rise.
+    """
+    edge = np.asarray(edges, dtype=np.float64)
+    if edge.ndim != 1 or len(edge) < 2 or not (np.diff(edge) > 0).all():
+        raise ConfigError(
+            f"bin edges of {column!r} are {edge.tolist()}: expected two or more that rise"
+        )
+    return ColumnBins(column, edge, bin_index(values, edge).astype(np.int64) - 1)
+
+
+def bins_of_columns(
+    columns: Mapping[str, ArrayLike] | None,
+    edges: Mapping[str, Sequence[float]] | None,
+    n_events: int,
+) -> list[ColumnBins]:
+    """Return the bins of each column, those without edges in eight of equal numbers of events.
+
+    Parameters
+    ----------
+    columns : mapping, optional
+        Name to array of shape (n_events,).
+    edges : mapping, optional
+        Rising bin edges by column.
+    n_events : int
+        Number of events.
+
+    Raises
+    ------
+    ConfigError
+        If edges name no column or do not rise.
+    DataError
+        If a column has another shape, or is NaN or infinite somewhere.
+    """
+    values = {
+        name: event_column(f"column {name!r}", column, n_events)
+        for name, column in (columns or {}).items()
+    }
+    unused = [name for name in edges or {} if name not in values]
+    if unused:
+        raise ConfigError(
+            f"bin edges are given for {unused[0]!r}: expected one of the columns "
+            f"{', '.join(values) or '(none)'}"
+        )
+    return [
+        column_bins(name, column, (edges or {}).get(name) or quantile_edges(column))
+        for name, column in values.items()
+    ]

@@ -1,0 +1,431 @@
+"""What found points are worth: how many of the true ones are found, and how near."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize
+
+from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns
+from detcnn.evaluation.event_bootstrap import Measure, ratio, resampled_sums
+from detcnn.evaluation.inputs import event_weights
+from detcnn.evaluation.intervals import LEVEL, Interval, Intervals
+
+Floats = NDArray[np.float64]
+
+N_TOLERANCES = 12
+"""Tolerances, up to twice the one that counts, of the curve against it."""
+
+_MOST_POINTS = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchedPoints:
+    """Which true and found points belong together.
+
+    Parameters
+    ----------
+    event : numpy.ndarray
+        int64, shape (n_pairs,): the event of each pair.
+    true, found : numpy.ndarray
+        int64, shape (n_pairs,): which of the points of the event.
+    offset : numpy.ndarray
+        float64, shape (n_pairs, 2): found − true.
+    """
+
+    event: NDArray[np.int64]
+    true: NDArray[np.int64]
+    found: NDArray[np.int64]
+    offset: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToleranceCurve:
+    """Recall, precision and Jaccard index against the tolerance, each of shape (n_tolerances,)."""
+
+    tolerance: Floats
+    recall: Intervals
+    precision: Intervals
+    jaccard: Intervals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceCurve:
+    """Recall and precision of the points whose confidence is at least a threshold.
+
+    Parameters
+    ----------
+    threshold, recall, precision : numpy.ndarray
+        Shape (n_points,): the threshold falls, recall does not.
+    average_precision : float
+        Σ (r_i − r_(i−1)) p_i over all thresholds, of which the curve keeps some.
+    """
+
+    threshold: Floats
+    recall: Floats
+    precision: Floats
+    average_precision: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalisationEvaluation:
+    """What found points are worth.
+
+    Parameters
+    ----------
+    level : float
+        Level of all central intervals, by bootstrap over events.
+    unit : str
+        Of all lengths.
+    tolerance : float
+        How far apart two points that belong together may be.
+    n_events, n_true, n_found, n_matched : int
+        Events, points in all of them, and pairs.
+    precision, recall : Interval
+        Share of the found points that belong to a true one, and of the true ones that are found,
+        each point with the weight of its event.
+    f1, jaccard : Interval
+        2 TP / (2 TP + FP + FN) and TP / (TP + FP + FN).
+    rmse : Interval
+        √⟨Δr² + Δc²⟩ over the pairs: the distance in both axes together.
+    bias_row, bias_column : Interval
+        Mean of found − true along either axis.
+    tolerance_curve : ToleranceCurve
+        What becomes of the shares at other tolerances.
+    confidence_curve : ConfidenceCurve, optional
+        If the points have a confidence.
+    profiles : tuple of BinnedMeasure
+        ``"recall"``, ``"precision"`` and ``"rmse"`` against each column.
+
+    Notes
+    -----
+    D. Sage et al., Nat. Methods 16 (2019) 387.
+    """
+
+    level: float
+    unit: str
+    tolerance: float
+    n_events: int
+    n_true: int
+    n_found: int
+    n_matched: int
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    jaccard: Interval
+    rmse: Interval
+    bias_row: Interval
+    bias_column: Interval
+    tolerance_curve: ToleranceCurve
+    confidence_curve: ConfidenceCurve | None
+    profiles: tuple[BinnedMeasure, ...]
+
+
+def match_points(true: ArrayLike, found: ArrayLike, *, tolerance: float) -> MatchedPoints:
+    """Return which true and found points belong together.
+
+    Parameters
+    ----------
+    true, found : array_like
+        Shapes (n_events, n, 2) and (n_events, m, 2): (row, column), NaN where there is none.
+    tolerance : float
+        Largest distance of a pair, positive; that distance itself is allowed.
+
+    Returns
+    -------
+    MatchedPoints
+        One-to-one: as many pairs as there can be in each event, and among those ways the one with
+        the least sum of distances (H. W. Kuhn, Nav. Res. Logist. Q. 2 (1955) 83).
+
+    Raises
+    ------
+    ConfigError
+        If the tolerance is not positive.
+    DataError
+        If shapes do not fit, or a point has one coordinate alone.
+    """
+    if not tolerance > 0:
+        raise ConfigError(f"tolerance {tolerance}: expected a positive distance")
+    there, seen = _points("true points", true), _points("found points", found)
+    if len(there) != len(seen):
+        raise DataError(
+            f"{len(there):,} events with true points and {len(seen):,} with found ones: expected "
+            "the same events"
+        )
+    parts: list[tuple[NDArray[np.int64], ...]] = []
+    for event, (t, f) in enumerate(zip(there, seen, strict=True)):
+        of, to = np.flatnonzero(np.isfinite(t[:, 0])), np.flatnonzero(np.isfinite(f[:, 0]))
+        if len(of) == 0 or len(to) == 0:
+            continue
+        distance = np.hypot(*(t[of][:, np.newaxis] - f[to]).transpose(2, 0, 1))
+        allowed = distance <= tolerance
+        # A pair that is not allowed costs more than all that are, so that there are few of them.
+        worse = tolerance * (min(distance.shape) + 1)
+        rows, columns = optimize.linear_sum_assignment(np.where(allowed, distance, worse))
+        kept = allowed[rows, columns]
+        parts.append((np.full(kept.sum(), event), of[rows[kept]], to[columns[kept]]))
+    event_of, of_true, of_found = (
+        np.concatenate([np.zeros(0, np.int64), *(part[i] for part in parts)]) for i in range(3)
+    )
+    offset = seen[event_of, of_found] - there[event_of, of_true]
+    return MatchedPoints(event_of, of_true, of_found, offset.reshape(-1, 2))
+
+
+def evaluate_localisation(
+    true: ArrayLike,
+    found: ArrayLike,
+    *,
+    tolerance: float,
+    unit: str = "pixels",
+    confidences: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    columns: Mapping[str, ArrayLike] | None = None,
+    edges: Mapping[str, Sequence[float]] | None = None,
+    level: float = LEVEL,
+    n_replicas: int = 1000,
+    seed: int = 0,
+) -> LocalisationEvaluation:
+    """Evaluate found points.
+
+    Parameters
+    ----------
+    true, found, tolerance
+        As in `match_points`, all in `unit`.
+    unit : str
+        Of all lengths.
+    confidences : array_like, optional
+        Shape (n_events, m): of the found points, larger for those that are more likely true. The
+        points given count whatever their confidence; the curve asks for more of it.
+    weights : array_like, optional
+        Shape (n_events,), one each by default.
+    columns, edges : mapping, optional
+        Columns to give profiles against, shape (n_events,), and their bin edges.
+    level, n_replicas, seed
+        Of the bootstrap over events.
+
+    Raises
+    ------
+    ConfigError
+        If the tolerance is not positive, edges name no column or do not rise, the level is out of
+        range, or there is no replica.
+    DataError
+        If shapes do not fit, a point has one coordinate alone, a found point has no confidence, or
+        there is no true point.
+    """
+    pairs = match_points(true, found, tolerance=tolerance)
+    there, seen = _points("true points", true), _points("found points", found)
+    n_events = len(there)
+    weight = event_weights(weights, n_events)
+    n_true, n_found = (
+        np.isfinite(of[..., 0]).sum(axis=1).astype(np.float64) for of in (there, seen)
+    )
+    if not weight @ n_true > 0:
+        raise DataError(f"no event of {n_events:,} has a true point: expected at least one")
+    bins = bins_of_columns(columns, edges, n_events)
+
+    def per_event(values: Floats | None = None) -> Floats:
+        sums = np.bincount(pairs.event, values, minlength=n_events)
+        return np.asarray(sums, np.float64)
+
+    row, column = pairs.offset.T
+    tallies = np.stack(
+        [
+            n_true,
+            n_found,
+            per_event(),
+            per_event(row),
+            per_event(column),
+            per_event(row**2 + column**2),
+        ],
+        axis=1,
+    )
+    sums = resampled_sums(tallies, weight, n_replicas=n_replicas, seed=seed).group(0)
+
+    def interval(measure: Measure) -> Interval:
+        return sums.intervals(measure, level=level).item()
+
+    return LocalisationEvaluation(
+        level=level,
+        unit=unit,
+        tolerance=tolerance,
+        n_events=n_events,
+        n_true=int(n_true.sum()),
+        n_found=int(n_found.sum()),
+        n_matched=len(pairs.event),
+        precision=interval(precision),
+        recall=interval(recall),
+        f1=interval(lambda of: ratio(2 * of[..., 2], of[..., 0] + of[..., 1])),
+        jaccard=interval(jaccard),
+        rmse=interval(rmse),
+        bias_row=interval(lambda of: ratio(of[..., 3], of[..., 2])),
+        bias_column=interval(lambda of: ratio(of[..., 4], of[..., 2])),
+        tolerance_curve=_tolerance_curve(
+            there,
+            seen,
+            tallies,
+            weight,
+            tolerance,
+            level=level,
+            n_replicas=n_replicas,
+            seed=seed,
+        ),
+        confidence_curve=None
+        if confidences is None
+        else _confidence_curve(there, seen, confidences, weight, tolerance),
+        profiles=tuple(
+            profile
+            for of_column in bins
+            for profile in _profiles(
+                of_column, tallies, weight, level=level, n_replicas=n_replicas, seed=seed
+            )
+        ),
+    )
+
+
+def event_jaccard(true: ArrayLike, found: ArrayLike, *, tolerance: float) -> Floats:
+    """Return the Jaccard index of each event, NaN for one without true or found points."""
+    pairs = match_points(true, found, tolerance=tolerance)
+    there, seen = _points("true points", true), _points("found points", found)
+    n_matched = np.bincount(pairs.event, minlength=len(there)).astype(np.float64)
+    n_true, n_found = (np.isfinite(of[..., 0]).sum(axis=1) for of in (there, seen))
+    return ratio(n_matched, n_true + n_found - n_matched)
+
+
+def recall(sums: Floats) -> Floats:
+    """Return the share of the true points that are found, shape (...).
+
+    The sums, of shape (..., 6), are of true points, found points, pairs, and in these of the
+    offsets in row and column and of the squared distance.
+    """
+    return ratio(sums[..., 2], sums[..., 0])
+
+
+def precision(sums: Floats) -> Floats:
+    """Return the share of the found points that are true, shape (...), as `recall`."""
+    return ratio(sums[..., 2], sums[..., 1])
+
+
+def jaccard(sums: Floats) -> Floats:
+    """Return pairs over points that are true or found, shape (...), as `recall`."""
+    return ratio(sums[..., 2], sums[..., 0] + sums[..., 1] - sums[..., 2])
+
+
+def rmse(sums: Floats) -> Floats:
+    """Return the root mean square distance of the pairs, shape (...), as `recall`."""
+    return np.asarray(np.sqrt(ratio(sums[..., 5], sums[..., 2])))
+
+
+def _points(name: str, points: ArrayLike) -> Floats:
+    values = np.asarray(points, np.float64)
+    if values.ndim != 3 or values.shape[2] != 2:
+        raise DataError(f"{name} have shape {values.shape}: expected (n_events, n_points, 2)")
+    is_there = np.isfinite(values)
+    if (is_there[..., 0] != is_there[..., 1]).any():
+        event = int(np.argmax((is_there[..., 0] != is_there[..., 1]).any(axis=1)))
+        raise DataError(f"event {event} has {name} with one coordinate alone: expected two or none")
+    return values
+
+
+def _tolerance_curve(
+    true: Floats,
+    found: Floats,
+    tallies: Floats,
+    weights: Floats,
+    tolerance: float,
+    *,
+    level: float,
+    n_replicas: int,
+    seed: int,
+) -> ToleranceCurve:
+    tolerances = 2 * tolerance * np.arange(1, N_TOLERANCES + 1) / N_TOLERANCES
+    # Points, and pairs at each tolerance; all in one, so that a replica has the same events.
+    matched = [
+        np.bincount(match_points(true, found, tolerance=t).event, minlength=len(true))
+        for t in tolerances
+    ]
+    sums = resampled_sums(
+        np.column_stack([tallies[:, :2], *matched]), weights, n_replicas=n_replicas, seed=seed
+    ).group(0)
+
+    def at_each(measure: Measure) -> Intervals:
+        def spread(of: Floats) -> Floats:
+            points = np.broadcast_to(of[..., np.newaxis, :2], (*of.shape[:-1], N_TOLERANCES, 2))
+            return measure(np.concatenate([points, of[..., 2:, np.newaxis]], axis=-1))
+
+        return sums.intervals(spread, level=level)
+
+    return ToleranceCurve(
+        tolerance=tolerances,
+        recall=at_each(recall),
+        precision=at_each(precision),
+        jaccard=at_each(jaccard),
+    )
+
+
+def _confidence_curve(
+    true: Floats, found: Floats, confidences: ArrayLike, weights: Floats, tolerance: float
+) -> ConfidenceCurve:
+    """Return the curve when, from the most confident on, each point takes the nearest one left.
+
+    Notes
+    -----
+    M. Everingham et al., Int. J. Comput. Vis. 88 (2010) 303, section 4.2.
+    """
+    confidence = np.asarray(confidences, np.float64)
+    if confidence.shape != found.shape[:2]:
+        raise DataError(
+            f"confidences have shape {confidence.shape} for found points of shape {found.shape}"
+        )
+    event, index = np.nonzero(np.isfinite(found[..., 0]))
+    value = confidence[event, index]
+    if not np.isfinite(value).all():
+        raise DataError("a found point has a confidence that is NaN or infinite: expected numbers")
+    order = np.argsort(-value, kind="stable")
+    left = true.copy()
+    is_true = np.zeros(len(order), np.bool_)
+    for place, which in enumerate(order):
+        points = left[event[which]]
+        distance = np.hypot(*(points - found[event[which], index[which]]).T)
+        distance[np.isnan(distance)] = np.inf
+        if len(distance) and distance.min() <= tolerance:
+            points[np.argmin(distance)] = np.nan
+            is_true[place] = True
+    weight = weights[event[order]]
+    passing, matched = np.cumsum(weight), np.cumsum(weight * is_true)
+    falling = value[order]
+    # Points of equal confidence pass together.
+    last = np.append(falling[1:] < falling[:-1], True)[: len(order)]
+    total = float(weights @ np.isfinite(true[..., 0]).sum(axis=1))
+    threshold = falling[last]
+    recalls, precisions = matched[last] / total, ratio(matched[last], passing[last])
+    gained = np.diff(recalls, prepend=0.0)
+    kept = np.unique(np.linspace(0, max(len(threshold) - 1, 0), _MOST_POINTS).round().astype(int))
+    kept = kept[: len(threshold)]
+    return ConfidenceCurve(
+        threshold=threshold[kept],
+        recall=recalls[kept],
+        precision=precisions[kept],
+        average_precision=float(np.sum(gained * precisions)),
+    )
+
+
+def _profiles(
+    bins: ColumnBins, tallies: Floats, weights: Floats, *, level: float, n_replicas: int, seed: int
+) -> list[BinnedMeasure]:
+    sums = resampled_sums(
+        tallies, weights, n_replicas=n_replicas, seed=seed, groups=bins.index, n_groups=bins.n_bins
+    )
+
+    def profile(quantity: str, measure: Measure) -> BinnedMeasure:
+        return BinnedMeasure(
+            column=bins.column,
+            quantity=quantity,
+            names=("all",),
+            edges=bins.edges,
+            n_entries=bins.n_entries()[np.newaxis],
+            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :], level=level),
+        )
+
+    return [profile("recall", recall), profile("precision", precision), profile("rmse", rmse)]

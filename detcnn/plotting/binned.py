@@ -1,0 +1,142 @@
+"""Numbers with their intervals in bins of a column."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from detcnn.evaluation.binned_measure import BinnedMeasure
+from detcnn.plotting.style import (
+    FAINT,
+    colour,
+    column_label,
+    line_style,
+    literal,
+    marker,
+    new_figure,
+    place_legend,
+    styled,
+)
+
+# Bins that grow by more than this are read on a logarithmic axis.
+_LOG_SPAN = 20
+# Points of several curves stand beside one another, by this share of the bin.
+_STEP = 0.1
+
+
+@styled
+def binned_figure(
+    measures: Sequence[BinnedMeasure],
+    *,
+    ylabel: str,
+    entries: str = "Events",
+    is_share: bool = False,
+    reference: float | None = None,
+) -> Figure:
+    """Draw numbers in bins of a column, above how many entries each bin has.
+
+    Parameters
+    ----------
+    measures : sequence of BinnedMeasure
+        One or more, all of the same column and bins. A curve for each name of each; several
+        measures are told apart by their quantity.
+    ylabel : str
+        What is drawn.
+    entries : str
+        What the bins hold.
+    is_share : bool
+        Whether the axis is that of a share, from 0 to 1.
+    reference : float, optional
+        Where a line is drawn, for example at no bias.
+    """
+    figure = new_figure(5.6, 5.2)
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2.6, 1))
+    if reference is not None:
+        upper.axhline(reference, color=FAINT, linestyle=":", linewidth=1.2)
+    first = measures[0]
+    labels = [
+        measure.quantity.replace("_", " ") if len(measures) > 1 else name
+        for measure in measures
+        for name in measure.names
+    ]
+    ends: list[float] = []
+    rows = chain.from_iterable(((of, i) for i in range(len(of.names))) for of in measures)
+    for index, ((measure, row), label) in enumerate(zip(rows, labels, strict=True)):
+        beside = _STEP * (index - (len(labels) - 1) / 2)
+        draw_points(
+            upper,
+            (measure.edges[1:] + measure.edges[:-1]) / 2 + beside * np.diff(measure.edges),
+            measure,
+            row,
+            index,
+            label=literal(label) if len(labels) > 1 else None,
+        )
+        shown = measure.n_entries[row] > 0
+        ends += measure.measure.low[row][shown].tolist() + measure.measure.high[row][shown].tolist()
+        if index == 0 or (measure.n_entries[row] != first.n_entries[0]).any():
+            lower.stairs(
+                measure.n_entries[row],
+                measure.edges,
+                color=colour(index),
+                linestyle=line_style(index),
+                linewidth=1.5,
+            )
+    upper.set_title(f"{100 * first.measure.level:.3g} % CL", color=FAINT, loc="right")
+    upper.set_ylabel(ylabel)
+    _set_range(upper, ends, is_share=is_share, n_labels=len(labels))
+    if len(labels) > 1:
+        place_legend(figure, upper, loc="upper center" if is_share else "upper right")
+    widths = np.diff(first.edges)
+    if first.edges[0] > 0 and widths[-1] > _LOG_SPAN * widths[0]:
+        upper.set_xscale("log")
+    lower.set(xlabel=column_label(first.column), ylabel=entries)
+    lower.set(xlim=(first.edges[0], first.edges[-1]))
+    lower.set_ylim(bottom=0)
+    figure.align_ylabels()
+    return figure
+
+
+def draw_points(
+    axes: Axes,
+    x: NDArray[np.float64],
+    measure: BinnedMeasure,
+    row: int,
+    index: int,
+    *,
+    label: str | None = None,
+    with_widths: bool = True,
+) -> None:
+    """Draw one row of a measure as points with error bars at places `x`; empty bins stay empty."""
+    value, low, high = (
+        of[row] for of in (measure.measure.value, measure.measure.low, measure.measure.high)
+    )
+    shown = (measure.n_entries[row] > 0) & np.isfinite(value)
+    widths = np.stack([x - measure.edges[:-1], measure.edges[1:] - x])
+    axes.errorbar(
+        x[shown],
+        value[shown],
+        xerr=widths[:, shown] if with_widths else None,
+        yerr=np.stack([value - low, high - value])[:, shown],
+        color=colour(index),
+        linestyle="none",
+        linewidth=1.3,
+        marker=marker(index),
+        label=label,
+    )
+
+
+def _set_range(axes: Axes, ends: Sequence[float], *, is_share: bool, n_labels: int) -> None:
+    # Room for the legend above the points.
+    room = 0.32 if 1 < n_labels <= 4 else 0.05
+    if is_share:
+        axes.set_ylim(0, 1 + room)
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+        return
+    finite = [end for end in ends if np.isfinite(end)]
+    if finite:
+        low, high = min(finite), max(finite)
+        margin = 0.08 * ((high - low) or abs(high) or 1.0)
+        axes.set_ylim(low - margin, high + margin + room * (high - low))

@@ -1,0 +1,356 @@
+"""What a report says about a predicted number: bias, resolution, linearity and pull."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from detcnn.evaluation.binned_measure import BinnedMeasure
+from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.regression import Pull, RegressionEvaluation, Residuals
+from detcnn.evaluation.resolution_fit import ResolutionFit
+from detcnn.plotting.binned import binned_figure, draw_points
+from detcnn.plotting.event_values import event_values_figure
+from detcnn.plotting.report import Picture, Section, Table
+from detcnn.plotting.style import (
+    FAINT,
+    colour,
+    literal,
+    marker,
+    new_figure,
+    styled,
+)
+
+_FORMULAE = {
+    "stochastic": r"{0} / \sqrt{{E}}",
+    "constant": "{0}",
+    "noise": "{0} / E",
+}
+
+
+def regression_sections(evaluation: RegressionEvaluation) -> tuple[Section, ...]:
+    """Return the parts of a report that say what a predicted number is worth.
+
+    Returns
+    -------
+    tuple of Section
+        Result, dependence on the truth, pull if there is one, and profiles if any further column
+        was given. Each `Picture` has a name to write its figure under.
+    """
+    sections = [_result(evaluation), _against_truth(evaluation)]
+    if evaluation.pull is not None:
+        sections.append(_pull(evaluation, evaluation.pull))
+    further = [p for p in evaluation.profiles if p.column != evaluation.name]
+    if further:
+        sections.append(_profiles(evaluation, further))
+    return tuple(sections)
+
+
+@styled
+def linearity_figure(evaluation: RegressionEvaluation) -> Figure:
+    """Draw the mean prediction against the mean truth of each bin, above how far it is off."""
+    linearity = evaluation.linearity
+    predicted, truth = linearity.measure.value
+    shown = (linearity.n_entries[0] > 0) & np.isfinite(truth)
+    ends = np.array([linearity.edges[0], linearity.edges[-1]])
+    figure = new_figure(5.6, 5.2)
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2.2, 1))
+    upper.plot(ends, ends, color=FAINT, linestyle=":", label="prediction = truth")
+    slope, offset = evaluation.slope.value, evaluation.offset.value
+    if np.isfinite(slope):
+        text = f"straight line, slope {evaluation.slope.text()}"
+        upper.plot(ends, offset + slope * ends, color=colour(1), linewidth=1.2, label=text)
+    draw_points(upper, truth, linearity, 0, 0, label="mean of the bin")
+    upper.set(ylabel=_label(f"predicted {evaluation.name}", evaluation.unit))
+    upper.legend(loc="upper left")
+    error = np.stack(
+        [
+            linearity.measure.value[0] - linearity.measure.low[0],
+            linearity.measure.high[0] - linearity.measure.value[0],
+        ]
+    )
+    lower.axhline(0, color=FAINT, linestyle=":")
+    lower.errorbar(
+        truth[shown],
+        (predicted - truth)[shown],
+        yerr=error[:, shown],
+        color=colour(0),
+        linestyle="none",
+        linewidth=1.3,
+        marker=marker(0),
+    )
+    lower.set(xlabel=_label(f"true {evaluation.name}", evaluation.unit), xlim=ends)
+    lower.set_ylabel("difference" if evaluation.unit == "1" else f"difference\n[{evaluation.unit}]")
+    figure.align_ylabels()
+    return figure
+
+
+@styled
+def resolution_figure(
+    resolution: BinnedMeasure, fit: ResolutionFit, *, name: str, unit: str
+) -> Figure:
+    """Draw the relative resolution in bins of the truth and its fit, above the pulls of the fit."""
+    figure = new_figure(5.6, 5.2)
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2.6, 1))
+    energy = np.geomspace(fit.energy.min(), fit.energy.max(), 200)
+    upper.plot(energy, fit.at(energy), color=colour(1), label=_formula(fit))
+    upper.errorbar(
+        fit.energy,
+        fit.resolution,
+        yerr=fit.error,
+        color=colour(0),
+        linestyle="none",
+        linewidth=1.3,
+        marker=marker(0),
+        label="half the central 68.3 %",
+    )
+    top = float((fit.resolution + fit.error).max())
+    upper.set(ylabel="Relative resolution", ylim=(0, 1.3 * top))
+    upper.legend(loc="upper right", title=_coefficients(fit), title_fontsize=9)
+    upper.set_title(
+        rf"$\chi^2$ / ndf = {fit.chi_squared:.1f} / {fit.n_degrees}, p = {fit.p_value:.2g}",
+        color=FAINT,
+        loc="right",
+    )
+    lower.axhline(0, color=FAINT, linestyle=":")
+    pulls = (fit.resolution - fit.at(fit.energy)) / fit.error
+    lower.errorbar(
+        fit.energy,
+        pulls,
+        yerr=np.ones(len(pulls)),
+        color=colour(0),
+        linestyle="none",
+        linewidth=1.3,
+        marker=marker(0),
+    )
+    reach = max(3.0, float(np.abs(pulls).max()) + 1.3)
+    lower.set(ylim=(-reach, reach), ylabel="pull", xlabel=_label(f"true {name}", unit))
+    lower.set_xlim(resolution.edges[0], resolution.edges[-1])
+    figure.align_ylabels()
+    return figure
+
+
+@styled
+def calibration_of_sigma_figure(pull: Pull, *, name: str, unit: str) -> Figure:
+    """Draw the root mean square residual against that of the σ that was given."""
+    observed, given = pull.calibration.measure.value
+    high = float(np.nanmax([observed, given])) * 1.08
+    figure = new_figure(4.8, 4.6)
+    axes = figure.subplots()
+    axes.plot([0, high], [0, high], color=FAINT, linestyle=":", label="calibrated")
+    draw_points(axes, given, pull.calibration, 0, 0, label="bins of σ", with_widths=False)
+    axes.set(xlim=(0, high), ylim=(0, high), box_aspect=1)
+    axes.set_xlabel(_label(f"given σ of {name}", unit))
+    axes.set_ylabel(_label("RMS residual", unit))
+    axes.set_title(f"{100 * pull.calibration.measure.level:.3g} % CL", color=FAINT, loc="right")
+    axes.legend(loc="upper left")
+    return figure
+
+
+def _label(name: str, unit: str) -> str:
+    return literal(name if unit == "1" else f"{name} [{unit}]")
+
+
+def _residual_label(evaluation: RegressionEvaluation) -> str:
+    name = evaluation.name
+    if evaluation.residuals.is_relative:
+        return literal(f"(predicted − true) / true {name}")
+    return _label(f"predicted − true {name}", evaluation.unit)
+
+
+def _resolution_label(evaluation: RegressionEvaluation) -> str:
+    if evaluation.residuals.is_relative:
+        return "Relative resolution"
+    return _label("Resolution", evaluation.unit)
+
+
+def _formula(fit: ResolutionFit) -> str:
+    letters = "abc"
+    terms = (
+        _FORMULAE[term].format(letter) for term, letter in zip(fit.terms, letters, strict=False)
+    )
+    return "$" + r" \oplus ".join(terms) + "$"
+
+
+def _coefficients(fit: ResolutionFit) -> str:
+    return "\n".join(
+        f"{letter} = {coefficient.text()}"
+        for letter, coefficient in zip("abc", fit.coefficients, strict=False)
+    )
+
+
+def _residual_rows(residuals: Residuals) -> tuple[tuple[str, ...], ...]:
+    kind = "relative " if residuals.is_relative else ""
+    unit = "" if residuals.unit == "1" else f" [{residuals.unit}]"
+
+    def row(name: str, interval: Interval) -> tuple[str, str]:
+        return f"{name} {kind}residual{unit}", interval.text()
+
+    return (
+        row("mean", residuals.mean),
+        row("median", residuals.median),
+        row("RMS of the", residuals.rms),
+        row("half the central 68.3 % of the", residuals.half_width),
+        row("mean absolute", residuals.mean_absolute),
+    )
+
+
+def _result(evaluation: RegressionEvaluation) -> Section:
+    residuals, level = evaluation.residuals, f"{100 * evaluation.level:.3g}\N{NO-BREAK SPACE}%"
+    unit = "" if residuals.unit == "1" else f" {residuals.unit}"
+    return Section(
+        title=f"Regression: {evaluation.name}",
+        lead=(
+            f"Bias {residuals.mean.text()}{unit}, resolution {residuals.half_width.text()}{unit} "
+            f"({'relative to the truth, ' if residuals.is_relative else ''}"
+            f"{evaluation.n_events:,} events)."
+        ),
+        tables=(
+            Table(
+                header=("Number", level + " interval"),
+                rows=(
+                    *(_residual_rows(evaluation.relative) if evaluation.relative else ()),
+                    *_residual_rows(evaluation.absolute),
+                    ("coefficient of determination R²", evaluation.r_squared.text()),
+                    ("slope of prediction against truth", evaluation.slope.text()),
+                    (
+                        _label("its value at a truth of zero", evaluation.unit),
+                        evaluation.offset.text(),
+                    ),
+                ),
+                caption=(
+                    f"Residual: prediction − truth. {evaluation.slope.method.capitalize()}. The "
+                    "core of the residuals, within two of its standard deviations, is at "
+                    f"{residuals.core_mean:.4g}{unit} and {residuals.core_width:.4g}{unit} wide."
+                ),
+            ),
+        ),
+        pictures=(
+            Picture(
+                f"regression-{evaluation.name}-residuals",
+                event_values_figure(
+                    [residuals.distribution],
+                    xlabel=_residual_label(evaluation),
+                    normal=(residuals.core_mean, residuals.core_width),
+                    normal_name="normal, of the core",
+                ),
+                "Residuals",
+                "How far predictions are off, with a normal distribution of mean and width of the "
+                "core: what lies above it far from the middle are tails. Thin line: median.",
+            ),
+        ),
+    )
+
+
+def _against_truth(evaluation: RegressionEvaluation) -> Section:
+    name, unit = evaluation.name, evaluation.unit
+    bias, median, resolution, rms = (p for p in evaluation.profiles if p.column == name)
+    pictures = [
+        Picture(
+            f"regression-{name}-linearity",
+            linearity_figure(evaluation),
+            "Linearity",
+            "Mean prediction against mean truth in bins of the truth, and their difference. A "
+            "network that has little to go by pulls predictions to the middle.",
+        ),
+        Picture(
+            f"regression-{name}-bias",
+            binned_figure([bias, median], ylabel=_residual_label(evaluation), reference=0.0),
+            "Bias",
+            "Mean and median residual in bins of the truth; below, the number of events.",
+        ),
+        Picture(
+            f"regression-{name}-widths",
+            binned_figure(
+                [resolution, rms],
+                ylabel=_resolution_label(evaluation),
+            ),
+            "Resolution",
+            "Half the width of the central 68.3 % of the residuals, and their root mean square "
+            "deviation, which tails widen.",
+        ),
+    ]
+    fit = evaluation.resolution_fit
+    if fit is not None:
+        pictures.append(
+            Picture(
+                f"regression-{name}-fit",
+                resolution_figure(resolution, fit, name=name, unit=unit),
+                "Fit of the resolution",
+                "Least squares over the bins of the truth; ⊕ adds in quadrature. Brackets: "
+                "intervals from the curvature of χ². Below: deviation over its error.",
+            )
+        )
+    return Section(
+        title=f"{name.capitalize()} against its truth",
+        lead="" if fit is not None else f"No fit of the resolution: {evaluation.unfitted}.",
+        pictures=tuple(pictures),
+    )
+
+
+def _pull(evaluation: RegressionEvaluation, pull: Pull) -> Section:
+    name, level = evaluation.name, f"{100 * evaluation.level:.3g}\N{NO-BREAK SPACE}%"
+    return Section(
+        title=f"Uncertainty of {name}",
+        tables=(
+            Table(
+                header=("Pull", level + " interval", "Expected"),
+                rows=(
+                    ("mean", pull.distribution.mean.text(), "0"),
+                    ("RMS deviation", pull.width.text(), "1"),
+                    ("mean square (χ² of an event)", pull.chi_squared.text(), "1"),
+                    *(
+                        (f"share within ±{reach} σ", pull.coverage.item(i).text(), f"{share:.4g}")
+                        for i, (reach, share) in enumerate(
+                            zip(("1", "1.96"), pull.expected, strict=True)
+                        )
+                    ),
+                ),
+                caption=(
+                    "Pull: (prediction − truth) / σ, with the σ that the network gives. Wider than "
+                    "1: it is too sure."
+                ),
+            ),
+        ),
+        pictures=(
+            Picture(
+                f"regression-{name}-pull",
+                event_values_figure(
+                    [pull.distribution],
+                    xlabel="(prediction − truth) / σ",
+                    normal=(0.0, 1.0),
+                    normal_name="standard normal",
+                ),
+                "Pull",
+                "Residuals in units of the σ given, beside the normal distribution that they "
+                "should follow.",
+            ),
+            Picture(
+                f"regression-{name}-sigma",
+                calibration_of_sigma_figure(pull, name=name, unit=evaluation.unit),
+                "Calibration of σ",
+                "Root mean square residual against root mean square σ, in bins of σ. Above the "
+                "diagonal the network is too sure.",
+            ),
+        ),
+    )
+
+
+def _profiles(evaluation: RegressionEvaluation, profiles: list[BinnedMeasure]) -> Section:
+    columns = dict.fromkeys(profile.column for profile in profiles)
+    pictures = []
+    for column in columns:
+        bias, median, resolution, rms = (p for p in profiles if p.column == column)
+        for quantity, measures, ylabel, reference in (
+            ("bias", [bias, median], _residual_label(evaluation), 0.0),
+            ("resolution", [resolution, rms], _resolution_label(evaluation), None),
+        ):
+            pictures.append(
+                Picture(
+                    f"regression-{evaluation.name}-{quantity}-{column}",
+                    binned_figure(measures, ylabel=ylabel, reference=reference),
+                    f"{quantity.capitalize()} against {column}",
+                    "In bins of the column; below, the number of events.",
+                )
+            )
+    return Section(
+        title=f"{evaluation.name.capitalize()} against columns", pictures=tuple(pictures)
+    )

@@ -1,0 +1,566 @@
+"""What the scores of a task beyond one class for each image are worth: tables, figures, sections.
+
+Frames that were cut into tiles are put together again first: a frame is what is judged, once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.artifacts.opening import Artifact
+from detcnn.config.evaluate import EvaluateConfig
+from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.classification import evaluate_classification
+from detcnn.evaluation.event_values import best_median_worst
+from detcnn.evaluation.export import TableRow, plain, table_rows
+from detcnn.evaluation.localisation import evaluate_localisation
+from detcnn.evaluation.multi_label import evaluate_multi_label
+from detcnn.evaluation.objects import MatchedObjects, evaluate_objects, match_objects
+from detcnn.evaluation.pixel_regression import (
+    PixelSums,
+    evaluate_pixel_regression,
+    event_errors,
+    sums_of_pixels,
+)
+from detcnn.evaluation.pixel_scores import evaluate_pixel_scores, pixel_histograms
+from detcnn.evaluation.regression import evaluate_regression
+from detcnn.evaluation.segmentation import (
+    confusion_of_pixels,
+    evaluate_segmentation,
+    event_mean_iou,
+)
+from detcnn.evaluation.task_rows import (
+    localisation_rows,
+    multi_label_rows,
+    objects_rows,
+    pixel_regression_rows,
+    regression_rows,
+    segmentation_rows,
+)
+from detcnn.events.images import as_dense, filled_planes
+from detcnn.imaging.tiling import Tiling
+from detcnn.plotting.classification import classification_sections
+from detcnn.plotting.displays import (
+    LocatedEvent,
+    MeasuredEvent,
+    SegmentedEvent,
+    localisation_display,
+    pixel_regression_display,
+    segmentation_display,
+)
+from detcnn.plotting.localisation import localisation_sections
+from detcnn.plotting.multi_label import multi_label_sections
+from detcnn.plotting.objects import objects_sections
+from detcnn.plotting.pixel_regression import pixel_regression_sections
+from detcnn.plotting.regression import regression_sections
+from detcnn.plotting.report import Picture, Section
+from detcnn.plotting.segmentation import segmentation_sections
+from detcnn.stages.bins import bin_edges
+from detcnn.stages.scores import POINTS
+from detcnn.storage.maps import Maps, open_maps
+from detcnn.storage.reader import ImageSplit, ImageStore, open_store
+from detcnn.storage.schema import STORE
+from detcnn.storage.tables import read_parquet
+
+Row = dict[str, Any]
+Columns = Mapping[str, NDArray[Any]]
+
+_VALUES_AT_ONCE = 1 << 25
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What scores are worth.
+
+    Parameters
+    ----------
+    title : str
+        What was judged, in a few words.
+    numbers : dict
+        All of it, as JSON-able values.
+    rows : list of dict
+        The numbers that carry an interval.
+    sections : tuple of Section
+        Of the report.
+    headline : tuple of tuple of str
+        Name and text of what is worth a line on a screen.
+    """
+
+    title: str
+    numbers: dict[str, Any]
+    rows: list[TableRow]
+    sections: tuple[Section, ...]
+    headline: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All that a judge looks at."""
+
+    config: EvaluateConfig
+    task: Mapping[str, Any]
+    scores: Artifact
+    store: ImageStore
+    tiling: Tiling | None
+    table: Columns
+    prefix: str = ""
+
+    @property
+    def split(self) -> ImageSplit:
+        return self.store.splits[self.config.split]
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        config = self.config
+        return {"level": config.level, "n_replicas": config.replicas, "seed": config.seed}
+
+    def column(self, name: str) -> NDArray[Any]:
+        return self.table[f"column_{name}"]
+
+    def binned(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        """Return the columns and edges of the study's bins, of the events `rows`."""
+        columns, edges = {}, {}
+        for bins in self.config.efficiency_bins:
+            if f"column_{bins.column}" not in self.table:
+                there = ", ".join(
+                    n.removeprefix("column_") for n in self.table if n[:7] == "column_"
+                )
+                raise ConfigError(
+                    f"evaluate.efficiency_bins: no column {bins.column!r} in the scores; "
+                    f"there are: {there}"
+                )
+            values = self.column(bins.column)
+            columns[bins.column] = values if rows is None else values[rows]
+            edges[bins.column] = bin_edges(bins, columns[bins.column])
+        return {"columns": columns, "edges": edges}
+
+
+def judge(config: EvaluateConfig, *, scores: Artifact, images: Artifact) -> Judgement:
+    """Judge the scores of a task that is not the classification of images.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        What to quote.
+    scores, images : Artifact
+        The two.
+
+    Raises
+    ------
+    ConfigError
+        If the study asks for what is not there.
+    DataError
+        If an artifact is damaged, or the scores cannot be judged.
+    """
+    tiling = images.manifest.contents.get("tiling")
+    case = _Case(
+        config=config,
+        task=scores.manifest.contents["task"],
+        scores=scores,
+        store=open_store(images.path / STORE),
+        tiling=None
+        if tiling is None
+        else Tiling(tuple(tiling["frame"]), tuple(tiling["pixels"]), tiling["overlap"]),
+        table=read_parquet(scores.path / "scores.parquet"),
+    )
+    return _JUDGES[case.task["name"]](case)
+
+
+def _classification(case: _Case) -> Judgement:
+    classes = case.store.schema.classes
+    signal = case.config.signal or classes[-1]
+    scores = [case.table[f"{case.prefix}score_{i}"] for i in range(len(classes))]
+    evaluation = evaluate_classification(
+        np.column_stack(scores).astype(np.float64),
+        case.table["label"],
+        classes=classes,
+        signal=(signal,),
+        weights=case.table["weight"],
+        targets=case.config.working_points,
+        **case.binned(),
+        **case.statistics,
+    )
+    return Judgement(
+        title="class",
+        numbers=plain(evaluation),
+        rows=table_rows(evaluation),
+        sections=classification_sections(evaluation),
+        headline=(
+            (f"AUC, {evaluation.headline.title}", evaluation.headline.auc.interval.text()),
+            ("accuracy", evaluation.confusion.accuracy.text()),
+        ),
+    )
+
+
+def _regression(case: _Case) -> Judgement:
+    parts = []
+    for name in case.task["targets"]:
+        sigma = case.table.get(f"{case.prefix}sigma_{name}")
+        evaluation = evaluate_regression(
+            case.column(name).astype(np.float64),
+            case.table[f"{case.prefix}prediction_{name}"].astype(np.float64),
+            name=name,
+            unit=case.config.units.get(name, "1"),
+            sigma=None if sigma is None else sigma.astype(np.float64),
+            weights=case.table["weight"],
+            **case.binned(),
+            **case.statistics,
+        )
+        residuals = evaluation.relative or evaluation.absolute
+        kind = "relative " if evaluation.relative else ""
+        headline = [
+            (f"{name}: mean {kind}residual", residuals.mean.text()),
+            (f"{name}: half the central 68.3 % of the {kind}residual", residuals.half_width.text()),
+        ]
+        if evaluation.pull is not None:
+            headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))
+        judged = Judgement(
+            title=name,
+            numbers={name: plain(evaluation)},
+            rows=regression_rows(evaluation),
+            sections=regression_sections(evaluation),
+            headline=tuple(headline),
+        )
+        parts.append(_named(judged, name) if len(case.task["targets"]) > 1 else judged)
+    return _together(parts, title="regression")
+
+
+def _multi_label(case: _Case) -> Judgement:
+    names = case.task["labels"]
+    scores = [case.table[f"{case.prefix}probability_{name}"] for name in names]
+    evaluation = evaluate_multi_label(
+        np.column_stack(scores).astype(np.float64),
+        np.column_stack([case.column(name) for name in names]),
+        names=names,
+        weights=case.table["weight"],
+        targets=case.config.working_points,
+        **case.statistics,
+    )
+    return Judgement(
+        title="labels",
+        numbers=plain(evaluation),
+        rows=multi_label_rows(evaluation),
+        sections=multi_label_sections(evaluation),
+        headline=tuple(
+            (f"AUC of {label.name}", label.discrimination.auc.interval.text())
+            for label in evaluation.labels
+        ),
+    )
+
+
+def _multi_task(case: _Case) -> Judgement:
+    parts = []
+    for name, head in case.task["heads"].items():
+        of_head = replace(case, task=head["task"], prefix=f"{case.prefix}{name}.")
+        parts.append(_named(_JUDGES[head["task"]["name"]](of_head), name))
+    return _together(parts, title="several tasks")
+
+
+def _segmentation(case: _Case) -> Judgement:
+    classes, planes = case.task["classes"], case.task["planes"]
+    maps = open_maps(case.scores.path)
+    confusions, histograms = [], []
+    objects: dict[str, list[MatchedObjects]] = {entry.of: [] for entry in case.config.objects}
+    for entry in case.config.objects:
+        if entry.of not in classes[1:]:
+            raise ConfigError(
+                f"evaluate.objects: no class {entry.of!r} of pixels beside the background; there "
+                f"are: {', '.join(classes[1:])}"
+            )
+    for block in _iter_blocks(case, maps):
+        said = _classes_said(block.maps, len(classes), planes)
+        confusions.append(
+            confusion_of_pixels(block.truth, said, n_classes=len(classes), valid=block.valid)
+        )
+        if len(classes) == 2:
+            is_class = (block.truth == 0) | (block.truth == 1)
+            histograms.append(
+                pixel_histograms(
+                    np.clip(block.maps[:, planes:], 0, 1),
+                    block.truth == 1,
+                    valid=is_class & block.valid,
+                )
+            )
+        for entry in case.config.objects:
+            number = classes.index(entry.of)
+            objects[entry.of].append(
+                match_objects(
+                    (block.truth == number).any(axis=1),
+                    (said == number).any(axis=1),
+                    block.images.sum(axis=1),
+                    least_pixels=entry.least_pixels,
+                )
+            )
+    counts = np.concatenate(confusions)
+    events = _first_of_frames(case, len(counts))
+    weights = case.table["weight"][events]
+    pixel_scores = None
+    if histograms:
+        pixel_scores = evaluate_pixel_scores(
+            np.concatenate(histograms), foreground=classes[1], weights=weights, **case.statistics
+        )
+    evaluation = evaluate_segmentation(
+        counts,
+        classes=classes,
+        weights=weights,
+        pixel_scores=pixel_scores,
+        **case.binned(events),
+        **case.statistics,
+    )
+    shown = best_median_worst(event_mean_iou(counts), case.config.displays)
+    displays = []
+    for row, word in shown:
+        block = _block(case, maps, row, row + 1)
+        said = _classes_said(block.maps, len(classes), planes)
+        displays.append(
+            SegmentedEvent(
+                f"{word}: event {row}, mean IoU {event_mean_iou(counts[row : row + 1])[0]:.2f}",
+                block.images[0],
+                block.truth[0].astype(np.int64),
+                said[0],
+                block.valid[0],
+            )
+        )
+    picture = _display(
+        case, lambda **of: segmentation_display(displays, classes=classes, **of), len(displays)
+    )
+    judged = Judgement(
+        title="classes of pixels",
+        numbers=plain(evaluation),
+        rows=segmentation_rows(evaluation),
+        sections=(*segmentation_sections(evaluation), *picture),
+        headline=(
+            ("pixels of the right class", evaluation.accuracy.text()),
+            ("mean IoU", evaluation.mean_iou.text()),
+            *((f"IoU of {name}", evaluation.iou.item(i).text()) for i, name in enumerate(classes)),
+        ),
+    )
+    parts = [judged]
+    for entry in case.config.objects:
+        found = evaluate_objects(
+            MatchedObjects.joined(objects[entry.of]),
+            name=entry.of,
+            value_name=entry.value,
+            edges=entry.edges or None,
+            weights=weights,
+            **case.statistics,
+        )
+        parts.append(
+            Judgement(
+                title=entry.of,
+                numbers={f"objects {entry.of}": plain(found)},
+                rows=objects_rows(found),
+                sections=objects_sections(found),
+                headline=(
+                    (f"{entry.of}: efficiency", found.efficiency.text()),
+                    (f"{entry.of}: purity", found.purity.text()),
+                    (f"{entry.of}: true number", found.true_count.text()),
+                    (f"{entry.of}: corrected number", found.corrected_count.text()),
+                ),
+            )
+        )
+    return _together(parts, title="classes of pixels")
+
+
+def _pixel_regression(case: _Case) -> Judgement:
+    maps = open_maps(case.scores.path)
+    sums = [
+        sums_of_pixels(block.truth, block.maps, valid=block.valid)
+        for block in _iter_blocks(case, maps)
+    ]
+    joined = PixelSums.joined(sums)
+    errors = event_errors(joined)
+    events = _first_of_frames(case, len(errors))
+    name = case.task["truth"]
+    unit = case.config.units.get(name, "1")
+    evaluation = evaluate_pixel_regression(
+        joined,
+        name=name,
+        unit=unit,
+        weights=case.table["weight"][events],
+        **case.binned(events),
+        **case.statistics,
+    )
+    displays = []
+    for row, word in best_median_worst(-errors, case.config.displays):
+        block = _block(case, maps, row, row + 1)
+        title = f"{word}: event {row}, RMSE {errors[row]:.3g}"
+        displays.append(MeasuredEvent(title, block.images[0], block.truth[0], block.maps[0]))
+    picture = _display(
+        case,
+        lambda **of: pixel_regression_display(displays, name=name, unit=unit, **of),
+        len(displays),
+    )
+    return Judgement(
+        title=f"{name} of pixels",
+        numbers=plain(evaluation),
+        rows=pixel_regression_rows(evaluation),
+        sections=(*pixel_regression_sections(evaluation), *picture),
+        headline=(
+            ("RMSE of pixels", evaluation.rmse.text()),
+            ("sum predicted over true sum", evaluation.conservation.text()),
+        ),
+    )
+
+
+def _localisation(case: _Case) -> Judgement:
+    table = read_parquet(case.scores.path / POINTS)
+    true = case.split.points(case.task["points"])
+    is_kept = table["confidence"] >= case.config.confidence
+    event = table["event"][is_kept]
+    counts = np.bincount(event, minlength=len(true))
+    number = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((len(true), max(1, int(counts.max(initial=0))), 3), np.nan)
+    for i, name in enumerate(("row", "column", "confidence")):
+        found[event, number, i] = table[name][is_kept]
+    evaluation = evaluate_localisation(
+        true,
+        found[..., :2],
+        tolerance=case.task["tolerance"],
+        confidences=found[..., 2],
+        weights=case.table["weight"],
+        **case.binned(),
+        **case.statistics,
+    )
+    shown = range(min(case.config.displays, len(true)))
+    displays = [
+        LocatedEvent(
+            f"event {row}",
+            as_dense(case.split.images(row, row + 1)).values[0],
+            true[row],
+            found[row, :, :2],
+        )
+        for row in shown
+    ]
+    picture = _display(case, lambda **of: localisation_display(displays, **of), len(displays))
+    return Judgement(
+        title="points",
+        numbers=plain(evaluation),
+        rows=localisation_rows(evaluation),
+        sections=(*localisation_sections(evaluation), *picture),
+        headline=(
+            ("precision", evaluation.precision.text()),
+            ("recall", evaluation.recall.text()),
+            ("Jaccard index", evaluation.jaccard.text()),
+            ("RMSE [pixels]", evaluation.rmse.text()),
+        ),
+    )
+
+
+_JUDGES: Mapping[str, Callable[[_Case], Judgement]] = {
+    "classification": _classification,
+    "localisation": _localisation,
+    "multi-label": _multi_label,
+    "multi-task": _multi_task,
+    "pixel-regression": _pixel_regression,
+    "regression": _regression,
+    "segmentation": _segmentation,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """Whole frames: images, what is true and what was said of their pixels, and which count."""
+
+    images: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+def _iter_blocks(case: _Case, maps: Maps) -> Iterator[_Pixels]:
+    n_rows = (
+        case.split.n_events if case.tiling is None else (case.split.n_events // case.tiling.n_tiles)
+    )
+    shape = maps.attributes["shape"]
+    per_frame = prod(shape) * (1 if case.tiling is None else case.tiling.n_tiles)
+    at_once = max(1, _VALUES_AT_ONCE // per_frame)
+    for start in range(0, n_rows, at_once):
+        yield _block(case, maps, start, min(start + at_once, n_rows))
+
+
+def _block(case: _Case, maps: Maps, start: int, stop: int) -> _Pixels:
+    tiling, planes = case.tiling, int(case.task["planes"])
+    if tiling is not None:
+        start, stop = start * tiling.n_tiles, stop * tiling.n_tiles
+    images = case.split.images(start, stop)
+    truth = as_dense(case.split.truth(case.task["truth"], start, stop)).values
+    said = as_dense(maps.read(start, stop)).values
+    filled = np.ones_like(truth)
+    if case.task["only_filled"]:
+        filled = as_dense(filled_planes(images, planes)).values
+    parts = [as_dense(images).values, truth, said, filled]
+    if tiling is not None:
+        parts = [tiling.stitch(part) for part in parts]
+    return _Pixels(parts[0], parts[1], parts[2], parts[3] > 0)
+
+
+def _first_of_frames(case: _Case, n_frames: int) -> NDArray[np.int64]:
+    """Return the row of the scores that stands for each frame, and see that its tiles follow it."""
+    if case.tiling is None:
+        return np.arange(n_frames)
+    ids = case.column("event_id").reshape(n_frames, case.tiling.n_tiles)
+    if not (ids == ids[:, :1]).all():
+        raise DataError(
+            f"{case.store.path}: the tiles of a frame do not stand together: make the "
+            "image store again"
+        )
+    return np.arange(n_frames) * case.tiling.n_tiles
+
+
+def _classes_said(maps: NDArray[np.float32], n_classes: int, planes: int) -> NDArray[np.int64]:
+    of_class = maps.reshape(len(maps), n_classes, planes, *maps.shape[2:])
+    return np.asarray(of_class.argmax(axis=1), dtype=np.int64)
+
+
+def _display(case: _Case, draw: Callable[..., Any], n_events: int) -> tuple[Section, ...]:
+    schema = case.store.schema
+    if n_events == 0 or len(schema.grid.axes) != 2:
+        return ()
+    grid = schema.grid if case.tiling is None else case.tiling.frame_grid(schema.grid)
+    figure = draw(
+        grid=grid,
+        channels=[channel.name for channel in schema.channels],
+        units=[channel.unit for channel in schema.channels],
+    )
+    picture = Picture(
+        "displays",
+        figure,
+        "Events",
+        "Images beside what is true of them and what was said.",
+    )
+    return (Section(title="Events", lead="", pictures=(picture,)),)
+
+
+def _named(judgement: Judgement, name: str) -> Judgement:
+    """Return a judgement whose parts say what it is of."""
+    sections = tuple(
+        replace(
+            section,
+            title=f"{section.title}: {name}",
+            pictures=tuple(replace(p, name=f"{name}-{p.name}") for p in section.pictures),
+        )
+        for section in judgement.sections
+    )
+    return replace(
+        judgement,
+        numbers={name: judgement.numbers},
+        rows=[{"task": name, **row} for row in judgement.rows],
+        sections=sections,
+        headline=tuple((f"{name}, {what}", text) for what, text in judgement.headline),
+    )
+
+
+def _together(parts: Sequence[Judgement], *, title: str) -> Judgement:
+    keys = dict.fromkeys(key for part in parts for row in part.rows for key in row)
+    return Judgement(
+        title=title,
+        numbers={k: v for part in parts for k, v in part.numbers.items()},
+        rows=[{key: row.get(key) for key in keys} for part in parts for row in part.rows],
+        sections=tuple(section for part in parts for section in part.sections),
+        headline=tuple(line for part in parts for line in part.headline),
+    )

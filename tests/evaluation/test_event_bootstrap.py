@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from detcnn.errors import ConfigError
+from detcnn.evaluation.event_bootstrap import (
+    iter_counts,
+    percentile_intervals,
+    ratio,
+    resampled_sums,
+)
+
+
+def counts(n_events, n_replicas, seed=0):
+    return np.concatenate([block for _, block in iter_counts(n_events, n_replicas, seed=seed)])
+
+
+def test_counts_are_poisson_numbers_of_mean_one():
+    k = counts(1000, 400)
+    assert k.mean() == pytest.approx(1, abs=0.005)
+    assert k.var() == pytest.approx(1, abs=0.01)
+    # Independent from event to event.
+    assert k.sum(axis=1).var() == pytest.approx(1000, rel=0.25)
+
+
+def test_fewer_replicas_are_the_first_of_more(monkeypatch):
+    many = counts(7, 10)
+    np.testing.assert_array_equal(counts(7, 4), many[:4])
+    monkeypatch.setattr("detcnn.evaluation.event_bootstrap._NUMBERS_AT_ONCE", 20)
+    np.testing.assert_array_equal(counts(7, 10), many)
+    assert (counts(7, 10, seed=1) != many).any()
+
+
+def test_sums_by_hand():
+    weights = np.array([1.0, 2.0, 1.0, -1.0])
+    values = np.array([[1, 10], [2, 20], [3, 30], [4, 40]])
+    sums = resampled_sums(values, weights, n_replicas=5, seed=3)
+    np.testing.assert_array_equal(sums.total, [[1 + 4 + 3 - 4, 10 + 40 + 30 - 40]])
+    k = counts(4, 5, seed=3)
+    np.testing.assert_allclose(sums.replicas[:, 0], (k * weights) @ values)
+    apart = resampled_sums(
+        values, weights, n_replicas=5, seed=3, groups=np.array([1, 0, -1, 1]), n_groups=3
+    )
+    np.testing.assert_array_equal(apart.total, [[4, 40], [-3, -30], [0, 0]])
+    np.testing.assert_allclose(apart.replicas[:, 1], k[:, [0]] * values[0] - k[:, [3]] * values[3])
+
+
+def test_interval_of_a_mean_covers_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    covered = 0
+    for trial in range(300):
+        x = rng.normal(2.0, 1.0, 60)
+        sums = resampled_sums(
+            np.stack([np.ones(60), x], axis=1), np.ones(60), n_replicas=200, seed=trial
+        ).group(0)
+        found = sums.intervals(lambda of: ratio(of[..., 1], of[..., 0]), level=0.683).item()
+        covered += found.low <= 2.0 <= found.high
+    # 0.683 within three binomial standard deviations, and what 60 events take from it.
+    assert covered / 300 == pytest.approx(0.67, abs=0.09)
+
+
+def test_events_move_as_a_whole():
+    # Twenty events whose hundred pixels agree: the error is that of twenty, not of two thousand.
+    passed = np.repeat([0.0, 100.0], 10)
+    values = np.stack([passed, np.full(20, 100.0)], axis=1)
+    sums = resampled_sums(values, np.ones(20), n_replicas=2000, seed=0).group(0)
+    share = ratio(sums.replicas[:, 0], sums.replicas[:, 1])
+    assert share.std() == pytest.approx(np.sqrt(0.25 / 20), rel=0.08)
+
+
+def test_undefined_replicas_are_left_out():
+    replicas = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan], [2.0, 7.0, np.nan]])
+    found = percentile_intervals([2.0, 6.0, np.nan], replicas, level=0.5)
+    np.testing.assert_array_equal(found.low, [1.5, 5.5, np.nan])
+    np.testing.assert_array_equal(found.high, [2.5, 6.5, np.nan])
+
+
+def test_no_replica_is_refused():
+    with pytest.raises(ConfigError, match="0 bootstrap replicas: expected 1 or more"):
+        counts(3, 0)

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.intervals import clopper_pearson
+from detcnn.evaluation.objects import (
+    MatchedObjects,
+    evaluate_objects,
+    find_objects,
+    match_objects,
+)
+
+
+def mask(*rows):
+    return np.array([[pixel != "." for pixel in row] for row in rows])
+
+
+TRUE = mask("aa...", "....b", "...b.", "c....")
+FOUND = mask("aa..x", ".....", "...b.", ".....")
+
+
+def test_objects_by_hand():
+    values = np.arange(20.0).reshape(4, 5)
+    found = find_objects(TRUE, values)
+    assert len(found) == 3
+    # Pixels that touch at a corner are one object.
+    np.testing.assert_array_equal(found.n_pixels, [2, 2, 1])
+    np.testing.assert_array_equal(found.row, [0, 1.5, 3])
+    np.testing.assert_array_equal(found.column, [0.5, 3.5, 0])
+    np.testing.assert_array_equal(found.value, [0 + 1, 9 + 13, 15])
+    np.testing.assert_array_equal(find_objects(TRUE).value, [2, 2, 1])
+    assert len(find_objects(np.zeros((3, 3), bool))) == 0
+
+
+def test_matching_by_hand():
+    both = np.stack([TRUE, ~TRUE & False]), np.stack([FOUND, TRUE])
+    found = match_objects(*both)
+    assert found.n_events == 2
+    np.testing.assert_array_equal(found.true_event, [0, 0, 0])
+    np.testing.assert_array_equal(found.is_found, [True, True, False])
+    np.testing.assert_array_equal(found.found_event, [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(found.is_true, [True, False, True, False, False, False])
+    # Half of b is found.
+    strict = match_objects(*both, least_overlap=0.6)
+    np.testing.assert_array_equal(strict.is_found, [True, False, False])
+    large = match_objects(*both, least_pixels=2)
+    np.testing.assert_array_equal(large.is_found, [True, False, False])
+    np.testing.assert_array_equal(large.found_event, [0, 1, 1])
+
+
+def test_one_found_object_belongs_to_one_true_one():
+    true, found = mask("aa.bbb"), mask("xxxxxx")
+    matched = match_objects(true[np.newaxis], found[np.newaxis])
+    np.testing.assert_array_equal(matched.is_found, [False, True])
+    np.testing.assert_array_equal(matched.is_true, [True])
+
+
+def test_blocks_give_the_same():
+    rng = np.random.default_rng(0)
+    true, found = rng.random((6, 8, 8)) < 0.2, rng.random((6, 8, 8)) < 0.2
+    whole = match_objects(true, found)
+    joined = MatchedObjects.joined(
+        [match_objects(true[rows], found[rows]) for rows in (slice(0, 2), slice(2, 6))]
+    )
+    for name in ("true_event", "is_found", "found_event", "is_true", "true_value"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+
+
+def counted(n_events=400, *, efficiency=0.8, purity=0.9, seed=0):
+    """Events of Poisson numbers of true objects, some found, and found ones that are not true."""
+    rng = np.random.default_rng(seed)
+    n_true = rng.poisson(2.0, n_events)
+    true_event = np.repeat(np.arange(n_events), n_true)
+    is_found = rng.random(len(true_event)) < efficiency
+    n_false = rng.poisson(2.0 * efficiency * (1 / purity - 1), n_events)
+    found_event = np.r_[true_event[is_found], np.repeat(np.arange(n_events), n_false)]
+    return MatchedObjects(
+        n_events=n_events,
+        true_event=true_event,
+        true_value=rng.uniform(1, 10, len(true_event)),
+        is_found=is_found,
+        found_event=found_event,
+        found_value=rng.uniform(1, 10, len(found_event)),
+        is_true=np.arange(len(found_event)) < is_found.sum(),
+    )
+
+
+def test_shares_are_exact_intervals():
+    objects = counted()
+    result = evaluate_objects(objects, name="decay", value_name="energy", edges=[1, 4, 10])
+    n, k = len(objects.is_found), objects.is_found.sum()
+    assert result.efficiency == clopper_pearson(k, n).item()
+    assert result.purity == clopper_pearson(objects.is_true.sum(), len(objects.is_true)).item()
+    low = objects.true_value < 4
+    binned = result.efficiency_by_value
+    assert binned.n_entries[0, 0] == low.sum()
+    assert (
+        binned.measure.item(0, 0) == clopper_pearson(objects.is_found[low].sum(), low.sum()).item()
+    )
+    odd = objects.found_event[objects.found_event % 2 == 1]
+    assert result.true_count.value == np.count_nonzero(objects.true_event % 2)
+    assert result.found_count.value == len(odd)
+    # Of a sum over events, whose number fluctuates as well: Σ n².
+    error = np.sqrt((np.bincount(odd) ** 2).sum())
+    assert result.found_count.high - result.found_count.low == pytest.approx(2 * error, rel=0.15)
+
+
+def test_corrected_count_by_hand():
+    # Event 0: 2 true, 1 found, of 2 seen; event 1: 4 true, 3 found, of 3 seen.
+    objects = MatchedObjects(
+        n_events=2,
+        true_event=np.array([0, 0, 1, 1, 1, 1]),
+        true_value=np.ones(6),
+        is_found=np.array([1, 0, 1, 1, 1, 0], bool),
+        found_event=np.array([0, 0, 1, 1, 1]),
+        found_value=np.ones(5),
+        is_true=np.array([1, 0, 1, 1, 1], bool),
+    )
+    result = evaluate_objects(objects, name="decay", n_replicas=50)
+    # Event 1 corrected by event 0: 3 · (1/2) / (1/2).
+    assert result.found_count.value == result.corrected_count.value == 3
+    assert result.closure.value == pytest.approx(3 / 4)
+    assert result.value_ratio.mean.value == pytest.approx((2 / 2 + 3 / 4) / 2)
+
+
+def test_closure_covers_one_as_often_as_it_says():
+    pulls = []
+    for seed in range(60):
+        closure = evaluate_objects(counted(seed=seed), name="x", n_replicas=100, seed=seed).closure
+        pulls.append((closure.value - 1) / ((closure.high - closure.low) / 2))
+    assert np.std(pulls) == pytest.approx(1, abs=0.35)
+    assert np.mean(pulls) == pytest.approx(0, abs=0.4)
+    assert stats.kstest(pulls, "norm").pvalue > 1e-3
+
+
+def test_weights_are_those_of_events():
+    objects = counted(50)
+    weights = np.random.default_rng(0).uniform(0.5, 2, 50)
+    result = evaluate_objects(objects, name="x", weights=weights, n_replicas=5)
+    of = weights[objects.true_event]
+    assert result.efficiency.value == pytest.approx(of @ objects.is_found / of.sum())
+    doubled = evaluate_objects(objects, name="x", weights=2 * weights, n_replicas=5)
+    assert doubled.efficiency.low == pytest.approx(result.efficiency.low)
+    assert doubled.corrected_count.value == pytest.approx(2 * result.corrected_count.value)
+    assert doubled.closure.value == pytest.approx(result.closure.value)
+
+
+def test_bad_input():
+    nothing = np.zeros((2, 3, 3), bool)
+    with pytest.raises(DataError, match="no event of 2 has a true object of 'decay'"):
+        evaluate_objects(match_objects(nothing, ~nothing), name="decay")
+    with pytest.raises(ConfigError, match="least overlap 2: expected a number from 0 to 1"):
+        match_objects(nothing, nothing, least_overlap=2)
+    with pytest.raises(DataError, match="expected the same"):
+        match_objects(nothing, nothing[:1])
+    with pytest.raises(DataError, match="expected two axes"):
+        find_objects(nothing)

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import linear_model, metrics
+
+from detcnn.errors import DataError
+from detcnn.evaluation.regression import evaluate_regression
+
+FAST = {"n_replicas": 60}
+
+
+def test_by_hand():
+    truth, prediction = [1.0, 2.0, 4.0, 5.0], [1.5, 2.0, 3.0, 5.0]
+    result = evaluate_regression(truth, prediction, name="energy", unit="GeV", **FAST)
+    absolute, relative = result.absolute, result.relative
+    # Residuals 0.5, 0, −1, 0, and relative to the truth 0.5, 0, −0.25, 0.
+    assert absolute.mean.value == pytest.approx(-0.125)
+    assert absolute.median.value == 0
+    assert absolute.mean_absolute.value == pytest.approx(1.5 / 4)
+    assert absolute.rms.value == pytest.approx(np.sqrt(1.25 / 4 - 0.125**2))
+    # The lowest 15.9 % reach to the first of four, the lowest 84.1 % to the last.
+    assert absolute.half_width.value == pytest.approx((0.5 + 1) / 2)
+    assert relative.mean.value == pytest.approx(0.25 / 4)
+    assert relative.half_width.value == pytest.approx((0.5 + 0.25) / 2)
+    assert (absolute.unit, relative.unit) == ("GeV", "1")
+    # Truth has mean 3 and Σ(t − 3)² = 10.
+    assert result.r_squared.value == pytest.approx(1 - 1.25 / 10)
+    # Σ(t − 3)p = −3 − 2 + 3 + 10.
+    assert result.slope.value == pytest.approx(8 / 10)
+    assert result.offset.value == pytest.approx(11.5 / 4 - 0.8 * 3)
+
+
+def test_weights_repeat_events():
+    truth, prediction = np.array([1.0, 2.0, 4.0, 5.0]), np.array([1.5, 2.0, 3.0, 5.0])
+    repeats = np.array([1, 3, 2, 1])
+    options = {"name": "energy", "truth_edges": [0, 3, 6], **FAST}
+    weighted = evaluate_regression(truth, prediction, weights=repeats, **options)
+    repeated = evaluate_regression(
+        np.repeat(truth, repeats), np.repeat(prediction, repeats), **options
+    )
+    for name in ("mean", "median", "rms", "half_width", "mean_absolute"):
+        assert getattr(weighted.relative, name).value == pytest.approx(
+            getattr(repeated.relative, name).value
+        )
+    assert weighted.slope.value == pytest.approx(repeated.slope.value)
+    for one, other in zip(weighted.profiles, repeated.profiles, strict=True):
+        np.testing.assert_allclose(one.measure.value, other.measure.value)
+
+
+def toy(n=4000, *, seed=0, a=0.2, b=0.03):
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(5, 100, n)
+    sigma = truth * np.hypot(a / np.sqrt(truth), b)
+    return truth, rng.normal(1.02 * truth, sigma), sigma, rng
+
+
+def test_equals_scikit_learn():
+    truth, prediction, _, rng = toy(500)
+    weights = rng.uniform(0.5, 2, 500)
+    result = evaluate_regression(truth, prediction, name="energy", weights=weights, **FAST)
+    options = {"sample_weight": weights}
+    assert result.r_squared.value == pytest.approx(metrics.r2_score(truth, prediction, **options))
+    assert result.absolute.mean_absolute.value == pytest.approx(
+        metrics.mean_absolute_error(truth, prediction, **options)
+    )
+    line = linear_model.LinearRegression().fit(truth[:, np.newaxis], prediction, **options)
+    assert result.slope.value == pytest.approx(line.coef_[0])
+    assert result.offset.value == pytest.approx(line.intercept_)
+
+
+def test_what_was_put_in_comes_out():
+    truth, prediction, sigma, rng = toy()
+    energy = rng.uniform(0, 1, len(truth))
+    result = evaluate_regression(
+        truth,
+        prediction,
+        name="energy",
+        unit="GeV",
+        sigma=sigma,
+        columns={"depth": energy},
+        edges={"depth": [0, 0.5, 1]},
+        n_replicas=200,
+    )
+    fit = result.resolution_fit
+    assert result.unfitted == ""
+    stochastic, constant = fit.coefficients
+    assert stochastic.value == pytest.approx(0.2, abs=0.02)
+    assert constant.value == pytest.approx(0.03, abs=0.006)
+    assert fit.p_value > 1e-3
+    bias, median, resolution, rms = result.profiles[:4]
+    assert [p.quantity for p in result.profiles[:4]] == [
+        "relative_bias", "relative_median", "relative_resolution", "relative_rms",
+    ]  # fmt: skip
+    pulls = (bias.measure.value - 0.02) / ((bias.measure.high - bias.measure.low) / 2)
+    assert np.sum(pulls**2) < 30
+    np.testing.assert_allclose(median.measure.value, 0.02, atol=0.02)
+    np.testing.assert_allclose(resolution.measure.value, rms.measure.value, rtol=0.2)
+    assert [p.column for p in result.profiles] == ["energy"] * 4 + ["depth"] * 4
+    assert result.slope.value == pytest.approx(1.02, abs=0.01)
+    predicted, true = result.linearity.measure.value
+    np.testing.assert_allclose(predicted / true, 1.02, atol=0.02)
+    # Bias 2 % of the energy, in units of σ, beside a width of one.
+    pull = result.pull
+    assert pull.width.value == pytest.approx(1, abs=0.05)
+    assert pull.distribution.mean.value == pytest.approx(np.mean(0.02 * truth / sigma), abs=0.05)
+    assert pull.chi_squared.value == pytest.approx(
+        pull.width.value**2 + pull.distribution.mean.value**2
+    )
+    observed, predicted = pull.calibration.measure.value
+    np.testing.assert_allclose(observed / predicted, np.sqrt(pull.chi_squared.value), rtol=0.12)
+
+
+def test_coverage_by_hand():
+    result = evaluate_regression(
+        np.zeros(5), [0.5, -1.0, 1.5, 3.0, -0.1], name="x", sigma=[1, 1, 1, 1, 0.05], **FAST
+    )
+    np.testing.assert_allclose(result.pull.coverage.value, [2 / 5, 3 / 5])
+    np.testing.assert_allclose(result.pull.expected, [0.6827, 0.95], atol=1e-4)
+    assert result.relative is None
+    assert result.profiles[0].quantity == "bias"
+    assert result.unfitted == "not every true x is positive"
+    # Truths that are all alike have no line.
+    assert np.isnan(result.slope.value)
+    assert np.isnan(result.r_squared.value)
+
+
+def test_the_core_does_not_see_the_tails():
+    rng = np.random.default_rng(1)
+    off = np.r_[rng.normal(0.1, 0.5, 20_000), rng.uniform(3, 20, 1000)]
+    result = evaluate_regression(np.zeros(len(off)), off, name="x", fit=(), n_replicas=5)
+    assert result.absolute.core_mean == pytest.approx(0.1, abs=0.02)
+    assert result.absolute.core_width == pytest.approx(0.5, abs=0.02)
+    assert result.absolute.rms.value > 2
+    assert result.unfitted == "not asked for"
+
+
+def test_intervals_cover_as_often_as_they_say():
+    covered = np.zeros(3)
+    for trial in range(100):
+        rng = np.random.default_rng(trial)
+        off = rng.normal(0.3, 2.0, 200)
+        found = evaluate_regression(
+            np.zeros(200), off, name="x", fit=(), n_replicas=60, seed=trial
+        ).absolute
+        for i, (interval, true) in enumerate(
+            ((found.mean, 0.3), (found.rms, 2.0), (found.half_width, 2.0))
+        ):
+            covered[i] += interval.low <= true <= interval.high
+    # 0.683 within three binomial standard deviations.
+    np.testing.assert_allclose(covered / 100, 0.683, atol=0.14)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_order_and_scale_of_weights_play_no_part(seed):
+    truth, prediction, _, rng = toy(30, seed=seed)
+    weights = rng.uniform(0.5, 2, 30)
+    order = rng.permutation(30)
+    options = {"name": "energy", "truth_edges": [0, 50, 100], "fit": (), "n_replicas": 2}
+    first = evaluate_regression(truth, prediction, weights=weights, **options)
+    for other in (
+        evaluate_regression(truth[order], prediction[order], weights=weights[order], **options),
+        evaluate_regression(truth, prediction, weights=2 * weights, **options),
+    ):
+        for name in ("mean", "median", "rms", "half_width"):
+            assert getattr(other.relative, name).value == pytest.approx(
+                getattr(first.relative, name).value
+            )
+        assert other.r_squared.value == pytest.approx(first.r_squared.value)
+
+
+def test_few_bins_are_not_fitted():
+    truth, prediction, _, _ = toy(300)
+    result = evaluate_regression(truth, prediction, name="energy", truth_edges=[0, 50, 100], **FAST)
+    assert result.resolution_fit is None
+    assert "2 bins with a resolution: a fit of 2 terms needs 4 or more" in result.unfitted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sigma", "message"),
+    [
+        (([1.0], [1.0]), None, "1 events with a sum of weights of 1"),
+        (([1.0, 2.0], [1.0]), None, r"predicted energy has shape \(1,\) for 2 events"),
+        (([1.0, np.nan], [1.0, 2.0]), None, "true energy has 1 values that are NaN"),
+        (([1.0, 2.0], [1.0, 2.0]), [1.0, 0.0], "σ of event 1 is 0: expected above 0"),
+    ],
+)
+def test_bad_input(arguments, sigma, message):
+    with pytest.raises(DataError, match=message):
+        evaluate_regression(*arguments, name="energy", sigma=sigma, **FAST)

@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+
+from detcnn.evaluation.export import plain
+from detcnn.evaluation.task_rows import (
+    COLUMNS,
+    localisation_rows,
+    multi_label_rows,
+    objects_rows,
+    pixel_regression_rows,
+    regression_rows,
+    segmentation_rows,
+)
+from detcnn.events.grid import Axis, Grid
+from detcnn.plotting.displays import (
+    LocatedEvent,
+    MeasuredEvent,
+    SegmentedEvent,
+    localisation_display,
+    pixel_regression_display,
+    segmentation_display,
+)
+from detcnn.plotting.localisation import localisation_sections
+from detcnn.plotting.multi_label import multi_label_sections
+from detcnn.plotting.objects import objects_sections
+from detcnn.plotting.pixel_regression import pixel_regression_sections
+from detcnn.plotting.regression import regression_sections
+from detcnn.plotting.report import Report, report_html
+from detcnn.plotting.segmentation import segmentation_sections
+from detcnn.plotting.style import svg
+
+TASKS = {
+    "segmentation": (segmentation_sections, segmentation_rows),
+    "objects": (objects_sections, objects_rows),
+    "localisation": (localisation_sections, localisation_rows),
+    "regression": (regression_sections, regression_rows),
+    "pixel_regression": (
+        pixel_regression_sections,
+        pixel_regression_rows,
+    ),
+    "multi_label": (multi_label_sections, multi_label_rows),
+}
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def task(request, results):
+    sections, rows = TASKS[request.param]
+    evaluation = getattr(results, request.param)()
+    return evaluation, sections(evaluation), rows(evaluation)
+
+
+def test_the_report_shows_every_table_and_figure(task):
+    _, sections, _ = task
+    assert sections[0].tables
+    assert sections[0].lead
+    pictures = [picture for section in sections for picture in section.pictures]
+    assert len({picture.name for picture in pictures}) == len(pictures) > 0
+    for table in (table for section in sections for table in section.tables):
+        assert {len(row) for row in table.rows} == {len(table.header)}
+        assert "nan" not in str(table)
+    page = report_html(Report("Tasks", "", sections))
+    assert page.count("<img") == len(pictures)
+
+
+def test_rows_say_what_the_results_say(task):
+    evaluation, _, rows = task
+    assert {tuple(row) for row in rows} == {COLUMNS}
+    keys = [(row["quantity"], row["of"], row["column"], row["bin_low"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    for row in rows:
+        if row["value"] is not None:
+            assert row["low"] <= row["value"] <= row["high"]
+        same = getattr(evaluation, str(row["quantity"]), None)
+        if row["of"] is None and row["column"] is None and same is not None:
+            assert row["value"] == plain(same)["value"]
+
+
+def named(rows, quantity, **where):
+    (row,) = (
+        row
+        for row in rows
+        if row["quantity"] == quantity and all(row[key] == value for key, value in where.items())
+    )
+    return row["value"]
+
+
+def test_rows_of_classes_terms_and_bins(results):
+    result = results.segmentation()
+    rows = segmentation_rows(result)
+    assert named(rows, "iou", of="track", column=None) == result.iou.value[1]
+    assert named(rows, "event_misclassified_mean", of="all") == (
+        result.event_misclassified[0].mean.value
+    )
+    profile = result.profiles[0]
+    low = profile.edges[2]
+    assert named(rows, "iou", of="shower", bin_low=low) == profile.measure.value[2, 2]
+    result = results.regression()
+    rows = regression_rows(result)
+    assert named(rows, "resolution_stochastic") == result.resolution_fit.coefficients[0].value
+    assert named(rows, "pull_coverage_95") == result.pull.coverage.value[1]
+
+
+def test_without_what_is_optional(results):
+    sections = regression_sections(results.regression(with_sigma=False, n=100))
+    titles = [section.title for section in sections]
+    assert titles == ["Regression: energy", "Energy against its truth", "Energy against columns"]
+    assert "No fit of the resolution: 0 bins" in sections[1].lead
+
+
+def picture_grid(side=24):
+    return Grid(Axis("row", side, 0, side, "pixel"), Axis("column", side, 0, side, "pixel"))
+
+
+def texts(figure):
+    return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+
+
+def test_segmentation_display_shows_where_it_is_wrong(results):
+    image = np.ones((1, 2, 3))
+    event = SegmentedEvent(
+        "event 7",
+        image,
+        truth=np.array([[[0, 1, 2], [1, 0, 3]]]),
+        predicted=np.array([[[0, 1, 1], [0, 2, 0]]]),
+    )
+    grid = Grid(Axis("wire", 2, 0, 2), Axis("tick", 3, 0, 3))
+    figure = segmentation_display(
+        [event], grid=grid, channels=["charge"], units=["ke"], classes=results.CLASSES
+    )
+    (difference,) = (axes for axes in figure.axes if axes.get_title("left") == "difference")
+    np.testing.assert_array_equal(difference.images[0].get_array().T, [[0, 1, 4], [2, 3, 5]])
+    assert texts(figure) == {
+        "track", "shower", "right", "missed", "made up", "taken for another", "not judged",
+    }  # fmt: skip
+    svg(figure)
+
+
+def test_points_lie_where_their_pixels_are():
+    image = np.zeros((1, 4, 6))
+    image[0, 1, 4] = 1.0
+    event = LocatedEvent(
+        "event", image, true=np.array([[1.0, 4.0], [np.nan] * 2]), found=np.zeros((0, 2))
+    )
+    for grid, expected in (
+        (Grid(Axis("row", 4, 0, 4, "pixel"), Axis("column", 6, 0, 6, "pixel")), (4.5, 1.5)),
+        (Grid(Axis("eta", 4, -0.4, 0.4), Axis("phi", 6, -0.3, 0.3)), (-0.1, 0.15)),
+    ):
+        figure = localisation_display([event], grid=grid, channels=["a"], units=["1"])
+        axes = figure.axes[0]
+        line = axes.get_lines()[0]
+        across, up = line.get_xdata()[0], line.get_ydata()[0]
+        np.testing.assert_allclose((across, up), expected)
+        # The bright pixel is under the point.
+        left, right, bottom, top = axes.images[0].get_extent()
+        drawn = np.asarray(axes.images[0].get_array().filled(0))
+        n_up, n_across = drawn.shape
+        column = int((across - left) / (right - left) * n_across)
+        row = int((up - bottom) / (top - bottom) * n_up)
+        if axes.images[0].origin == "upper":
+            row = n_up - 1 - row
+        assert drawn[row, column] == 1
+        svg(figure)
+
+
+def test_displays_of_several_views_and_channels(results):
+    image, truth, predicted, _ = results.masks(4)
+    views = [
+        SegmentedEvent("first", image[:2], truth[:2], predicted[:2]),
+        SegmentedEvent("second", image[2:], truth[2:], predicted[2:], judged=image[2:] > 0),
+    ]
+    options = {"grid": picture_grid(), "channels": ["u", "v"], "units": ["ke", "ke"]}
+    figure = segmentation_display(views, classes=results.CLASSES, **options)
+    # Four planes of image, truth, prediction, difference.
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles[::4] == ["first", "first", "second", "second"]
+    assert titles[1:4] == ["truth", "prediction", "difference"]
+    assert len(titles) == 4 * 4
+    one = [SegmentedEvent("one", image[:2], truth[:1], predicted[:1])]
+    figure = segmentation_display(one, classes=results.CLASSES, **options)
+    assert len(figure.axes) == 5
+    measured = [MeasuredEvent("one", image[:2], image[:1], 1.1 * image[:1])]
+    figure = pixel_regression_display(measured, name="charge", unit="ke", **options)
+    assert "prediction − truth" in {axes.get_title("left") for axes in figure.axes}
+    svg(figure)

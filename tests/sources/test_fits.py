@@ -1,0 +1,219 @@
+"""FITS: cubes and single frames, scaled and packed pixels, keywords, and what is wrong with any."""
+
+import gzip
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+from detcnn.errors import ConfigError, DataError, MissingExtraError, StorageError
+from detcnn.simulation.fits_file import write_frames
+from detcnn.simulation.image_sample import ImageSample
+from detcnn.sources.base import Layout
+from detcnn.sources.formats.fits import FITS
+from detcnn.sources.opening import open_source
+
+fits = pytest.importorskip("astropy.io.fits")
+
+EXPOSURE = Layout(kind="images", class_name="exposure")
+
+
+@pytest.fixture
+def frames():
+    return np.arange(5 * 20 * 24).reshape(5, 20, 24).astype(np.float32)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write units: ``write(first, second, …, EXPTIME=3.0)``; keywords go into the first."""
+
+    def write(*units, name="in.fits", checksum=False, **keywords):
+        made = [fits.PrimaryHDU(units[0]) if isinstance(units[0], np.ndarray) else units[0]]
+        made[0].header.update(keywords)
+        fits.HDUList([*made, *units[1:]]).writeto(tmp_path / name, checksum=checksum)
+        return tmp_path / name
+
+    return write
+
+
+def datasets(path, layout=None):
+    with FITS.open(path, layout or Layout()) as container:
+        return container.datasets()
+
+
+def images(path, layout=EXPOSURE):
+    source = pickle.loads(pickle.dumps(open_source(path, layout)))
+    return source.read(0, 0, source.samples[0].n_events).images.values
+
+
+def test_a_cube_has_an_event_in_each_frame(write, frames):
+    path = write(frames)
+    source = open_source(path, EXPOSURE)
+    assert source.format_name == "FITS"
+    assert source.image_shape == (1, 20, 24)
+    assert source.samples[0].n_events == 5
+    np.testing.assert_array_equal(source.read(0, 1, 4).images.values[:, 0], frames[1:4])
+
+
+def test_a_picture_is_one_event(write, frames):
+    path = write(frames[2])
+    np.testing.assert_array_equal(images(path), frames[np.newaxis, 2:3])
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"])
+def test_types(write, frames, dtype):
+    values = (frames % 100 + (40_000 if dtype == "u2" else 0)).astype(dtype)
+    path = write(values)
+    assert datasets(path)["images"].dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(images(path)[:, 0], values.astype(np.float32))
+
+
+def test_values_are_scaled(write, frames):
+    unit = fits.PrimaryHDU(frames.copy())
+    # A stored number n stands for 0.5 n + 100.
+    unit.scale("int16", bscale=0.5, bzero=100)
+    path = write(unit)
+    with fits.open(path, do_not_scale_image_data=True) as opened:
+        assert opened[0].data[0, 0, 1] == -198
+    assert datasets(path)["images"].dtype == np.float32
+    np.testing.assert_array_equal(images(path)[:, 0], frames)
+
+
+@pytest.mark.parametrize("kind", ["RICE_1", "GZIP_2", "HCOMPRESS_1"])
+def test_tiles_that_are_compressed(write, frames, kind):
+    tiles = fits.CompImageHDU(frames.astype(np.int16), name="CCD1", compression_type=kind)
+    np.testing.assert_array_equal(images(write(fits.PrimaryHDU(), tiles))[:, 0], frames)
+
+
+def test_a_file_that_is_compressed_as_a_whole(write, frames, tmp_path):
+    path = tmp_path / "in.fits.gz"
+    path.write_bytes(gzip.compress(write(frames).read_bytes()))
+    np.testing.assert_array_equal(images(path)[:, 0], frames)
+
+
+def test_units_go_by_their_names(write, frames):
+    units = [
+        fits.ImageHDU(frames, name="MASK"),
+        fits.ImageHDU(frames),
+        fits.ImageHDU(frames, name="SCI"),
+        fits.ImageHDU(frames, name="SCI", ver=2),
+        fits.BinTableHDU.from_columns([fits.Column("X", "J", array=[1])], name="TABLE"),
+    ]
+    path = write(frames, *units, BUNIT="keV")
+    found = datasets(path)
+    assert list(found) == ["images", "MASK", "unit_2", "SCI", "SCI_2"]
+    assert found["images"].unit == "keV"
+    assert {dataset.shape for dataset in found.values()} == {(5, 20, 24)}
+
+
+def test_keywords_are_scalars_until_a_study_names_them(write, frames):
+    path = write(frames, EXPTIME=3.5, RUNID=17, SITE="deep", COOLED=True)
+    found = datasets(path)
+    assert [found[name].shape for name in ("EXPTIME", "RUNID", "SITE", "COOLED")] == [()] * 4
+    assert found.keys() == {"images", "EXPTIME", "RUNID", "SITE", "COOLED"}
+    layout = Layout(kind="images", class_name="a", columns={"time": "EXPTIME", "run": "RUNID"})
+    columns = open_source(path, layout).read(0, 1, 3).columns
+    assert columns["time"].tolist() == [3.5, 3.5]
+    assert columns["run"].tolist() == [17, 17]
+
+
+def test_labels_in_a_unit_of_one_axis(write, frames):
+    path = write(frames, fits.ImageHDU(np.array([1, 0, 2, 1, 1]), name="LABEL"))
+    assert open_source(path).read(0, 1, 4).columns["label"].tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers(write, frames, bad):
+    frames[3, 7, 11] = bad
+    path = write(frames, name="night.fits")
+    told = r"night\.fits: 'images', frame 3: pixel \(7, 11\) is not a finite number"
+    with pytest.raises(DataError, match=told):
+        images(path)
+
+
+def test_blank_pixels(write, frames):
+    unit = fits.PrimaryHDU(frames.astype(np.int16))
+    unit.header["BLANK"] = 24 * 20 + 5
+    path = write(unit)
+    with pytest.raises(DataError, match=r"'images', frame 1: pixel \(0, 5\) is BLANK or not a fin"):
+        images(path)
+
+
+@pytest.mark.parametrize("n_bytes", [1, 2880, 4000, 9000])
+def test_a_file_that_was_cut_short(write, frames, n_bytes):
+    path = write(frames)
+    path.write_bytes(path.read_bytes()[:-n_bytes])
+    with pytest.raises(DataError, match=r"in\.fits: .*: copy or make the file again"):
+        images(path)
+
+
+def test_a_checksum_that_does_not_fit(write, frames):
+    path = write(frames, checksum=True)
+    content = bytearray(path.read_bytes())
+    content[2880 * 2 + 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"in\.fits: .*[cC]hecksum"):
+        images(path)
+
+
+def test_no_image_at_all(write):
+    with pytest.raises(ConfigError, match="no images found"):
+        images(write(fits.PrimaryHDU()))
+
+
+def test_without_astropy(write, frames, monkeypatch):
+    path = write(frames)
+    monkeypatch.delitem(sys.modules, "detcnn.sources.formats.fits_images", raising=False)
+    monkeypatch.setitem(sys.modules, "astropy.io", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'detcnn\[fits\]'"):
+        images(path)
+
+
+# What simulations write
+
+
+def sample(n=4):
+    rng = np.random.default_rng(1)
+    places = rng.uniform(0, 16, (n, 3, 2)).astype(np.float32)
+    places[1, 1:] = np.nan
+    return ImageSample(
+        images=rng.normal(size=(n, 1, 16, 20)).astype(np.float32),
+        truth={"mask": rng.integers(0, 3, (n, 1, 16, 20), dtype=np.uint8)},
+        columns={"label": np.zeros(n, np.int8), "energy": rng.random(n).astype(np.float32)},
+        points={"decays": places},
+        point_values={"decay_energy": places[..., 0] * 2},
+    )
+
+
+def test_frames_come_back(tmp_path):
+    written, path = sample(), tmp_path / "frames.fits"
+    write_frames(path, written, unit="keV", keywords={"CLASSES": "exposure", "NOISE": 2.0})
+    layout = Layout(kind="images", images={"images": "exposure"})
+    source = open_source(path, layout)
+    table = source.read(0, 0, 4)
+    np.testing.assert_array_equal(table.images.values, written.images)
+    np.testing.assert_array_equal(table.columns["energy"], written.columns["energy"])
+    with FITS.open(path, layout) as container:
+        np.testing.assert_array_equal(container.read("MASK", 1, 3), written.truth["mask"][1:3, 0])
+        assert container.words("classes") == ["exposure"]
+    decays = fits.getdata(path, "DECAYS")
+    assert decays["FRAME"].tolist() == [0, 0, 0, 1, 2, 2, 2, 3, 3, 3]
+    np.testing.assert_array_equal(decays["DECAY_ENERGY"], decays["ROW"] * 2)
+
+
+def test_equal_samples_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_frames(tmp_path / name, sample(), keywords={"SEED": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_fits_has_no_place_for(tmp_path):
+    volume = ImageSample(np.zeros((2, 1, 3, 4, 5), np.float32), {}, {})
+    with pytest.raises(ConfigError, match="one channel"):
+        write_frames(tmp_path / "a.fits", volume)
+    with pytest.raises(ConfigError, match="'exposure' is no keyword of FITS"):
+        write_frames(tmp_path / "a.fits", sample(), keywords={"exposure": 1})
+    with pytest.raises(StorageError, match="no_folder"):
+        write_frames(tmp_path / "no_folder" / "a.fits", sample())
+    assert list(tmp_path.iterdir()) == []
