@@ -29,7 +29,8 @@ def test_samples_are_as_they_are_described(name, samples):
         assert sample.columns[column].dtype == kind.dtype, column
         assert sample.columns[column].shape == (n_events,)
         assert np.all(np.isfinite(sample.columns[column])), column
-    assert np.bincount(sample.columns["label"]).tolist() == [2] * len(definition.classes)
+    assert 0 <= sample.columns["label"].min() <= sample.columns["label"].max()
+    assert sample.columns["label"].max() < len(definition.classes)
     assert sample.truth.keys() == definition.truth.keys()
     for truth, classes in definition.truth.items():
         values = sample.truth[truth]
@@ -38,6 +39,11 @@ def test_samples_are_as_they_are_described(name, samples):
         if classes:
             assert values.dtype == np.uint8
             assert values.max() < len(classes)
+    for points, places in sample.points.items():
+        assert places.dtype == np.float32
+        assert (places.shape[0], places.shape[2]) == (n_events, len(definition.axes))
+        for values in sample.point_values.values():
+            assert values.shape == places.shape[:2], points
 
 
 @pytest.mark.parametrize("name", IMAGE_DEFINITIONS)
@@ -49,6 +55,14 @@ def test_equal_generators_give_equal_samples(name, samples):
         np.testing.assert_array_equal(values, samples[name].truth[truth])
     for column, values in again.columns.items():
         np.testing.assert_array_equal(values, samples[name].columns[column])
+
+
+@pytest.mark.parametrize("name", ["neutrino", "neutrino-3-views", "liquid-argon"])
+def test_classes_are_equally_frequent_in_mixed_order(name, samples):
+    label = samples[name].columns["label"].tolist()
+    n_classes = len(IMAGE_DEFINITIONS[name].classes)
+    assert sorted(label) == [index // 2 for index in range(2 * n_classes)]
+    assert label not in (sorted(label), 2 * list(range(n_classes)))
 
 
 @pytest.mark.parametrize("name", ["neutrino", "neutrino-3-views", "liquid-argon"])

@@ -25,6 +25,8 @@ def make_sample(n_events, *, seed=0, first_id=0):
             "energy": rng.random(n_events, dtype=np.float32),
             "event_id": first_id + np.arange(n_events),
         },
+        points={"decays": rng.random((n_events, 3, 2), dtype=np.float32)},
+        point_values={"decay_energy": rng.random((n_events, 3), dtype=np.float32)},
     )
 
 
@@ -52,6 +54,9 @@ def test_images_come_back_as_they_were_block_after_block(tmp_path: Path):
     for name in ("mask", "charge"):
         both = np.concatenate([block.truth[name] for block in blocks])
         np.testing.assert_array_equal(found.truth[name], both, strict=True)
+    for part, name in (("points", "decays"), ("point_values", "decay_energy")):
+        both = np.concatenate([getattr(block, part)[name] for block in blocks])
+        np.testing.assert_array_equal(getattr(found, part)[name], both, strict=True)
     assert found.columns["event_id"].tolist() == list(range(37))
     assert found.columns["label"].dtype == np.int8
 
@@ -64,13 +69,17 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path):
 
 def test_the_file_explains_itself(tmp_path: Path):
     write_images(tmp_path / "images.h5", [make_sample(1)], DEFINITION, {"classes": ["a", "b"]})
-    assert read_attributes(tmp_path / "images.h5") == {"classes": '["a", "b"]'}
+    attributes = read_attributes(tmp_path / "images.h5")
+    assert attributes["classes"] == '["a", "b"]'
+    assert list(attributes["classes_of_mask"]) == ["background", "track", "shower"]
+    assert "classes_of_charge" not in attributes
     with h5py.File(tmp_path / "images.h5") as file:
         assert file["images"].attrs["units"] == "MeV"
         assert json.loads(file["images"].attrs["channels"]) == {"x-z": "MeV", "y-z": "MeV"}
         assert file["images"].attrs["meaning"] == "(event, channel, plane, cell)"
-        assert json.loads(file["truth/mask"].attrs["classes"]) == ["background", "track", "shower"]
-        assert "classes" not in file["truth/charge"].attrs
+        assert file["truth/mask"].attrs["units"] == "1"
+        assert file["truth/charge"].attrs["units"] == "MeV"
+        assert file["points/decays"].attrs["units"] == "pixel"
         assert file["events/energy"].attrs["units"] == "GeV"
         assert file["events/energy"].attrs["meaning"] == "true energy"
 
