@@ -1,23 +1,33 @@
-"""What simulating jets costs beside the events themselves."""
+"""What simulating jets costs beside the events themselves, and images beside their file."""
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.timing import Contender, Table, compare, peer
-from detcnn.config.simulate import SimulateConfig
+from detcnn.config.simulate import SimulateConfig, SimulateImagesConfig
 from detcnn.errors import MissingExtraError
 from detcnn.simulation.definitions import DEFINITIONS, QUARK_GLUON, Definition
+from detcnn.simulation.image_definitions import IMAGE_DEFINITIONS
+from detcnn.simulation.image_sample import ImageDefinition
 
 _JETS_PER_CLASS = {"quark-gluon": 100, "top-qcd": 200, "w-qcd": 100}
+_EVENTS = 200
 _SEED = 1
 _INVISIBLE = (12, 14, 16)
 
 
 def run(*, quick: bool) -> list[Table]:
+    n_events = 2 if quick else _EVENTS
+    images = [_images(d, n_events, rounds=1 if quick else 3) for d in IMAGE_DEFINITIONS.values()]
+    return [*_jets(quick=quick), *images]
+
+
+def _jets(*, quick: bool) -> list[Table]:
     try:
         import detcnn.simulation.pythia  # noqa: F401
     except MissingExtraError as error:
@@ -25,6 +35,34 @@ def run(*, quick: bool) -> list[Table]:
     if quick:
         return [_study(QUARK_GLUON, n_jets=1, rounds=1)]
     return [_study(DEFINITIONS[name], n_jets=n, rounds=3) for name, n in _JETS_PER_CLASS.items()]
+
+
+def _images(definition: ImageDefinition, n_events: int, *, rounds: int) -> Table:
+    from detcnn.stages.simulate_images import run as simulate
+
+    config = SimulateImagesConfig(study=definition.name, events=n_events, seed=_SEED)
+    with tempfile.TemporaryDirectory(prefix="detcnn-images-") as folder:
+        output = Path(folder, "images.h5")
+        contenders = [
+            Contender(
+                "detcnn simulate",
+                lambda: simulate(config, output=output, workers=1, overwrite=True),
+                n_events,
+            ),
+            Contender(
+                "the same images, not written",
+                lambda: definition.generate(n_events, np.random.default_rng(_SEED)),
+                n_events,
+                is_limit=True,
+            ),
+        ]
+        title = f"Images of {definition.name}"
+        table = compare(title, "events", contenders, rounds=rounds)
+        size = output.stat().st_size / n_events
+        shape = definition.generate(1, np.random.default_rng(_SEED)).images.shape[1:]
+    pixels = " × ".join(map(str, shape))
+    note = f"{n_events} events of {pixels} pixels in one process; {size / 1000:,.1f} kB each."
+    return replace(table, notes=(note,))
 
 
 def _study(definition: Definition, *, n_jets: int, rounds: int) -> Table:

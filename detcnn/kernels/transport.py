@@ -374,6 +374,10 @@ def _follow_charged(
         momentum = math.sqrt(energy * (energy + 2.0 * mass))
         loss_rate = mean_loss(kind, energy, medium)
         step = min(max_step, max(_MIN_STEP, 0.15 * energy / loss_rate))
+        if not is_electron:
+            # In the middle of the step: near the end of a track the loss rises fast.
+            halfway = max(energy - 0.5 * step * loss_rate, 0.5 * energy)
+            loss_rate = mean_loss(kind, halfway, medium)
         meets, radiates = False, False
         least = _BREMSSTRAHLUNG_CUT / energy
         if is_electron and least < 1.0:

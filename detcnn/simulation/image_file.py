@@ -5,8 +5,10 @@ Format history
 1
     ``/images`` float32 (n_events, channels, *axes); ``/truth/NAME`` (n_events, planes, *axes),
     the root's attribute ``classes_of_NAME`` naming their classes; ``/events/NAME`` (n_events).
-    ``units`` and ``meaning`` on each. The root's attributes tell the definition, its settings, the
-    seed, the classes by label, and whether the file is complete.
+    Where there are points, ``/points/NAME`` (n_events, most, 2) and ``/point_values/NAME``
+    (n_events, most), filled up with NaN. ``units`` and ``meaning`` on each. The root's attributes
+    tell the definition, its settings, the seed, the classes by label, and whether the file is
+    complete.
 """
 
 import json
@@ -29,8 +31,8 @@ EVENT_ID = ColumnType("<i8", "1", "unique: piece << 24 | number in the piece")
 
 _BYTES_PER_CHUNK = 1 << 19
 _EVENTS_PER_CHUNK = 1 << 13
-# Noise hardly compresses, and zeros do at any level: the first is as small as the fourth, and
-# faster.
+# Written half again to twice as fast as with the fourth level, and a fifth to a third larger; LZF is
+# no faster, and larger.
 _LEVEL = 1
 
 
@@ -66,10 +68,9 @@ def write_images(
             if number == 0:
                 _create(whole, block, definition)
             append(whole.file["images"], block.images)
-            for name, values in block.truth.items():
-                append(whole.file["truth"][name], values)
-            for name, column in block.columns.items():
-                append(whole.file["events"][name], column)
+            for group, datasets in _parts(block).items():
+                for name, values in datasets.items():
+                    append(whole.file[group][name], values)
             whole.raise_error()
 
 
@@ -83,34 +84,54 @@ def read_images(path: Path) -> ImageSample:
     """
     try:
         with h5py.File(path, "r") as file:
+            parts = {
+                group: {name: dataset[:] for name, dataset in file.get(group, {}).items()}
+                for group in ("points", "point_values")
+            }
             return ImageSample(
                 images=file["images"][:],
                 truth={name: dataset[:] for name, dataset in file["truth"].items()},
                 columns={name: dataset[:] for name, dataset in file["events"].items()},
+                **parts,
             )
     except (OSError, KeyError) as error:
         raise DataError(f"{path}: is no file of images, or damaged: {error}") from None
 
 
+def _parts(block: ImageSample) -> dict[str, Mapping[str, np.ndarray[Any, Any]]]:
+    """Return what is true of a block, by the group that it goes to."""
+    return {
+        "truth": block.truth,
+        "events": block.columns,
+        "points": block.points,
+        "point_values": block.point_values,
+    }
+
+
 def _create(whole: WholeFile, block: ImageSample, definition: ImageDefinition) -> None:
     """Create the datasets that blocks like this one go to."""
-    units = sorted(set(definition.channels.values()))
+    # What is true of pixels and points is told in the units of the images.
+    units = " ".join(sorted(set(definition.channels.values())))
     meaning = f"(event, channel, {', '.join(definition.axes)})"
-    images = _create_pixels(
-        whole.file, "images", ColumnType("<f4", " ".join(units), meaning), block.images
-    )
+    images = _create_pixels(whole.file, "images", ColumnType("<f4", units, meaning), block.images)
     images.attrs["channels"] = json.dumps(dict(definition.channels))
     truth, events = whole.file.create_group("truth"), whole.file.create_group("events")
     for name, classes in definition.truth.items():
         values = block.truth[name]
-        meaning = "class of each pixel" if classes else "true value of each pixel"
         dtype = values.dtype.newbyteorder("<").str
-        _create_pixels(truth, name, ColumnType(dtype, "1", meaning), values)
+        kind = ColumnType(dtype, units, "true value of each pixel")
         if classes:
+            kind = ColumnType(dtype, "1", "class of each pixel")
             # At the root, where a reader of any format looks for what a file states.
             whole.file.attrs[f"classes_of_{name}"] = list(classes)
+        _create_pixels(truth, name, kind, values)
     for name, kind in {**definition.columns, "event_id": EVENT_ID}.items():
         create_growing(events, name, kind, rows_per_chunk=_EVENTS_PER_CHUNK)
+    places = ColumnType("<f4", "pixel", "(row, column) of each point, NaN where there is none")
+    true_of_each = ColumnType("<f4", units, "true of each point, NaN where there is none")
+    for group, kind in (("points", places), ("point_values", true_of_each)):
+        for name, values in _parts(block)[group].items():
+            _create_pixels(whole.file.require_group(group), name, kind, values)
 
 
 def _create_pixels(

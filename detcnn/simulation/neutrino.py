@@ -22,6 +22,7 @@ from detcnn.simulation.columns import ColumnType
 from detcnn.simulation.image_sample import ImageDefinition, ImageSample
 from detcnn.simulation.interactions import INTERACTIONS, interaction
 from detcnn.simulation.media import LIQUID_ARGON, SCINTILLATOR_CELLS
+from detcnn.simulation.pixel_classes import pixel_classes
 from detcnn.simulation.wires import WirePlanes
 
 Floats = NDArray[np.float64]
@@ -193,28 +194,6 @@ def _events(
         for name, value in row.items():
             columns[name][i] = value
     return ImageSample(images, {"mask": masks}, {"label": labels, **columns})
-
-
-def pixel_classes(seen: Floats, image: Floats, *, least: float) -> NDArray[np.uint8]:
-    """Return what each pixel is mostly from.
-
-    Parameters
-    ----------
-    seen : numpy.ndarray
-        float64, shape (classes, views, *axes): what each class left, without noise.
-    image : numpy.ndarray
-        Shape (views, *axes): what was recorded.
-    least : float
-        Pixels with less than this from all classes together are background.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (views, *axes): 0 for background and where nothing was recorded, else 1 + the
-        class that left most.
-    """
-    is_real = (image > 0.0) & (seen.sum(axis=0) >= least)
-    return np.where(is_real, 1 + seen.argmax(axis=0), 0).astype(np.uint8)
 
 
 def _extent(image: Floats) -> tuple[float, float]:

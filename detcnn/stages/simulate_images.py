@@ -1,7 +1,7 @@
 """``simulate``: a file of detector images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ def _make_piece(piece: _Piece) -> int:
     rng = generator(piece.config.seed, f"simulate/{definition.name}", piece.number)
     sample = definition.generate(piece.n_events, rng)
     event_id = piece.number << 24 | np.arange(piece.n_events, dtype=np.int64)
-    numbered = ImageSample(sample.images, sample.truth, {**sample.columns, "event_id": event_id})
+    numbered = replace(sample, columns={**sample.columns, "event_id": event_id})
     write_images(piece.path, [numbered], definition, {})
     return piece.n_events
 

@@ -177,6 +177,15 @@ def test_simulate_counts_what_it_made(detcnn, tmp_path, monkeypatch):
     assert verbose["jets"]["quark"]["vetoed"] == 0
 
 
+def test_simulate_counts_the_images_of_each_class(detcnn, tmp_path):
+    command = ["simulate", "neutrino", "-o", tmp_path / "n.h5", "-n", 3, "-j", 1, "--json"]
+    summary = json.loads(detcnn(*command).stdout)
+    assert summary == {
+        "file": str(tmp_path / "n.h5"),
+        "events": {"nue_cc": 1, "numu_cc": 1, "nc": 1},
+    }
+
+
 # Where things are
 
 
@@ -254,6 +263,13 @@ def test_train_says_when_there_is_nothing_to_resume(finished, detcnn):
         (["inspect", "JETS", "--draw", "STUDY"], 74, "study.yaml"),
         (["preprocess", "STUDY", "-o", "JETS/images"], 74, "jets.h5/images"),
         (["simulate", "top", "-o", "top.h5"], 2, "quark-gluon"),
+        (
+            ["simulate", "top-qcd", "-o", "top.h5", "-n", "5"],
+            2,
+            "--jets-per-class, not in --events",
+        ),
+        (["simulate", "ccd", "-o", "x.h5", "--jets-per-class", "5"], 2, "in --events, not in"),
+        (["simulate", "ccd", "-o", "x.h5", "--calorimeter", "0.1"], 2, "has no --calorimeter"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(

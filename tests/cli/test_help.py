@@ -9,6 +9,8 @@ import typer
 
 from detcnn import __version__
 from detcnn.cli.main import app
+from detcnn.simulation.definitions import DEFINITIONS
+from detcnn.simulation.image_definitions import IMAGE_DEFINITIONS
 
 MAIN = typer.main.get_command(app)
 
@@ -85,6 +87,8 @@ def test_help_tells_the_exit_codes_and_imports_nothing_heavy():
     program = f"""
 import sys
 from detcnn.cli.main import app
+from detcnn.simulation.definitions import DEFINITIONS
+from detcnn.simulation.image_definitions import IMAGE_DEFINITIONS
 try:
     app(["--help"])
 except SystemExit as end:
@@ -112,3 +116,9 @@ def test_a_shell_gets_its_completion_script(shell, word):
         env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
     )
     assert word in done.stdout
+
+
+def test_help_of_simulate_lists_every_sample(detcnn):
+    text = detcnn("simulate", "--help").stdout
+    for name in (*DEFINITIONS, *IMAGE_DEFINITIONS):
+        assert f"{name}: " in text
