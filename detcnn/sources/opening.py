@@ -218,6 +218,7 @@ def _without_slashes(layout: Layout) -> Layout:
         columns={column: name.strip("/") for column, name in layout.columns.items()},
         event_id=tuple(name.strip("/") for name in layout.event_id),
         images={name.strip("/"): class_name for name, class_name in layout.images.items()},
+        channels={name: column.strip("/") for name, column in layout.channels.items()},
         pixels={
             name: replace(truth, column=truth.column.strip("/"))
             for name, truth in layout.pixels.items()

@@ -191,7 +191,8 @@ def _review_file(path: Path, preset: str | None, progress: Progress) -> Review:
 def _channel_names(source: Source, recipe: Recipe | None) -> tuple[str, ...]:
     if source.image_shape is not None:
         grid = image_grid(source.image_shape, None, names=source.layout.axes)
-        channels = picture_channels(image_channels(source.image_shape, None), grid)
+        planes = image_channels(source.image_shape, None, names=source.layout.channels)
+        channels = picture_channels(planes, grid)
         return tuple(channel.name for channel in channels)
     return () if recipe is None else tuple(channel.name for channel in recipe.channels)
 

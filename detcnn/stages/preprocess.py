@@ -217,9 +217,11 @@ def run(
 
 def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     shapes = {source.image_shape for source in sources}
-    if len({(source.image_shape, source.layout.axes) for source in sources}) > 1:
+    kinds = {(s.image_shape, s.layout.axes, tuple(s.layout.channels)) for s in sources}
+    if len(kinds) > 1:
         named = ", ".join(
-            f"{s.path.name}: {s.image_shape or 'constituents'} {', '.join(s.layout.axes)}".strip()
+            f"{s.path.name}: {s.image_shape or 'constituents'} "
+            f"{', '.join((*s.layout.axes, *s.layout.channels))}".strip()
             for s in sources
         )
         raise ConfigError(f"preprocess.sources: the inputs do not go together ({named})")
@@ -276,7 +278,7 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         recipe=recipe,
         image_steps=steps,
         grid=image_grid(shape, recipe, steps, names=sources[0].layout.axes),
-        channels=image_channels(shape, recipe, steps),
+        channels=image_channels(shape, recipe, steps, names=sources[0].layout.channels),
         columns=columns,
         windows=tuple(Window(name, low, high) for name, (low, high) in config.select.items()),
         observables=observables,

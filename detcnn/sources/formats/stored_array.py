@@ -89,6 +89,7 @@ def named_parts(layout: Layout) -> set[str]:
         *layout.columns.values(),
         *layout.event_id,
         *layout.images,
+        *layout.channels.values(),
         *layout.one_hot,
         layout.offsets or "",
     }
