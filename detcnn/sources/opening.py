@@ -7,9 +7,11 @@ from pathlib import Path
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout, LayoutKind, Source
 from detcnn.sources.container import Container, Format
+from detcnn.sources.formats.cvn import CVN, CvnFormat
 from detcnn.sources.formats.hdf5 import HDF5, Hdf5, read_hdf5_provenance
 from detcnn.sources.formats.hepmc import HEPMC, HepmcFormat
 from detcnn.sources.formats.idx import IDX, IdxFormat
+from detcnn.sources.formats.json_lines import JSON_LINES
 from detcnn.sources.formats.numpy_files import NPY, NPZ, NpyFormat
 from detcnn.sources.formats.parquet import PARQUET
 from detcnn.sources.formats.root import ROOT
@@ -23,7 +25,17 @@ from detcnn.sources.layouts.padded import open_padded
 from detcnn.sources.layouts.per_class import PerClass, find_classes
 from detcnn.sources.layouts.references import listing, long_table_hint, problems
 
-FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX)
+FORMATS: tuple[Format | HepmcFormat, ...] = (
+    HDF5,
+    ROOT,
+    PARQUET,
+    NPY,
+    NPZ,
+    HEPMC,
+    IDX,
+    CVN,
+    JSON_LINES,
+)
 """What is tried in turn on a file."""
 
 LAYOUTS: Mapping[LayoutKind, Callable[[Container, Format, Layout], Source | None]] = {
@@ -135,7 +147,7 @@ def files_read(path: Path, layout: Layout) -> tuple[Path, ...]:
         As the source that was opened states it.
     """
     file_format = find_format(path)
-    if isinstance(file_format, NpyFormat | IdxFormat | Hdf5):
+    if isinstance(file_format, NpyFormat | IdxFormat | Hdf5 | CvnFormat):
         return (path, *file_format.companions(path, layout))
     return (path,)
 

@@ -152,14 +152,16 @@ def run(
     overwrite = overwrite or update
     refuse_existing(output, overwrite=overwrite)
     sources = open_sources(config, base=base)
-    files = [
-        [file for path in of_source for file in files_read(path, source.layout)]
-        for of_source, source in zip(input_files(config, base=base), sources, strict=True)
-    ]
-    paths = [path for of_source in files for path in of_source]
-    for path in paths:
+    named = input_files(config, base=base)
+    for path in (path for of_source in named for path in of_source):
         if read_provenance(path).get("complete") is False:
             progress.warn(f"{path}: its simulation was interrupted: it has fewer events than asked")
+    files = [
+        # A file of labels may be read with each of several others.
+        [*dict.fromkeys(f for path in of_source for f in files_read(path, source.layout))]
+        for of_source, source in zip(named, sources, strict=True)
+    ]
+    paths = [path for of_source in files for path in of_source]
     plan = _make_plan(config, sources)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:

@@ -90,6 +90,8 @@ def named_parts(layout: Layout) -> set[str]:
         *layout.event_id,
         *layout.images,
         *layout.channels.values(),
+        *(truth.column for truth in layout.pixels.values()),
+        *layout.points.values(),
         *layout.one_hot,
         layout.offsets or "",
     }
