@@ -15,12 +15,16 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 NO_STAGES = {
     "__init__",
     "baselines",
+    "bins",
+    "judge",
     "learned",
     "inputs",
     "recipes",
     "gallery",
     "policies",
+    "scores",
     "simulated_pieces",
+    "tasks",
     "trained",
     "training_plan",
 }

@@ -108,6 +108,10 @@ class SourceConfig(Section):
         default_factory=dict,
         description="Column to class name, for ready images; '' where a label column tells.",
     )
+    channels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Name to column of a channel, for ready images that have a column for each.",
+    )
     axes: Annotated[tuple[AxisName, ...], Field(max_length=3)] = Field(
         default=(),
         description="Names of the axes of ready images, in order and without the channels: [time] "
@@ -149,6 +153,11 @@ class SourceConfig(Section):
     clustering: ClusteringConfig | None = Field(
         default=None, description="How the particles of collisions become jets."
     )
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that determine a result, as plain JSON-able values."""
+        # Keys have no order in a digest, and channels have one.
+        return super().identity() | {"channels": [[*pair] for pair in self.channels.items()]}
 
 
 def _require_nothing(schema: dict[str, Any]) -> None:

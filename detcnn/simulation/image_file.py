@@ -31,8 +31,8 @@ EVENT_ID = ColumnType("<i8", "1", "unique: piece << 24 | number in the piece")
 
 _BYTES_PER_CHUNK = 1 << 19
 _EVENTS_PER_CHUNK = 1 << 13
-# Written half again to twice as fast as with the fourth level, and a fifth to a third larger; LZF is
-# no faster, and larger.
+# Written half again to twice as fast as with the fourth level, and a fifth to a third larger; LZF
+# is no faster, and larger.
 _LEVEL = 1
 
 

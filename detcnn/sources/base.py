@@ -85,6 +85,8 @@ class Layout:
         Several datasets that name an event together (run, luminosity block, event).
     images : mapping
         Dataset to class name, for ready images; an empty name where a label column tells.
+    channels : mapping
+        Name to the column of a channel of ready images that come as a column each, (event, *axes).
     axes : tuple of str
         Names of the axes of a ready image, without that of the channels, the last one running
         fastest: one for waveforms, three for volumes. Left out: row and column, and a layer before
@@ -124,6 +126,7 @@ class Layout:
     columns: Mapping[str, str] = field(default_factory=dict)
     event_id: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     channels_last: bool | None = None
     pixels: Mapping[str, PixelTruth] = field(default_factory=dict)

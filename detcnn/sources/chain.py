@@ -1,5 +1,6 @@
 """Several files of one layout, read one after the other."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,9 @@ _WILD = frozenset("*?[")
 
 
 def expand_paths(given: str | Sequence[str], *, base: Path) -> tuple[Path, ...]:
-    """Return the files that a study names, in its order, those of a pattern in alphabetical order.
+    """Return the files that a study names, in its order, those of a pattern by their names.
+
+    Numbers in names count as numbers: ``event2`` comes before ``event10``.
 
     Parameters
     ----------
@@ -151,13 +154,21 @@ def _expand(entry: str, base: Path) -> list[Path]:
         return [path]
     start = Path(path.anchor)
     found = sorted(
-        match
-        for match in start.glob(str(path.relative_to(start)))
-        if match.is_file() and not match.name.startswith(".")
+        (
+            match
+            for match in start.glob(str(path.relative_to(start)))
+            if match.is_file() and not match.name.startswith(".")
+        ),
+        key=_in_counting_order,
     )
     if not found:
         raise ConfigError(f"{path}: no file is called like this")
     return found
+
+
+def _in_counting_order(path: Path) -> tuple[list[tuple[int, str]], Path]:
+    parts = re.split(r"([0-9]+)", str(path))
+    return [(int(part) if i % 2 else 0, part) for i, part in enumerate(parts)], path
 
 
 def _check_alike(first: Source, other: Source) -> None:

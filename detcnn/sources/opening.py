@@ -7,10 +7,12 @@ from pathlib import Path
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout, LayoutKind, Source
 from detcnn.sources.container import Container, Format
+from detcnn.sources.formats.cvn import CVN, CvnFormat
 from detcnn.sources.formats.fits import FITS
 from detcnn.sources.formats.hdf5 import HDF5, Hdf5, read_hdf5_provenance
 from detcnn.sources.formats.hepmc import HEPMC, HepmcFormat
 from detcnn.sources.formats.idx import IDX, IdxFormat
+from detcnn.sources.formats.json_lines import JSON_LINES
 from detcnn.sources.formats.numpy_files import NPY, NPZ, NpyFormat
 from detcnn.sources.formats.parquet import PARQUET
 from detcnn.sources.formats.root import ROOT
@@ -25,7 +27,18 @@ from detcnn.sources.layouts.padded import open_padded
 from detcnn.sources.layouts.per_class import PerClass, find_classes
 from detcnn.sources.layouts.references import listing, long_table_hint, problems
 
-FORMATS: tuple[Format | HepmcFormat, ...] = (HDF5, ROOT, PARQUET, NPY, NPZ, HEPMC, IDX, FITS)
+FORMATS: tuple[Format | HepmcFormat, ...] = (
+    HDF5,
+    ROOT,
+    PARQUET,
+    NPY,
+    NPZ,
+    HEPMC,
+    IDX,
+    CVN,
+    JSON_LINES,
+    FITS,
+)
 """What is tried in turn on a file."""
 
 LAYOUTS: Mapping[LayoutKind, Callable[[Container, Format, Layout], Source | None]] = {
@@ -138,7 +151,7 @@ def files_read(path: Path, layout: Layout) -> tuple[Path, ...]:
         As the source that was opened states it.
     """
     file_format = find_format(path)
-    if isinstance(file_format, NpyFormat | IdxFormat | Hdf5):
+    if isinstance(file_format, NpyFormat | IdxFormat | Hdf5 | CvnFormat):
         return (path, *file_format.companions(path, layout))
     return (path,)
 
@@ -224,6 +237,7 @@ def _without_slashes(layout: Layout) -> Layout:
         columns={column: name.strip("/") for column, name in layout.columns.items()},
         event_id=tuple(name.strip("/") for name in layout.event_id),
         images={name.strip("/"): class_name for name, class_name in layout.images.items()},
+        channels={name: column.strip("/") for name, column in layout.channels.items()},
         pixels={
             name: replace(truth, column=truth.column.strip("/"))
             for name, truth in layout.pixels.items()

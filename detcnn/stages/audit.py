@@ -199,7 +199,8 @@ def _channel_names(source: Source, recipe: Recipe | HitRecipe | None) -> tuple[s
     if shape is None:
         return ()
     grid = image_grid(shape, recipe, names=source.layout.axes)
-    channels = picture_channels(image_channels(shape, recipe), grid)
+    planes = image_channels(shape, recipe, names=source.layout.channels)
+    channels = picture_channels(planes, grid)
     return tuple(channel.name for channel in channels)
 
 

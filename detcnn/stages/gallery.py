@@ -171,5 +171,7 @@ def _of_source(path: Path, preset: str | None) -> Gallery:
         class_names=np.concatenate(class_names) if class_names else np.array([], dtype=str),
         classes=tuple(dict.fromkeys(classes)),
         grid=grid.picture,
-        channels=picture_channels(image_channels(shape, recipe), grid),
+        channels=picture_channels(
+            image_channels(shape, recipe, names=source.layout.channels), grid
+        ),
     )

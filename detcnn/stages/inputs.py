@@ -63,6 +63,7 @@ def layout_of(source: SourceConfig) -> Layout:
         columns=source.columns,
         event_id=source.event_id,
         images=source.images,
+        channels=source.channels,
         axes=source.axes,
         channels_last=source.channels_last,
         pixels={

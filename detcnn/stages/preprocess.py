@@ -173,14 +173,16 @@ def run(
     overwrite = overwrite or update
     refuse_existing(output, overwrite=overwrite)
     sources = open_sources(config, base=base)
-    files = [
-        [file for path in of_source for file in files_read(path, source.layout)]
-        for of_source, source in zip(input_files(config, base=base), sources, strict=True)
-    ]
-    paths = [path for of_source in files for path in of_source]
-    for path in paths:
+    named = input_files(config, base=base)
+    for path in (path for of_source in named for path in of_source):
         if read_provenance(path).get("complete") is False:
             progress.warn(f"{path}: its simulation was interrupted: it has fewer events than asked")
+    files = [
+        # A file of labels may be read with each of several others.
+        [*dict.fromkeys(f for path in of_source for f in files_read(path, source.layout))]
+        for of_source, source in zip(named, sources, strict=True)
+    ]
+    paths = [path for of_source in files for path in of_source]
     plan = _make_plan(config, sources)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
@@ -238,9 +240,11 @@ def run(
 
 def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     shapes = {source.image_shape for source in sources}
-    if len({(source.image_shape, source.layout.axes) for source in sources}) > 1:
+    kinds = {(s.image_shape, s.layout.axes, tuple(s.layout.channels)) for s in sources}
+    if len(kinds) > 1:
         named = ", ".join(
-            f"{s.path.name}: {s.image_shape or 'constituents'} {', '.join(s.layout.axes)}".strip()
+            f"{s.path.name}: {s.image_shape or 'constituents'} "
+            f"{', '.join((*s.layout.axes, *s.layout.channels))}".strip()
             for s in sources
         )
         raise ConfigError(f"preprocess.sources: the inputs do not go together ({named})")
@@ -309,7 +313,7 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         recipe=recipe,
         image_steps=steps,
         grid=grid if tiling is None else tiling.grid(grid),
-        channels=image_channels(shape, recipe, steps),
+        channels=image_channels(shape, recipe, steps, names=sources[0].layout.channels),
         columns=columns,
         truth=truth,
         points=points,

@@ -1,7 +1,7 @@
 """From the ``image`` section of a study to the recipe that imaging follows, and its meaning."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from detcnn.config.preprocess import (
@@ -299,9 +299,21 @@ def image_grid(
 
 
 def image_channels(
-    shape: tuple[int, ...], recipe: Recipe | HitRecipe | None, steps: Sequence[ImageStep] = ()
+    shape: tuple[int, ...],
+    recipe: Recipe | HitRecipe | None,
+    steps: Sequence[ImageStep] = (),
+    *,
+    names: Iterable[str] = (),
 ) -> tuple[ChannelInfo, ...]:
-    """Return name, unit and meaning of each channel; parameters as for `image_grid`."""
+    """Return name, unit and meaning of each channel.
+
+    Parameters
+    ----------
+    shape, recipe, steps
+        As for `image_grid`.
+    names : iterable of str
+        What the channels of ready images are called, if not by their number.
+    """
     if isinstance(recipe, Recipe):
         return tuple(_describe(channel, recipe) for channel in recipe.channels)
     if recipe is not None:
@@ -310,8 +322,8 @@ def image_channels(
             for channel in recipe.channels
         )
     return tuple(
-        _after(steps, ChannelInfo(f"channel_{i}", unit="1", meaning="as in the input file"))
-        for i in range(shape[0])
+        _after(steps, ChannelInfo(name, unit="1", meaning="as in the input file"))
+        for name in (tuple(names) or (f"channel_{i}" for i in range(shape[0])))
     )
 
 

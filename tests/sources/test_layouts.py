@@ -1,6 +1,7 @@
 """Files of jets and images in every layout: what is found, what is read, what is refused."""
 
 import pickle
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
@@ -268,6 +269,47 @@ def test_grey_images(opened, images):
     assert source.image_shape == (1, 20, 20)
     assert source.layout.channels_last is None
     np.testing.assert_array_equal(source.read(0, 0, 4).images.values[:, 0], grey)
+
+
+def test_channels_of_several_columns(opened):
+    datasets = {
+        "light/photons": np.arange(4 * 7, dtype=np.int16).reshape(4, 7),
+        "both": np.arange(4 * 7 * 2).reshape(4, 7, 2),
+        "arrival": np.arange(4 * 7).reshape(4, 7) / 8,
+        "label": np.array([0, 1, 1, 0]),
+    }
+    told = {"time": "/arrival", "photons": "light/photons"}
+    source = opened(datasets, channels=told, axes=("pixel",))
+    assert source.image_shape == (2, 7)
+    assert source.layout.channels == {"time": "arrival", "photons": "light/photons"}
+    table = assert_reads_the_same(source, lambda start, stop: source.read(0, start, stop))
+    expected = np.stack([datasets["arrival"], datasets["light/photons"]], axis=1)
+    np.testing.assert_array_equal(table.images.values, expected)
+    np.testing.assert_array_equal(table.columns["label"], [0, 1, 1, 0])
+    parts = opened(datasets, channels={"a": "both[..., 1]", "b": "both[..., 0]"}, axes=("pixel",))
+    np.testing.assert_array_equal(
+        parts.read(0, 1, 3).images.values, datasets["both"][1:3, :, ::-1].transpose(0, 2, 1)
+    )
+    # What is understood is understood the same again.
+    again = opened(datasets, **{f.name: getattr(source.layout, f.name) for f in fields(Layout)})
+    assert again.layout == source.layout
+    datasets["arrival"][2, 3] = np.nan
+    with pytest.raises(DataError, match="'arrival', event 2: a pixel is not a finite number"):
+        opened(datasets, channels=told, axes=("pixel",)).read(0, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("other", "told", "fault"),
+    [
+        ((4, 6), {}, r"channel 'b' has shape \(4, 6\) and 'a' \(4, 7\): the channels of an image"),
+        ((4, 7, 1), {}, r"channel 'b' has shape \(4, 7, 1\), expected \(event, pixel\)"),
+        ((4, 7), {"images": {"a": ""}}, "both channels and images are named"),
+    ],
+)
+def test_columns_that_make_no_image_together(opened, other, told, fault):
+    datasets = {"a": np.zeros((4, 7)), "b": np.zeros(other), "label": np.zeros(4, dtype=int)}
+    with pytest.raises(ConfigError, match=fault):
+        opened(datasets, channels={"x": "a", "y": "b"}, axes=("pixel",), **told)
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 5, 5), (4, 3, 5, 3), (4, 20, 20, 20), (4, 5, 3, 6)])

@@ -4,10 +4,13 @@ A table of small valid files, at least one for each reader; hypothesis cuts them
 bytes of them, and takes away, renames, reshapes and retypes their columns.
 """
 
+import gzip
 import importlib
 import itertools
+import json
 import pickle
 import shutil
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,6 +182,58 @@ def to_compressed_fits(folder, columns):
     return folder / "in.fits"
 
 
+def to_cvn(folder, columns):
+    """A file for each event, and what is true of all of them in one beside."""
+    images = columns.pop("images", np.zeros((0, 3, 500, 500), np.uint8))
+    if images.ndim < 3:
+        raise ValueError("a byte of a picture would be a file of its own")
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    labels = {str(i): row for i, row in enumerate(rows)}
+    (folder / "labels.json").write_text(json.dumps({"columns": [*columns], "labels": labels}))
+    for i, image in enumerate(images):
+        (folder / f"event{i}.gz").write_bytes(zlib.compress(image.tobytes(), 1))
+    return folder / "event*.gz"
+
+
+def to_json_lines(folder, columns, *, suffix=".gz"):
+    names, rows = [*columns], zip(*columns.values(), strict=True)
+    lines = [
+        json.dumps(
+            {name: np.asarray(value).tolist() for name, value in zip(names, row, strict=True)}
+        )
+        for row in rows
+    ]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path = folder / f"in.jsonl{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    return path
+
+
+def to_photon_stream(folder, columns):
+    """As JSON lines, with a list of arrivals for each number of photons."""
+    counts = columns.pop("PhotonArrivals_500ps", None)
+    arrivals = {}
+    if counts is not None:
+        if counts.ndim != 2 or counts.dtype.kind not in "iu":
+            raise ValueError("nothing has so many photons")
+        arrivals["PhotonArrivals_500ps"] = [
+            [[30 + k for k in range(min(int(n), 9))] for n in row] for row in counts
+        ]
+    path = folder / "in.jsonl.gz"
+    names, rows = [*columns, *arrivals], zip(*columns.values(), *arrivals.values(), strict=True)
+    lines = [
+        json.dumps(
+            {
+                name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+                for name, value in zip(names, row, strict=True)
+            }
+        )
+        for row in rows
+    ]
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    return path
+
+
 def to_many(folder, columns, *, opened):
     """Two files of a pattern or list, of which the second is the malformed one."""
     to_hdf5(folder, VALID["HDF5 padded"].columns, name="part_1.h5")
@@ -270,6 +325,8 @@ PARTS = {f"part_{role}": values for role, values in PADDED.items()}
 IN_LISTS = {f"part_{role}": values for role, values in LISTS.items()}
 PICTURES = {"pictures": RNG.uniform(0, 1, (N_EVENTS, 8, 20)).astype(np.float32)}
 PICTURES["pictures"] = np.repeat(PICTURES["pictures"], 3, axis=1)
+MAPS = np.zeros((1, 3, 500, 500), dtype=np.uint8)
+MAPS[:, :, 200:210, 300] = RNG.integers(0, 255, (1, 3, 10))
 BLOCKS, KINDS = frame()
 
 VALID = {
@@ -307,6 +364,20 @@ VALID = {
         to_root, nano(), Layout(collection="Jet", columns={"label": "Jet_partonFlavour"})
     ),
     "RNTuple": Valid(written(to_root, writer="mkrntuple"), IN_LISTS | {"label": LABEL}),
+    "CVN": Valid(
+        to_cvn, {"images": MAPS, "flavour": LABEL[:1]}, Layout(columns={"label": "flavour"})
+    ),
+    "JSON lines": Valid(written(to_json_lines, suffix=""), PARTS | {"label": TEXT}),
+    "JSON lines of lists": Valid(to_json_lines, IN_LISTS | {"label": LABEL}),
+    "photon stream": Valid(
+        to_photon_stream,
+        {
+            "PhotonArrivals_500ps": RNG.integers(0, 3, (N_EVENTS, 6)),
+            "truth": RNG.uniform(0, 1, (N_EVENTS, 6)),
+            "label": LABEL,
+        },
+        Layout(axes=("pixel",), channels={"n": "photons", "t": "arrival_time", "x": "truth"}),
+    ),
     "pattern": Valid(
         written(to_many, opened=lambda folder: folder / "part_*.h5"), PARTS | {"label": LABEL}
     ),
@@ -405,9 +476,9 @@ def test_the_valid_file_is_read(intact, name):
     assert found is not None
     source, tables = found
     assert source.label_names or source.samples[0].class_name
-    assert sum(table.n_events for table in tables) == {"NanoAOD": 4}.get(name, N_EVENTS) * (
-        2 if name in ("pattern", "list", "HDF5 per class") else 1
-    )
+    assert sum(table.n_events for table in tables) == {"NanoAOD": 4, "CVN": 1}.get(
+        name, N_EVENTS
+    ) * (2 if name in ("pattern", "list", "HDF5 per class") else 1)
 
 
 # Bytes

@@ -15,6 +15,7 @@ from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, predict
 from detcnn.stages import learned as stage
+from detcnn.stages.bins import bin_edges
 from detcnn.storage import reader
 from detcnn.storage.reader import open_store
 
@@ -250,4 +251,4 @@ def test_bins_hold_the_largest_value(trained, made, column):
 
 def test_bins_of_a_column_with_nan():
     with pytest.raises(DataError, match="column 'mass' has 1 values that are NaN"):
-        evaluate._edges(BinsConfig(column="mass", low=0, high=1), np.array([1.0, np.nan]))
+        bin_edges(BinsConfig(column="mass", low=0, high=1), np.array([1.0, np.nan]))

@@ -89,6 +89,9 @@ def named_parts(layout: Layout) -> set[str]:
         *layout.columns.values(),
         *layout.event_id,
         *layout.images,
+        *layout.channels.values(),
+        *(truth.column for truth in layout.pixels.values()),
+        *layout.points.values(),
         *layout.one_hot,
         layout.offsets or "",
     }

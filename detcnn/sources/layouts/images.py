@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import PICTURE
@@ -14,7 +16,7 @@ from detcnn.sources.base import Layout, Sample
 from detcnn.sources.container import Container, Dataset, Format
 from detcnn.sources.layouts.columns import in_house_units
 from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
-from detcnn.sources.layouts.references import listing, problems, require
+from detcnn.sources.layouts.references import Reference, listing, problems, require
 from detcnn.sources.layouts.truth import TruthColumns, find_truth, is_truth
 
 _MOST_CHANNELS = 16
@@ -34,6 +36,7 @@ class ReadyImages:
     image_shape: tuple[int, ...]
     columns: EventColumns
     truth: TruthColumns
+    planes: tuple[Reference, ...] = ()
 
     @property
     def format_name(self) -> str:
@@ -42,24 +45,35 @@ class ReadyImages:
 
     def read(self, sample: int, start: int, stop: int) -> ImageTable:
         """Read images `start` to `stop` of a sample as (event, channel, *axes)."""
-        name = self.samples[sample].name
         with self.format.open(self.path, self.layout) as container:
-            values = in_house_units(container.read(name, start, stop), None)
+            if self.planes:
+                planes = [self._pixels(container, plane, start, stop) for plane in self.planes]
+                values = np.stack(planes, axis=1)
+            else:
+                name = self.samples[sample].name
+                values = self._pixels(container, Reference(name), start, stop)
             columns = self.columns.read(container, start, stop)
             truth = self.truth.read(container, start, stop, axes=self.image_shape[1:])
-        is_finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-        if not is_finite.all():
-            event = start + int(np.argmin(is_finite))
-            raise DataError(
-                f"{self.path}: dataset {name!r}, event {event}: a pixel is not a finite number "
-                "of float32"
-            )
         if values.ndim == len(self.image_shape):
             values = values[:, np.newaxis]
         elif self.layout.channels_last:
             values = np.moveaxis(values, -1, 1)
         images = DenseImages(np.ascontiguousarray(values, dtype=np.float32))
         return ImageTable(images, columns, truth)
+
+    def _pixels(
+        self, container: Container, column: Reference, start: int, stop: int
+    ) -> NDArray[Any]:
+        name = column.name
+        values = column.of({name: in_house_units(container.read(name, start, stop), None)})
+        is_finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if not is_finite.all():
+            event = start + int(np.argmin(is_finite))
+            raise DataError(
+                f"{self.path}: dataset '{column}', event {event}: a pixel is not a finite number "
+                "of float32"
+            )
+        return values
 
 
 def find_images(layout: Layout, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -95,12 +109,15 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         what tells the class of an image.
     """
     path, datasets = container.path, container.datasets()
-    names = find_images(layout, datasets)
+    planes = _planes(path, layout, datasets)
+    names = [plane.name for plane in planes[:1]] or find_images(layout, datasets)
     if not names:
         if layout.kind is None:
             return None
         raise ConfigError(f"{path}: no images found; there are: {listing(datasets)}")
     found = [datasets[require(path, datasets, name).name] for name in names]
+    if planes:
+        found = [replace(found[0], shape=planes[0].shape(datasets))]
     first = found[0]
     for dataset in found:
         if not _axes(layout, dataset) or 0 in dataset.shape[1:]:
@@ -155,7 +172,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         )
     shape = first.shape[1:]
     if not has_channels:
-        shape = (1, *shape)
+        shape = (len(layout.channels) or 1, *shape)
     elif channels_last:
         shape = (shape[-1], *shape[:-1])
     return ReadyImages(
@@ -164,7 +181,12 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         layout=replace(
             layout,
             kind="images",
-            images={name: given or "" for name, given in zip(names, classes, strict=True)},
+            images=(
+                {}
+                if layout.channels
+                else {name: given or "" for name, given in zip(names, classes, strict=True)}
+            ),
+            channels={k: str(plane) for k, plane in zip(layout.channels, planes, strict=True)},
             columns=columns.texts,
             one_hot=columns.one_hot_texts,
             axes=axes,
@@ -180,11 +202,42 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         image_shape=shape,
         columns=columns,
         truth=truth,
+        planes=planes,
     )
 
 
+def _planes(path: Path, layout: Layout, datasets: Mapping[str, Dataset]) -> tuple[Reference, ...]:
+    """Return the columns that are to be channels, none where an image comes as one column.
+
+    Raises
+    ------
+    ConfigError
+        If they do not make images together.
+    """
+    if layout.channels and layout.images:
+        raise ConfigError(
+            f"{path}: both channels and images are named: channels alone say what the images are, "
+            "and a class or columns.label tells their class"
+        )
+    planes = tuple(require(path, datasets, text) for text in layout.channels.values())
+    shapes = [plane.shape(datasets) for plane in planes]
+    axes = layout.axes or PICTURE[1:]
+    for plane, shape in zip(planes, shapes, strict=True):
+        if datasets[plane.name].is_ragged or len(shape) != len(axes) + 1:
+            raise ConfigError(
+                f"{path}: channel '{plane}' has shape {shape}, expected "
+                f"({', '.join(('event', *axes))}): name other axes as axes"
+            )
+        if shape != shapes[0]:
+            raise ConfigError(
+                f"{path}: channel '{plane}' has shape {shape} and '{planes[0]}' {shapes[0]}: "
+                "the channels of an image are of one shape"
+            )
+    return planes
+
+
 def _refuse_constituents(path: Path, layout: Layout, dataset: Dataset) -> None:
-    is_told = layout.kind == "images" or layout.images or layout.axes
+    is_told = layout.kind == "images" or layout.images or layout.channels or layout.axes
     if not dataset.shape[0]:
         return
     if len(dataset.shape) == 3 and dataset.shape[2] <= _MOST_CHANNELS and not is_told:

@@ -160,6 +160,7 @@ def _texts(layout: Layout) -> Iterator[str]:
     yield from layout.columns.values()
     yield from layout.event_id
     yield from layout.images
+    yield from layout.channels.values()
     yield from layout.one_hot
     yield from layout.hits.values()
     for text in (layout.offsets, layout.hit_event, layout.event_number):
@@ -181,6 +182,7 @@ def _filled_in(layout: Layout, name: str) -> Layout:
         columns={k: text.replace(PLACE, name) for k, text in layout.columns.items()},
         event_id=tuple(text.replace(PLACE, name) for text in layout.event_id),
         images={text.replace(PLACE, name): "" for text in layout.images},
+        channels={k: text.replace(PLACE, name) for k, text in layout.channels.items()},
         offsets=layout.offsets and layout.offsets.replace(PLACE, name),
         hits={k: text.replace(PLACE, name) for k, text in layout.hits.items()},
         hit_event=layout.hit_event and layout.hit_event.replace(PLACE, name),
