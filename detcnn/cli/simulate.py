@@ -93,7 +93,7 @@ def _simulate(
 
         detcnn simulate quark-gluon --output jets.h5
 
-        detcnn simulate quark-gluon -o jets.h5 --jets-per-class 50000 --seed 7 --workers 8
+        detcnn simulate quark-gluon -o jets.h5 --jets-per-class 50000 --seed 7
 
         detcnn simulate top-qcd -o towers.h5 --calorimeter 0.1
 

@@ -87,8 +87,6 @@ def test_help_tells_the_exit_codes_and_imports_nothing_heavy():
     program = f"""
 import sys
 from detcnn.cli.main import app
-from detcnn.simulation.definitions import DEFINITIONS
-from detcnn.simulation.image_definitions import IMAGE_DEFINITIONS
 try:
     app(["--help"])
 except SystemExit as end:
