@@ -33,7 +33,13 @@ from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.events.truth import NO_TRUTH, Truth, joined_truth
 from detcnn.events.windows import Window
 from detcnn.imaging.hits import HitRecipe
-from detcnn.imaging.image_steps import ImageStep, apply_image_steps
+from detcnn.imaging.image_steps import (
+    Crop,
+    FlipImage,
+    ImageStep,
+    RotateImage,
+    apply_image_steps,
+)
 from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.imaging.tiling import TILE_COLUMNS, Tiling
@@ -76,6 +82,9 @@ _MOST_THREADS = 4
 
 _VALUES_AT_ONCE = 1 << 26
 """Of ready images and the truth of their pixels, in one partition: a quarter of a GiB."""
+
+_MOVING = (RotateImage, FlipImage, Crop)
+"""Steps after which a pixel is not where it was."""
 
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -281,6 +290,12 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     steps = build_ready_steps(config.image_steps, shape)
     truth = _common_truth(sources)
     points = _common_points(sources)
+    if (truth or points) and any(isinstance(step, _MOVING) for step in steps):
+        raise ConfigError(
+            f"preprocess.image_steps: {', '.join((*truth, *points))} would stay where the image "
+            "moves: leave out rotate, flip and crop, and turn images in train.augment, which "
+            "moves them alike"
+        )
     grid = image_grid(shape, recipe, steps, names=sources[0].layout.axes)
     tiling = None if config.tiles is None else build_tiling(config.tiles, grid)
     samples = [sample for source in sources for sample in source.samples]

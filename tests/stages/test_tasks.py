@@ -192,3 +192,10 @@ def test_frames_in_tiles_are_judged_as_frames(blobs, tmp_path):
     numbers = json.loads((result.artifact.path / "metrics.json").read_text())
     n_pixels = sum(count["n_pixels"] for count in numbers["counts"])
     assert n_pixels == len(ids) * SIDE * SIDE
+
+
+def test_the_truth_does_not_stay_behind(blobs, tmp_path):
+    steps = "preprocess.image_steps=[{step: crop, pixels: 8}]"
+    study = load_study(blobs / "study.yaml", [steps])
+    with pytest.raises(ConfigError, match="mask, charge, places would stay where the image moves"):
+        preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images")
