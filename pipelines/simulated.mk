@@ -1,0 +1,54 @@
+# Simulated images to the report: what the Makefile of a pipeline beyond jets includes.
+#
+#   make report                  simulate, preprocess, train, evaluate: a small sample, for a look
+#   make report SCALE=medium     the sample of the committed result; SCALE=full a larger one
+#   make clean
+#
+# An including Makefile sets: SIMULATION, the definition of the images; SEED; N_small, N_medium and
+# N_full, events; SET_small, what of the study is smaller with a small sample.
+
+DETCNN ?= detcnn
+SCALE ?= small
+WORK := work/$(SCALE)
+EVENTS := $(WORK)/events.h5
+
+ifeq ($(N_$(SCALE)),)
+$(error SCALE=$(SCALE): expected small, medium or full)
+endif
+
+# Further options of every stage, as in SET='--set train.epochs=30'.
+SET ?=
+SETTINGS := $(SET_$(SCALE)) $(SET)
+
+.PHONY: FORCE events images model report clean
+.DEFAULT_GOAL := report
+.DELETE_ON_ERROR:
+
+events: $(EVENTS)
+images: $(WORK)/images/manifest.json
+model: $(WORK)/model/manifest.json
+
+$(EVENTS):
+	@mkdir -p $(@D)
+	$(DETCNN) simulate $(SIMULATION) --output $@ --events $(N_$(SCALE)) --seed $(SEED)
+
+# A change of study.yaml runs every stage, but with --update each looks at its own section and its
+# inputs, and leaves what it would only make again.
+# Written anew when SET is another one, so that what hangs on it is looked at again.
+$(WORK)/set: FORCE
+	@mkdir -p $(@D); echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' > $@
+
+$(WORK)/images/manifest.json: study.yaml $(WORK)/set $(EVENTS)
+	$(DETCNN) preprocess study.yaml --work $(WORK) --input $(EVENTS) --update $(SETTINGS)
+	@touch $@
+
+$(WORK)/model/manifest.json: study.yaml $(WORK)/set $(WORK)/images/manifest.json
+	$(DETCNN) train study.yaml --work $(WORK) --resume --update $(SETTINGS)
+	@touch $@
+
+# Always asked, so that the table is printed; it costs little where nothing has changed.
+report: $(WORK)/model/manifest.json
+	$(DETCNN) evaluate study.yaml --work $(WORK) --update $(SETTINGS)
+
+clean:
+	rm -rf $(WORK)
