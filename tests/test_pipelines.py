@@ -1,5 +1,6 @@
 """The reproductions run from their Makefiles, on the sample data and for one epoch."""
 
+import csv
 import gzip
 import json
 import os
@@ -252,3 +253,17 @@ def test_every_network_of_the_catalogue_is_in_the_makefile_or_said_to_be_left_ou
     said = set(re.findall(r"\w+", (folder / "Makefile").read_text()))
     said |= set(re.findall(r"\w+", (folder / "README.md").read_text()))
     assert set(NETWORKS) - PER_PIXEL <= said
+
+
+def test_decays_in_frames_are_found_and_counted(clone):
+    folder = clone / "pipelines" / "ccd_decays"
+    said = make(folder, "report")
+    for name in ("mean IoU", "IoU of decay", "decay: efficiency", "decay: corrected number"):
+        assert f"\n{name}  " in said
+    with (folder / "work/small/metrics/metrics.csv").open() as file:
+        assert {"iou", "object_efficiency", "object_purity"} <= {
+            row["quantity"] for row in csv.DictReader(file) if row["of"] == "decay"
+        }
+    assert "detcnn train" not in make(folder, "report")
+    plan = make(folder, "SCALE=full", "--dry-run")
+    assert "--events 3000" in plan
