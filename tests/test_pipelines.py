@@ -52,9 +52,11 @@ def test_every_study_file_is_valid(study):
 
 
 def test_the_studies_of_a_pipeline_differ_in_image_and_network_alone():
-    # But where one task helps another.
+    # But where one task helps another, and where files are another experiment's.
+    of_others = {ROOT / "pipelines/neutrino_views/dune.yaml"}
     for folder in {path.parent for path in STUDIES} - {ROOT / "pipelines/transfer"}:
-        studies = [load_study(path, []) for path in STUDIES if path.parent == folder]
+        paths = [path for path in STUDIES if path.parent == folder and path not in of_others]
+        studies = [load_study(path, []) for path in paths]
         for study in studies:
             assert study.preprocess.classes == studies[0].preprocess.classes
             assert study.preprocess.split == studies[0].preprocess.split
@@ -267,3 +269,29 @@ def test_decays_in_frames_are_found_and_counted(clone):
     assert "detcnn train" not in make(folder, "report")
     plan = make(folder, "SCALE=full", "--dry-run")
     assert "--events 3000" in plan
+
+
+def test_neutrinos_are_selected_from_two_views(clone):
+    folder = clone / "pipelines" / "neutrino_views"
+    few = ["N_small=120", "SET=--set evaluate.replicas=20"]
+    said = make(folder, *few)
+    assert "purity of nue_cc" in said
+    metrics = json.loads((folder / "work/small/metrics/metrics.json").read_text())
+    assert [one["name"] for one in metrics["selections"]["classes"]] == ["nue_cc", "numu_cc", "nc"]
+    (cut,) = metrics["selections"]["cuts"]
+    assert [limit["column"] for limit in cut["limits"]] == ["length", "width"]
+    assert (folder / "work/small/metrics/report.html").exists()
+    assert "detcnn train" not in make(folder, "model", *few)
+
+
+def test_pixel_maps_of_dune_take_a_folder(clone):
+    folder = clone / "pipelines" / "neutrino_views"
+    plan = make(folder, "dune", "DUNE=/maps", "--dry-run").splitlines()
+    commands = [line.split()[1] for line in plan if line.startswith("detcnn ")]
+    assert commands == ["preprocess", "inspect", "train", "evaluate"]
+    assert "--input '/maps/event*.gz'" in "\n".join(plan)
+    refused = subprocess.run(
+        ["make", "-C", folder, "dune"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode != 0
+    assert "make dune DUNE=FOLDER" in refused.stderr

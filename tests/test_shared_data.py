@@ -85,3 +85,18 @@ def test_preprocess_makes_images(study, tmp_path):
     # Jets leave most of their picture empty, but not all of it; a spline leaves nothing empty.
     is_spline = "deoliveira" in study.read_text()
     assert made["occupancy"] == 1 if is_spline else 0.002 < made["occupancy"] < 0.5
+
+
+def test_pixel_maps_of_dune_reach_scores(tmp_path):
+    files = DATA / "dune_cvn" / "event*.gz"
+    if not list(files.parent.glob(files.name)):
+        pytest.skip("dune_cvn is not here")
+    pipeline = Path(__file__).parents[1] / "pipelines" / "neutrino_views" / "dune.yaml"
+    work = ("--work", tmp_path / "work")
+    made = detcnn("preprocess", pipeline, *work, "--input", files, "--workers", 1)
+    assert made["image_shape"] == [3, 500, 500]
+    assert sum(split["nue_cc"] for split in made["events"].values()) == 6
+    assert sum(split["other"] for split in made["events"].values()) == 4
+    detcnn("train", pipeline, *work)
+    scored = detcnn("predict", pipeline, *work)
+    assert scored["events"] == made["events"]["test"]["nue_cc"] + made["events"]["test"]["other"]
