@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +35,9 @@ def write_masks(
     event_id : numpy.ndarray
         int64, shape (n_frames,).
     """
+    # Most scores have no masks, and do without.
+    import h5py
+
     with h5py.File(path, "w") as file:
         file.attrs["classes"] = list(classes)
         file["event_id"] = event_id
