@@ -1,5 +1,6 @@
 """The reproductions run from their Makefiles, on the sample data and for one epoch."""
 
+import csv
 import gzip
 import json
 import os
@@ -263,8 +264,11 @@ def test_neutrinos_are_selected_from_two_views(clone):
     assert "purity of nue_cc" in said
     metrics = json.loads((folder / "work/small/metrics/metrics.json").read_text())
     assert [one["name"] for one in metrics["selections"]["classes"]] == ["nue_cc", "numu_cc", "nc"]
-    (cut,) = metrics["selections"]["cuts"]
-    assert [limit["column"] for limit in cut["limits"]] == ["length", "width"]
+    cuts = metrics["selections"]["cuts"]
+    assert [[limit["column"] for limit in cut["limits"]] for cut in cuts] == [
+        ["length", "width"],
+        ["length", "pixel_sum"],
+    ]
     assert (folder / "work/small/metrics/report.html").exists()
     assert "detcnn train" not in make(folder, "model", *few)
 
@@ -280,3 +284,17 @@ def test_pixel_maps_of_dune_take_a_folder(clone):
     )
     assert refused.returncode != 0
     assert "make dune DUNE=FOLDER" in refused.stderr
+
+
+def test_decays_in_frames_are_found_and_counted(clone):
+    folder = clone / "pipelines" / "ccd_decays"
+    said = make(folder, "report")
+    for name in ("mean IoU", "IoU of decay", "decay: efficiency", "decay: corrected number"):
+        assert f"\n{name}  " in said
+    with (folder / "work/small/metrics/metrics.csv").open() as file:
+        assert {"iou", "object_efficiency", "object_purity"} <= {
+            row["quantity"] for row in csv.DictReader(file) if row["of"] == "decay"
+        }
+    assert "detcnn train" not in make(folder, "report")
+    plan = make(folder, "SCALE=full", "--dry-run")
+    assert "--events 3000" in plan

@@ -98,6 +98,8 @@ def _simulate(
         detcnn simulate top-qcd -o towers.h5 --calorimeter 0.1
 
         detcnn simulate neutrino -o pixel_maps.h5 -n 2000
+
+        detcnn simulate ccd -o frames.fits -n 100
     """
     from detcnn.simulation.definitions import DEFINITIONS
     from detcnn.simulation.image_definitions import IMAGE_DEFINITIONS

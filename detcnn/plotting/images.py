@@ -18,6 +18,11 @@ from detcnn.plotting.style import FAINT, literal, new_figure, styled
 _SYMBOLS = {"eta": r"$\Delta\eta$", "rapidity": r"$\Delta y$", "phi": r"$\Delta\phi$"}
 _DECADES = 5
 _SIGNED_DECADES = 4
+_NOISE_SIGMAS = 3
+_NOISY = 0.3
+"""Share of pixels below zero from which they are taken for noise: of noise alone it is a half."""
+_MEDIAN_OF_NOISE = 0.6745
+"""Of the absolute value of normal noise, in standard deviations."""
 _MOST_ACROSS = 4
 
 
@@ -34,8 +39,9 @@ def images_figure(
     Images of one channel stand side by side. Suits averages by class and single events alike. The
     colour scale is shared by all panels of a channel and logarithmic over at most five decades; of
     a channel with negative pixels, as splines leave beside bright ones, over four decades on either
-    side of zero. What is empty or weaker than the faintest colour is blank, and the colour bar says
-    where that is if it is not nothing.
+    side of zero, or down to three standard deviations of the noise that its pixels are full of.
+    What is empty or weaker than the faintest colour is blank, and the colour bar says where that is
+    if it is not nothing.
 
     Parameters
     ----------
@@ -111,6 +117,10 @@ def log_scale(values: NDArray[np.float64]) -> PixelScale:
 def _signed_log_scale(values: NDArray[np.float64]) -> PixelScale:
     reach = float(np.abs(values).max())
     floor = reach / 10**_SIGNED_DECADES
+    negative = values[values < 0]
+    if negative.size > _NOISY * values.size:
+        noise = -float(np.median(negative)) / _MEDIAN_OF_NOISE
+        floor = max(floor, min(_NOISE_SIGMAS * noise, reach / 10))
     decades = [decade for decade in _powers_of_ten(floor, reach) if floor < decade <= reach]
     norm = SymLogNorm(floor, linscale=0.1, vmin=-reach, vmax=reach)
     # Every other one, the largest among them, so that the numbers do not touch.

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.errors import ConfigError, MissingExtraError, StorageError
-from detcnn.simulation.image_sample import ImageSample
+from detcnn.errors import ConfigError, DataError, MissingExtraError, StorageError
+from detcnn.simulation.image_sample import ImageDefinition, ImageSample
+
+SUFFIXES = (".fits", ".fit", ".fts")
+"""Of files that are FITS."""
 
 _CHECKED = "of this unit"
 _LONGEST = 8
@@ -52,10 +55,7 @@ def write_frames(
     StorageError
         If the disk is full or cannot be written.
     """
-    try:
-        from astropy.io import fits
-    except ModuleNotFoundError:
-        raise MissingExtraError("astropy", extra="fits", purpose=f"{path}: FITS") from None
+    fits = _astropy_fits(path)
     if sample.images.ndim != 4 or sample.images.shape[1] != 1:
         raise ConfigError(
             f"{path}: images of shape {sample.images.shape[1:]}: FITS files are made of frames of "
@@ -97,6 +97,50 @@ def write_frames(
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def check_frames(path: Path, definition: ImageDefinition) -> None:
+    """Refuse what `write_frames` could not write, before it is made.
+
+    Raises
+    ------
+    ConfigError
+        If the images have more channels, or other axes than a frame.
+    MissingExtraError
+        If astropy is not installed.
+    """
+    _astropy_fits(path)
+    if len(definition.channels) != 1 or len(definition.axes) != 2:
+        raise ConfigError(
+            f"{path}: FITS files hold frames of one channel, and images of {definition.name!r} "
+            f"have the channels {', '.join(definition.channels)} and the axes "
+            f"{', '.join(definition.axes)}: name an HDF5 file, .h5"
+        )
+
+
+def read_keywords(path: Path) -> dict[str, Any]:
+    """Read the keywords of the first header of a file, in small letters.
+
+    Raises
+    ------
+    DataError
+        If it is no FITS file.
+    MissingExtraError
+        If astropy is not installed.
+    """
+    fits = _astropy_fits(path)
+    try:
+        return {name.lower(): value for name, value in fits.getheader(path).items()}
+    except OSError as error:
+        raise DataError(f"{path}: is no FITS file, or damaged: {error}") from None
+
+
+def _astropy_fits(path: Path) -> Any:
+    try:
+        from astropy.io import fits
+    except ModuleNotFoundError:
+        raise MissingExtraError("astropy", extra="fits", purpose=f"{path}: FITS") from None
+    return fits
 
 
 _FORMATS = {"i": "J", "f": "E"}

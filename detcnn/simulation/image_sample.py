@@ -1,6 +1,6 @@
 """What a simulation of detector images gives, and what there is to say about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,22 @@ class ImageSample:
     columns: Mapping[str, NDArray[Any]]
     points: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     point_values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    @classmethod
+    def joined(cls, samples: Sequence["ImageSample"]) -> "ImageSample":
+        """Return samples of one definition, at least one, as a single one, in their order."""
+
+        def join(name: str) -> dict[str, NDArray[Any]]:
+            parts = [getattr(sample, name) for sample in samples]
+            return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+        return cls(
+            images=np.concatenate([sample.images for sample in samples]),
+            truth=join("truth"),
+            columns=join("columns"),
+            points=join("points"),
+            point_values=join("point_values"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

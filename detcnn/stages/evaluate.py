@@ -13,7 +13,7 @@ from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
-from detcnn.errors import ConfigError
+from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.class_selection import Selections
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
@@ -163,6 +163,7 @@ def run(
         },
         **({} if tuning is None else {"scores for tuning": tuning}),
     }
+    _require_classes(artifacts["scores"], artifacts["images"])
     inputs = [artifact.as_input(role) for role, artifact in artifacts.items()]
     identity = value_digest(
         {
@@ -270,6 +271,18 @@ def _scores_of_tuning(
 
 
 _Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
+
+
+def _require_classes(scores: Artifact, images: Artifact) -> None:
+    """Refuse to judge classes by events that have none, as new ones may."""
+    task = scores.manifest.contents["task"]
+    tasks = [task, *(head["task"] for head in task.get("heads", {}).values())]
+    n_without = images.manifest.contents.get("n_without_class", 0)
+    if n_without and any(one["name"] == "classification" for one in tasks):
+        raise DataError(
+            f"{images.path}: {n_without:,} events have no class to judge by: name their labels in "
+            "the study as columns.label, and make the images again"
+        )
 
 
 def _judge_classes(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:

@@ -13,10 +13,21 @@ from detcnn.config.simulate import SimulateImagesConfig
 from detcnn.errors import ConfigError
 from detcnn.progress import SILENT, Progress
 from detcnn.seeding import generator
+from detcnn.simulation.fits_file import SUFFIXES, check_frames, read_keywords, write_frames
 from detcnn.simulation.image_definitions import IMAGE_DEFINITIONS
 from detcnn.simulation.image_file import FORMAT, FORMAT_VERSION, read_images, write_images
 from detcnn.simulation.image_sample import ImageDefinition, ImageSample
+from detcnn.simulation.whole_file import read_attributes
 from detcnn.stages.simulated_pieces import Rounds, make_file
+
+_KEYWORDS = {
+    "STUDY": "study",
+    "SEED": "seed",
+    "VERSION": "detcnn_version",
+    "DIGEST": "digest",
+    "COMPLETE": "complete",
+}
+"""Keyword of a FITS file to what of the origin it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +69,17 @@ def run(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> SimulateImagesResult:
-    """Simulate detector images and write them to one HDF5 file.
+    """Simulate detector images and write them to one HDF5 file, or to one FITS file.
 
-    It is made in pieces (`detcnn.stages.simulated_pieces`).
+    It is made in pieces (`detcnn.stages.simulated_pieces`). A FITS file is put together in memory.
 
     Parameters
     ----------
     config : SimulateImagesConfig
         Which images. It determines the bytes of the file.
     output : Path
-        The file to write; its folder is made if need be.
+        The file to write; its folder is made if need be. A name that ends in ``.fits`` asks for
+        FITS, which holds frames of one channel.
     workers : int, optional
         Number of processes; all CPUs of this process by default.
     overwrite : bool
@@ -82,7 +94,9 @@ def run(
     Raises
     ------
     ConfigError
-        If there is no simulation of that name.
+        If there is no simulation of that name, or FITS has no place for its images.
+    MissingExtraError
+        If astropy is not installed, and FITS is asked for.
     OutputExistsError
         If `output` exists and may not be replaced, or another process is writing it.
     StorageError
@@ -91,15 +105,21 @@ def run(
         If a piece in the part folder is damaged.
     """
     definition = _definition(config.study)
+    is_fits = output.suffix in SUFFIXES
+    if is_fits:
+        check_frames(output, definition)
     origin = _origin(config, definition)
     counts = make_file(
         output,
         origin["digest"],
         plan=lambda folder: _plan(config, folder),
         make=_make_piece,
-        write=lambda path, rounds, is_complete: _write(path, rounds, origin, is_complete),
+        write=lambda path, rounds, is_complete: _write(
+            path, rounds, {**origin, "complete": is_complete}, is_fits=is_fits
+        ),
         unit="events",
         counted="events",
+        attributes=read_keywords if is_fits else read_attributes,
         workers=workers,
         overwrite=overwrite,
         progress=progress,
@@ -157,7 +177,7 @@ def _make_piece(piece: _Piece) -> int:
 
 
 def _write(
-    path: Path, rounds: Rounds[_Piece], origin: dict[str, Any], is_complete: bool
+    path: Path, rounds: Rounds[_Piece], origin: Mapping[str, Any], *, is_fits: bool
 ) -> list[int]:
     definition = IMAGE_DEFINITIONS[origin["study"]]
     counts = np.zeros(len(definition.classes), dtype=np.int64)
@@ -167,5 +187,11 @@ def _write(
         return sample
 
     blocks = (counted(read_images(piece.path)) for pieces in rounds for piece in pieces)
-    write_images(path, blocks, definition, {**origin, "complete": is_complete})
+    if is_fits:
+        (unit,) = definition.channels.values()
+        keywords = {keyword: origin[name] for keyword, name in _KEYWORDS.items()}
+        keywords["CLASSES"] = ", ".join(definition.classes)
+        write_frames(path, ImageSample.joined(list(blocks)), unit=unit, keywords=keywords)
+    else:
+        write_images(path, blocks, definition, origin)
     return [int(count) for count in counts]

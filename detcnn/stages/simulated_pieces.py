@@ -47,6 +47,7 @@ def make_file(
     write: Callable[[Path, Rounds[P], bool], R],
     unit: str,
     counted: str,
+    attributes: Callable[[Path], Mapping[str, Any]] = read_attributes,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -75,6 +76,9 @@ def make_file(
         What is counted, in the plural.
     counted : str
         What of a round is told on Ctrl-C: the events of its first piece, as ``"jets per class"``.
+    attributes : callable
+        ``attributes(path)`` reads ``digest`` and ``complete`` of what `write` wrote; DataError if
+        it is no such file.
     workers : int, optional
         Number of processes; all CPUs of this process by default.
     overwrite : bool
@@ -96,12 +100,12 @@ def make_file(
     DataError
         If a piece in the part folder is damaged.
     """
-    _refuse_existing(output, digest, overwrite=overwrite)
+    _refuse_existing(output, digest, attributes, overwrite=overwrite)
 
     def publish(rounds: Rounds[P], *, is_complete: bool, overwrite: bool) -> R:
-        merged = folder / "merged.h5"
+        merged = folder / f"merged{output.suffix}"
         written = write(merged, rounds, is_complete)
-        _refuse_existing(output, digest, overwrite=overwrite)
+        _refuse_existing(output, digest, attributes, overwrite=overwrite)
         merged.replace(output)
         return written
 
@@ -138,14 +142,20 @@ def _counted(rounds: Sequence[tuple[Piece, ...]]) -> int:
     return sum(pieces[0].n_events for pieces in rounds)
 
 
-def _refuse_existing(output: Path, digest: str, *, overwrite: bool) -> None:
+def _refuse_existing(
+    output: Path,
+    digest: str,
+    attributes: Callable[[Path], Mapping[str, Any]],
+    *,
+    overwrite: bool,
+) -> None:
     if output.is_dir():
         raise OutputExistsError(f"{output}: is a folder, expected the name of a file to write")
     if not output.exists() or overwrite:
         return
     found: Mapping[str, Any]
     try:
-        found = read_attributes(output)
+        found = attributes(output)
     except DataError:
         found = {}
     if found.get("digest") != digest or found["complete"]:

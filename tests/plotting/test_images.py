@@ -66,6 +66,17 @@ def test_negative_pixels_have_colours_of_their_own():
     assert bar.get_xlabel() == "x [GeV]\nblank between ±0.02"
 
 
+def test_noise_is_fainter_than_the_faintest_colour():
+    noise = np.random.default_rng(3).normal(0, 0.5, 4000)
+    drawn, bar = drawn_row(*noise, 1000)
+    assert drawn.norm.linthresh == pytest.approx(1.5, rel=0.05)
+    assert drawn.get_array().mask.mean() == pytest.approx(0.9973, abs=0.002)
+    assert bar.get_xlabel() in {f"x [GeV]\nblank between ±{floor}" for floor in (1, 2)}
+    # Nothing but noise is drawn, too.
+    drawn, _ = drawn_row(*noise)
+    assert drawn.norm.linthresh == pytest.approx(np.abs(noise).max() / 10)
+
+
 def test_a_rounding_error_below_zero_does_not_make_a_signed_image():
     drawn, _ = drawn_row(-1e-9, 1, 3, 200)
     assert drawn.norm.vmin == pytest.approx(1)

@@ -7,9 +7,13 @@ import pytest
 
 from detcnn.config.simulate import SimulateImagesConfig
 from detcnn.errors import ConfigError, OutputExistsError
+from detcnn.events.images import as_dense
 from detcnn.progress import SilentProgress
+from detcnn.simulation.fits_file import read_keywords
 from detcnn.simulation.image_file import read_images
 from detcnn.simulation.whole_file import read_attributes
+from detcnn.sources.base import Layout
+from detcnn.sources.opening import open_source
 from detcnn.stages.simulate_images import run
 
 CONFIG = SimulateImagesConfig(study="neutrino", events=7, events_per_piece=3, seed=4)
@@ -104,4 +108,45 @@ def test_an_unknown_name_is_told_with_those_that_are_known(tmp_path: Path):
     config = CONFIG.model_copy(update={"study": "nothing"})
     with pytest.raises(ConfigError, match=r"'nothing'.*neutrino"):
         run(config, output=tmp_path / "x.h5")
+    assert not list(tmp_path.iterdir())
+
+
+# FITS
+
+FRAMES = SimulateImagesConfig(study="ccd", events=3, events_per_piece=1, seed=4)
+
+
+def test_frames_in_fits_are_those_in_hdf5(tmp_path: Path):
+    fits, hdf5 = tmp_path / "frames.fits", tmp_path / "frames.h5"
+    assert dict(run(FRAMES, output=fits, workers=1).classes) == {"exposure": 3}
+    run(FRAMES, output=hdf5, workers=1)
+    expected = read_images(hdf5)
+    source = open_source(fits, Layout(kind="images", images={"images": "exposure"}))
+    table = source.read(0, 0, 3)
+    np.testing.assert_array_equal(as_dense(table.images).values, expected.images)
+    for name in ("event_id", "n_decays", "decay_energy_sum"):
+        np.testing.assert_array_equal(table.columns[name], expected.columns[name])
+    keywords, attributes = read_keywords(fits), read_attributes(hdf5)
+    assert keywords["complete"]
+    assert keywords["bunit"] == "keV"
+    for name in ("digest", "seed", "study"):
+        assert keywords[name] == attributes[name]
+
+
+def test_an_interrupted_run_of_fits_goes_on(tmp_path: Path):
+    for name, after in (("whole.fits", -1), ("broken.fits", 2)):
+        listener = Interrupter(after)
+        if after > 0:
+            with pytest.raises(KeyboardInterrupt):
+                run(FRAMES, output=tmp_path / name, workers=1, progress=listener)
+            assert not read_keywords(tmp_path / name)["complete"]
+        run(FRAMES, output=tmp_path / name, workers=1)
+    assert digest(tmp_path / "broken.fits") == digest(tmp_path / "whole.fits")
+    with pytest.raises(OutputExistsError, match="exists already"):
+        run(FRAMES, output=tmp_path / "whole.fits", workers=1)
+
+
+def test_images_that_are_no_frames_are_refused_as_fits(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"x\.fits: FITS files hold frames.*'neutrino'.*\.h5"):
+        run(CONFIG, output=tmp_path / "x.fits")
     assert not list(tmp_path.iterdir())
