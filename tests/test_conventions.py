@@ -24,6 +24,7 @@ NO_STAGES = {
     "gallery",
     "policies",
     "scores",
+    "selections",
     "simulated_pieces",
     "tasks",
     "trained",

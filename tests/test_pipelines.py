@@ -257,6 +257,20 @@ def test_every_network_of_the_catalogue_is_in_the_makefile_or_said_to_be_left_ou
     assert set(NETWORKS) - PER_PIXEL <= said
 
 
+def test_decays_in_frames_are_found_and_counted(clone):
+    folder = clone / "pipelines" / "ccd_decays"
+    said = make(folder, "report")
+    for name in ("mean IoU", "IoU of decay", "decay: efficiency", "decay: corrected number"):
+        assert f"\n{name}  " in said
+    with (folder / "work/small/metrics/metrics.csv").open() as file:
+        assert {"iou", "object_efficiency", "object_purity"} <= {
+            row["quantity"] for row in csv.DictReader(file) if row["of"] == "decay"
+        }
+    assert "detcnn train" not in make(folder, "report")
+    plan = make(folder, "SCALE=full", "--dry-run")
+    assert "--events 3000" in plan
+
+
 def test_neutrinos_are_selected_from_two_views(clone):
     folder = clone / "pipelines" / "neutrino_views"
     few = ["N_small=120", "SET=--set evaluate.replicas=20"]
@@ -284,17 +298,3 @@ def test_pixel_maps_of_dune_take_a_folder(clone):
     )
     assert refused.returncode != 0
     assert "make dune DUNE=FOLDER" in refused.stderr
-
-
-def test_decays_in_frames_are_found_and_counted(clone):
-    folder = clone / "pipelines" / "ccd_decays"
-    said = make(folder, "report")
-    for name in ("mean IoU", "IoU of decay", "decay: efficiency", "decay: corrected number"):
-        assert f"\n{name}  " in said
-    with (folder / "work/small/metrics/metrics.csv").open() as file:
-        assert {"iou", "object_efficiency", "object_purity"} <= {
-            row["quantity"] for row in csv.DictReader(file) if row["of"] == "decay"
-        }
-    assert "detcnn train" not in make(folder, "report")
-    plan = make(folder, "SCALE=full", "--dry-run")
-    assert "--events 3000" in plan
