@@ -278,8 +278,11 @@ def test_neutrinos_are_selected_from_two_views(clone):
     assert "purity of nue_cc" in said
     metrics = json.loads((folder / "work/small/metrics/metrics.json").read_text())
     assert [one["name"] for one in metrics["selections"]["classes"]] == ["nue_cc", "numu_cc", "nc"]
-    (cut,) = metrics["selections"]["cuts"]
-    assert [limit["column"] for limit in cut["limits"]] == ["length", "width"]
+    cuts = metrics["selections"]["cuts"]
+    assert [[limit["column"] for limit in cut["limits"]] for cut in cuts] == [
+        ["length", "width"],
+        ["length", "pixel_sum"],
+    ]
     assert (folder / "work/small/metrics/report.html").exists()
     assert "detcnn train" not in make(folder, "model", *few)
 

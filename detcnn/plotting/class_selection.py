@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from detcnn.evaluation.class_selection import Selected, Selections
 from detcnn.plotting.report import Picture, Section, Table
-from detcnn.plotting.style import FAINT, colour, literal, new_figure, styled
+from detcnn.plotting.style import FAINT, colour, literal, marker, new_figure, styled
 
 
 def selections_section(selections: Selections) -> Section:
@@ -51,7 +51,7 @@ def selections_section(selections: Selections) -> Section:
                 selections_figure(selections),
                 "Purity against efficiency",
                 "Of the events evaluated, for every threshold of the score of a class; the circle "
-                "is the threshold chosen in other events, squares are cuts on columns.",
+                "is the threshold chosen in other events, the other markers are cuts on columns.",
             ),
         ),
     )
@@ -70,11 +70,11 @@ def selections_figure(selections: Selections) -> Figure:
     axes = figure.subplots()
     for i, one in enumerate(selections.classes):
         axes.plot(one.efficiency, one.purity, color=colour(i), label=literal(one.name))
-        _point(figure, one.selected, marker="o", ink=colour(i))
-        for cut in selections.cuts:
+        _point(figure, one.selected, shape=marker(0), ink=colour(i))
+        for number, cut in enumerate(selections.cuts, start=1):
             if cut.name == one.name:
                 label = literal(f"{cut.name}: {cut.title}")
-                _point(figure, cut.selected, marker="s", ink=colour(i), label=label)
+                _point(figure, cut.selected, shape=marker(number), ink=colour(i), label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Efficiency", ylabel="Purity")
     axes.set_title(f"points: {100 * selections.level:.3g} % CL", color=FAINT, loc="right")
     axes.legend(loc="lower left")
@@ -82,7 +82,7 @@ def selections_figure(selections: Selections) -> Figure:
 
 
 def _point(
-    figure: Figure, selected: Selected, *, marker: str, ink: str, label: str | None = None
+    figure: Figure, selected: Selected, *, shape: str, ink: str, label: str | None = None
 ) -> None:
     x, y = selected.efficiency, selected.purity
     if not np.isfinite([x.value, y.value]).all():
@@ -93,7 +93,7 @@ def _point(
         xerr=[[x.value - x.low], [x.high - x.value]],
         yerr=[[y.value - y.low], [y.high - y.value]],
         color=ink,
-        marker=marker,
+        marker=shape,
         markersize=6,
         markeredgecolor="white",
         linestyle="none",
