@@ -298,3 +298,24 @@ def test_pixel_maps_of_dune_take_a_folder(clone):
     )
     assert refused.returncode != 0
     assert "make dune DUNE=FOLDER" in refused.stderr
+
+
+def test_tracks_and_showers_are_told_apart_in_three_views(clone):
+    folder = clone / "pipelines" / "liquid_argon"
+    said = make(folder, "report")
+    for name in ("pixels of the right class", "mean IoU", "IoU of track", "IoU of shower"):
+        assert f"\n{name}  " in said
+    metrics = folder / "work/small/metrics"
+    with (metrics / "metrics.csv").open() as file:
+        quantities = {row["quantity"] for row in csv.DictReader(file) if row["of"] == "shower"}
+    assert {"iou", "purity", "efficiency", "misclassified"} <= quantities
+    assert any(name.startswith("event_misclassified") for name in quantities)
+    counts = json.loads((metrics / "metrics.json").read_text())["counts"]
+    assert [count["name"] for count in counts] == ["background", "track", "shower"]
+    # Of empty pixels none is judged, and those are nearly all.
+    contents = json.loads((folder / "work/small/images/manifest.json").read_text())["contents"]
+    n_pixels = sum(contents["n_events"]["test"].values()) * 3 * 256 * 256
+    assert 0 < sum(count["n_pixels"] for count in counts) < 0.1 * n_pixels
+    assert (metrics / "figures/displays.png").exists()
+    assert "detcnn train" not in make(folder, "model")
+    assert "--events 10000" in make(folder, "SCALE=full", "--dry-run")

@@ -133,6 +133,22 @@ class MixupConfig(Section):
     )
 
 
+class FavourConfig(Section):
+    """Draw images that show what is rare more often than they are there."""
+
+    classes: tuple[str, ...] = Field(
+        min_length=1,
+        strict=False,
+        description="Classes of pixels, but not the background: an image that has a pixel of one "
+        "of them is favoured.",
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="Of the images of an epoch, favoured ones at least; nothing changes where "
+        "they are more.",
+    )
+
+
 class EmaConfig(Section):
     """Validate and keep a running average of the weights."""
 
@@ -235,6 +251,13 @@ class TrainConfig(Section):
         default="training",
         description="training: event weights with class balance and planing; event: those of the "
         "input; none: every event counts the same.",
+    )
+    favour: FavourConfig | None = Field(
+        default=None,
+        description="For a class of each pixel: images with rare classes are repeated within an "
+        "epoch, in the places of others that are left out, drawn anew for each epoch. Weights "
+        "of events, and class weights, stay those of the images as they are. null: each image "
+        "once.",
     )
     mixup: MixupConfig | None = Field(
         default=None, description="Train on mixtures of two images; null: on each as it is."

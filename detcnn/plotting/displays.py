@@ -24,8 +24,8 @@ from detcnn.plotting.style import FAINT, INK, colour, literal, new_figure, style
 
 _PANEL = 2.5
 _BAR = 0.75
-_NOT_JUDGED = "#e4e4e4"
-_RIGHT = "#a3adb5"
+_NOT_JUDGED = "#f1f1f1"
+_RIGHT = "#7f8b94"
 _WRONG = ("missed", "made up", "taken for another")
 # No greys, which are for what is right or not judged.
 _COLOURS_OF_WRONG = ("#832db6", "#e76300", "#ffa90e", "#92dadd", "#bd1f01", "#3f90da")

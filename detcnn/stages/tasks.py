@@ -16,10 +16,12 @@ from detcnn.config.tasks import (
     SegmentationConfig,
     TaskConfig,
 )
+from detcnn.config.train import FavourConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import as_dense
 from detcnn.imaging.weighting import class_weights
 from detcnn.storage.reader import ImageSplit, ImageStore
+from detcnn.training.foreground import Favour
 from detcnn.training.localisation import Localisation
 from detcnn.training.multi_task import Head, MultiTask
 from detcnn.training.pixel_tasks import PixelRegression, Segmentation
@@ -68,6 +70,32 @@ def build_task(config: TaskConfig, store: ImageStore) -> Task:
                 tolerance=config.tolerance,
                 most=max(1, _PEAKS_PER_POINT * store.schema.points_of(config.points).most),
             )
+
+
+def build_favour(config: FavourConfig | None, task: Task) -> Favour | None:
+    """Return which images of a task are favoured, if any are.
+
+    Raises
+    ------
+    ConfigError
+        If the task has no classes of pixels, or not these.
+    """
+    if config is None:
+        return None
+    if not isinstance(task, Segmentation):
+        raise ConfigError(
+            "train.favour: images are favoured for their classes of pixels, which this task does "
+            "not learn: set train.task to segmentation, or leave favour out"
+        )
+    foreground = task.classes[1:]
+    for name in config.classes:
+        if name not in foreground:
+            raise ConfigError(
+                f"train.favour.classes: no class {name!r} of pixels beside the background; there "
+                f"are: {', '.join(foreground)}"
+            )
+    numbers = tuple(task.classes.index(name) for name in config.classes)
+    return Favour(numbers, config.share, task.planes)
 
 
 def _classification(config: ClassificationConfig, store: ImageStore) -> Classification:

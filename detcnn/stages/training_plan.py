@@ -45,12 +45,13 @@ from detcnn.processors import keep_freed_memory
 from detcnn.progress import Progress
 from detcnn.quality.separation import HIGHEST_AUC
 from detcnn.stages.policies import policies_of
-from detcnn.stages.tasks import build_task
+from detcnn.stages.tasks import build_favour, build_task
 from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches
 from detcnn.training.device import find_device, find_precision
 from detcnn.training.export import read_model
+from detcnn.training.foreground import Favour
 from detcnn.training.loop import FitOptions, batch_norms
 from detcnn.training.optimisers import (
     SGD,
@@ -147,6 +148,8 @@ class TrainingPlan:
         How it is trained.
     device : torch.device
         Where.
+    favour : Favour, optional
+        Which images come more often.
     start : mapping, optional
         What it has from another network, as JSON-able values.
     """
@@ -158,6 +161,7 @@ class TrainingPlan:
     model: DetectorModel
     options: FitOptions
     device: torch.device
+    favour: Favour | None
     start: dict[str, Any] | None
 
     @property
@@ -183,6 +187,7 @@ class TrainingPlan:
             batch_size=self.config.batch_size,
             seed=self.config.seed,
             policies=policies_of(self.config.augment, self.store.schema.grid),
+            favour=self.favour,
         )
 
     def split(self, name: str) -> AnySplit:
@@ -248,6 +253,7 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
     config = assignment.config
     store = open_store(assignment.images.path / STORE)
     task = build_task(config.task, store)
+    favour = build_favour(config.favour, task)
     require_outputs(config.network.name, per_pixel=task.is_per_pixel)
     if config.network.name in READS_FILLED_PIXELS and config.standardise is not None:
         raise ConfigError(
@@ -303,6 +309,7 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
             compile=config.compile,
         ),
         device=device,
+        favour=favour,
         start=start,
     )
 

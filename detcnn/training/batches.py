@@ -15,6 +15,7 @@ from detcnn.kernels.densify import densify
 from detcnn.kernels.moves import Moves, unmoved
 from detcnn.models.standardise import Standardise
 from detcnn.seeding import generator
+from detcnn.training.foreground import Favour
 from detcnn.training.prefetch import prefetched
 from detcnn.training.splits import AnySplit, Events, joined
 
@@ -144,15 +145,25 @@ class Batches:
         Of the order and of the augmentation.
     policies : sequence of Policy
         Augmentation, in order.
+    favour : Favour, optional
+        Which images of a split with a truth of pixels come more often: in an epoch of as many
+        images, they take the places of others.
     """
 
     def __init__(
-        self, split: AnySplit, *, batch_size: int, seed: int, policies: Sequence[Policy] = ()
+        self,
+        split: AnySplit,
+        *,
+        batch_size: int,
+        seed: int,
+        policies: Sequence[Policy] = (),
+        favour: Favour | None = None,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
         self.policies = tuple(policies)
+        self.favour = favour
 
     @property
     def n_steps(self) -> int:
@@ -225,7 +236,12 @@ class Batches:
             n_images = int(sizes[chosen].sum())
             order = rng.permutation(n_images)
             if skip < n_images:
-                yield self.split.read(chosen.tolist()), order[skip:]
+                events = self.split.read(chosen.tolist())
+                if self.favour is not None and events.truth is not None:
+                    # Numbers of their own, for parts that are skipped draw none.
+                    own = generator(self.seed, "favour", epoch, start)
+                    order = self.favour.order(order, events.truth, rng=own)
+                yield events, order[skip:]
             skip = max(0, skip - n_images)
 
     def _batch(

@@ -1,6 +1,8 @@
 """Images that show what is rare, drawn more often than they are there."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,35 @@ from numpy.typing import NDArray
 from detcnn.events.images import Images, SparseImages
 
 
-def foreground_rows(truth: Images, classes: Collection[int]) -> NDArray[np.bool_]:
+@dataclass(frozen=True, slots=True)
+class Favour:
+    """Which images are drawn more often than they are there, and how often.
+
+    Parameters
+    ----------
+    classes : tuple of int
+        Images that have a pixel of one of them, see `foreground_rows`.
+    share : float
+        The part of an epoch that they make up at least, 0 to 1.
+    planes : int
+        Planes of the truth that hold classes.
+    """
+
+    classes: tuple[int, ...]
+    share: float
+    planes: int
+
+    def order(
+        self, order: NDArray[np.int64], truth: Images, *, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return the order of the images of `truth` that `favoured_order` makes of another."""
+        rows = foreground_rows(truth, self.classes, planes=self.planes)
+        return favoured_order(order, rows, share=self.share, rng=rng)
+
+
+def foreground_rows(
+    truth: Images, classes: Collection[int], *, planes: int | None = None
+) -> NDArray[np.bool_]:
     """Return which images have a pixel of one of the classes.
 
     Parameters
@@ -17,6 +47,8 @@ def foreground_rows(truth: Images, classes: Collection[int]) -> NDArray[np.bool_
         A pixel truth: the number of a class in each pixel, of shape (planes, *axes).
     classes : collection of int
         At least 1 each: pixel lists do not hold the background, class 0.
+    planes : int, optional
+        Look at the first so many: those behind them may say which pixels count. All by default.
 
     Returns
     -------
@@ -31,10 +63,13 @@ def foreground_rows(truth: Images, classes: Collection[int]) -> NDArray[np.bool_
     wanted = np.array(sorted(classes), dtype=np.float32)
     if np.any(wanted < 1):
         raise ValueError(f"classes {sorted(classes)}: expected numbers from 1, the foreground")
+    if planes is None:
+        planes = truth.shape[0]
     if isinstance(truth, SparseImages):
-        n_found = np.concatenate([[0], np.cumsum(np.isin(truth.value, wanted))])
+        is_wanted = np.isin(truth.value, wanted) & (truth.pixel < planes * prod(truth.shape[1:]))
+        n_found = np.concatenate([[0], np.cumsum(is_wanted)])
         return np.asarray(np.diff(n_found[truth.offsets]) > 0)
-    is_wanted = np.isin(truth.values, wanted)
+    is_wanted = np.isin(truth.values[:, :planes], wanted)
     return np.asarray(is_wanted.any(axis=tuple(range(1, is_wanted.ndim))))
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
-from detcnn.stages import evaluate, preprocess, train
+from detcnn.stages import evaluate, preprocess, train, training_plan
 from detcnn.storage.csv_tables import read_csv
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store
+from detcnn.training.foreground import Favour
 
 N_EVENTS, SIDE = 120, 12
 UNET = "{name: unet, options: {depth: 1, width: 0.125}}"
@@ -192,6 +193,47 @@ def test_frames_in_tiles_are_judged_as_frames(blobs, tmp_path):
     numbers = json.loads((result.artifact.path / "metrics.json").read_text())
     n_pixels = sum(count["n_pixels"] for count in numbers["counts"])
     assert n_pixels == len(ids) * SIDE * SIDE
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "classes", "fault"),
+    [
+        ("segmentation", UNET, "[blub]", "no class 'blub' of pixels .*there are: blob"),
+        ("segmentation", UNET, "[blob, background]", "no class 'background' of pixels beside"),
+        ("{name: pixel-regression, truth: charge}", UNET, "[blob]", "set train.task to segment"),
+        ("classification", CNN, "[blob]", "set train.task to segmentation"),
+    ],
+)
+def test_what_cannot_be_favoured(blobs, tmp_path, task, network, classes, fault):
+    overrides = [
+        f"train.task={task}",
+        f"train.network={network}",
+        f"train.favour={{classes: {classes}}}",
+    ]
+    study = load_study(blobs / "study.yaml", overrides)
+    with pytest.raises(ConfigError, match=f"^train.favour.*{fault}"):
+        train.run(study.train, images=blobs / "images", output=tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_favoured_reaches_the_training(blobs, monkeypatch, tmp_path):
+    made = []
+    original = training_plan.Batches
+
+    def batches(*args, **options):
+        made.append(options["favour"])
+        return original(*args, **options)
+
+    monkeypatch.setattr(training_plan, "Batches", batches)
+    overrides = [
+        "train.task={name: segmentation, pixels: filled}",
+        f"train.network={UNET}",
+        "train.favour={classes: [blob], share: 0.7}",
+        "train.epochs=1",
+    ]
+    study = load_study(blobs / "study.yaml", overrides)
+    train.run(study.train, images=blobs / "images", output=tmp_path / "model")
+    assert made == [Favour(classes=(1,), share=0.7, planes=1)]
 
 
 def test_the_truth_does_not_stay_behind(blobs, tmp_path):
