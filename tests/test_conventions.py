@@ -18,6 +18,7 @@ NO_STAGES = {
     "bins",
     "judge",
     "learned",
+    "frames",
     "inputs",
     "recipes",
     "gallery",

@@ -23,6 +23,7 @@ from detcnn.cli.options import (
 
 if TYPE_CHECKING:
     from detcnn.evaluation.baselines import Baselines
+    from detcnn.evaluation.class_selection import Selections
     from detcnn.evaluation.classification import Discrimination
     from detcnn.stages.evaluate import EvaluateResult
 
@@ -109,13 +110,20 @@ def _evaluate(
                 "auc": plain(baselines.best.discrimination.auc.interval),
             },
             "auc_over_best_baseline": plain(baselines and baselines.gain),
+            "selections": plain(
+                result.selections and {one.name: one.selected for one in result.selections.classes}
+            ),
         }
         print_summary(summary, as_json=True, quiet=quiet)
     elif not quiet:
         n_events = sum(count.n_events for count in result.evaluation.counts)
         level = f"{100 * result.evaluation.level:g} % intervals"
         print_table(
-            [*_rows(headline, verbose=verbose), *_baseline_rows(baselines, verbose=verbose)],
+            [
+                *_rows(headline, verbose=verbose),
+                *_baseline_rows(baselines, verbose=verbose),
+                *_selection_rows(result.selections),
+            ],
             title=f"{headline.title}: {n_events:,} events, {level}",
         )
         print(f"report: {result.report}")
@@ -158,4 +166,18 @@ def _baseline_rows(baselines: "Baselines | None", *, verbose: bool) -> list[tupl
     ]
     if verbose:
         rows += [(f"AUC of {b.title}", b.discrimination.auc.interval.text()) for b in others]
+    return rows
+
+
+def _selection_rows(selections: "Selections | None") -> list[tuple[str, str]]:
+    if selections is None:
+        return []
+    rows = []
+    for one in selections.classes:
+        rows.append((f"efficiency of {one.name}", one.selected.efficiency.text()))
+        rows.append((f"purity of {one.name}", one.selected.purity.text()))
+    rows += [
+        (f"efficiency over {cut.title}, for {cut.name} at its purity", cut.gain_text())
+        for cut in selections.cuts
+    ]
     return rows

@@ -78,6 +78,29 @@ class ObjectsConfig(Section):
     )
 
 
+class CutConfig(Section):
+    """A rectangular cut beside the network, whose thresholds are found."""
+
+    select: str = Field(description="The class that it selects.")
+    keep: dict[str, Literal["below", "above"]] = Field(
+        min_length=1,
+        max_length=3,
+        description="Event column to what is kept: below or above the threshold, and at it.",
+    )
+
+
+class SelectionsConfig(Section):
+    """Select each class at the threshold of the largest efficiency times purity."""
+
+    tuned_on: Literal["train", "validation", "test"] = Field(
+        default="validation",
+        description="The split that gives the thresholds, another one than the split evaluated.",
+    )
+    cuts: tuple[CutConfig, ...] = Field(
+        default=(), description="Rectangular cuts to compare with, at their own purity."
+    )
+
+
 class EvaluateConfig(Section):
     """From a model and a split to tables, figures and a report."""
 
@@ -101,6 +124,11 @@ class EvaluateConfig(Section):
         description="Columns to compare the network with, alone and in a boosted tree; auto takes "
         "the observables that preprocessing worked out.",
     )
+    selections: SelectionsConfig | None = Field(
+        default=None,
+        description="Of a classification: efficiency and purity of a selection of each class, and "
+        "of cuts on columns beside it; none if null.",
+    )
     occlusion: OcclusionConfig | None = Field(
         default=OcclusionConfig(),
         description="Occlusion maps, made along with the scores; none if null.",
@@ -122,3 +150,12 @@ class EvaluateConfig(Section):
     displays: PositiveInt = Field(
         default=6, description="Events to draw with what was said of their pixels or points."
     )
+
+    @model_validator(mode="after")
+    def _check_splits(self) -> "EvaluateConfig":
+        if self.selections is not None and self.selections.tuned_on == self.split:
+            raise ValueError(
+                f"selections.tuned_on: the {self.split} split is the one evaluated: expected "
+                "another one, so that thresholds are not judged by what they were chosen for"
+            )
+        return self

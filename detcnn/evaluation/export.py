@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from detcnn.evaluation.baselines import Baselines
+from detcnn.evaluation.class_selection import Selected, Selections
 from detcnn.evaluation.classification import ClassificationEvaluation, Discrimination
 from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.learned import Learned
@@ -15,6 +16,7 @@ from detcnn.evaluation.learned import Learned
 TableRow = dict[str, str | float | bool | None]
 
 _NETWORK = "network"
+_AT_PURITY = "network at its purity"
 
 
 def plain(result: Any) -> Any:
@@ -81,6 +83,39 @@ def baseline_rows(baselines: Baselines) -> list[TableRow]:
     return rows
 
 
+def selection_rows(selections: Selections) -> list[TableRow]:
+    """Return what the selection of each class is worth, and what the cuts beside it are.
+
+    Returns
+    -------
+    list of dict
+        As `table_rows`, with the quantities ``selected_efficiency``, ``selected_purity`` and
+        ``selected_product`` of the network, of each cut (the discriminant says its limits) and of
+        the network at the purity of that cut; and ``efficiency_over_cut``, the network's efficiency
+        there minus the cut's, whose p-value is two-sided, for the difference 0.
+    """
+    names = [one.name for one in selections.classes]
+    sides = {name: "+".join(other for other in names if other != name) for name in names}
+    rows: list[TableRow] = []
+    for one in selections.classes:
+        rows.extend(_selected_rows(one.selected, one.name, sides, threshold=one.threshold))
+    for cut in selections.cuts:
+        rows.extend(_selected_rows(cut.selected, cut.name, sides, by=cut.title))
+        rows.extend(
+            _selected_rows(cut.network, cut.name, sides, by=_AT_PURITY, threshold=cut.threshold)
+        )
+        rows.append(
+            _row(
+                "efficiency_over_cut",
+                cut.gain,
+                signal=cut.name,
+                background=sides[cut.name],
+                p_value=cut.p_value,
+            )
+        )
+    return rows
+
+
 def learned_rows(learned: Learned) -> list[TableRow]:
     """Return how far each cut bends the spectrum of the mass of the background.
 
@@ -124,6 +159,25 @@ def _discrimination_rows(
                 target=point.target,
                 threshold=plain(point.threshold),
             )
+
+
+def _selected_rows(
+    selected: Selected,
+    name: str,
+    sides: Mapping[str, str],
+    *,
+    by: str = _NETWORK,
+    threshold: float | None = None,
+) -> Iterator[TableRow]:
+    for quantity in ("efficiency", "purity", "product"):
+        yield _row(
+            f"selected_{quantity}",
+            getattr(selected, quantity),
+            by=by,
+            signal=name,
+            background=sides[name],
+            threshold=plain(threshold),
+        )
 
 
 def _row(

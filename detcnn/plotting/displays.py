@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -95,6 +95,16 @@ class LocatedEvent:
     found: NDArray[np.floating]
 
 
+class _Titled(Protocol):
+    """What has an image and a title."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def image(self) -> NDArray[Any]: ...
+
+
 @styled
 def segmentation_display(
     events: Sequence[SegmentedEvent],
@@ -120,7 +130,7 @@ def segmentation_display(
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
     n_images = 1 if len(events[0].truth) > 1 else len(channels)
-    figure, panels = _panels(grid, len(rows), n_images + 3, n_bars=n_images)
+    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images)
     n_classes = len(classes)
     colours = ["white", *(colour(i) for i in range(n_classes - 1))]
     of_classes = (ListedColormap(colours), BoundaryNorm(np.arange(n_classes + 1) - 0.5, n_classes))
@@ -130,7 +140,7 @@ def segmentation_display(
     shown: set[int] = set()
     of_verdicts = (ListedColormap(verdicts), BoundaryNorm(np.arange(7) - 0.5, 6))
     for axes, (event, plane) in zip(panels, rows, strict=True):
-        _draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
+        draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
         judged = _judged(event, plane, n_classes)
         truth = np.ma.masked_where(~judged, event.truth[plane])
         verdict = _verdict(event.truth[plane], event.predicted[plane], judged)
@@ -177,9 +187,9 @@ def pixel_regression_display(
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
     n_images = 1 if len(events[0].truth) > 1 else len(channels)
-    figure, panels = _panels(grid, len(rows), n_images + 3, n_bars=n_images + 3)
+    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 3)
     for axes, (event, plane) in zip(panels, rows, strict=True):
-        _draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
+        draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
         truth, predicted = (
             np.asarray(of[plane], np.float64) for of in (event.truth, event.predicted)
         )
@@ -215,16 +225,16 @@ def localisation_display(
     grid, channels, units
         As in `segmentation_display`; a panel for each channel.
     """
-    figure, panels = _panels(grid, len(events), len(channels), n_bars=len(channels), side=3.2)
+    figure, panels = image_panels(grid, len(events), len(channels), n_bars=len(channels), side=3.2)
     for axes, event in zip(panels, events, strict=True):
-        _draw_images(axes, event, 0, grid, channels, units, figure=figure)
+        draw_images(axes, event, 0, grid, channels, units, figure=figure)
         for of_channel in axes:
-            across, up = _places(event.true, grid)
+            across, up = places(event.true, grid)
             of_channel.plot(
                 across, up, "o", markersize=9, markerfacecolor="none", color=colour(1),
                 markeredgewidth=1.4,
             )  # fmt: skip
-            across, up = _places(event.found, grid)
+            across, up = places(event.found, grid)
             of_channel.plot(across, up, "x", markersize=6, color=INK, markeredgewidth=1.4)
     handles = [
         Line2D([], [], marker="o", linestyle="none", markerfacecolor="none", color=colour(1),
@@ -236,9 +246,10 @@ def localisation_display(
     return figure
 
 
-def _panels(
+def image_panels(
     grid: Grid, n_down: int, n_across: int, *, n_bars: int, side: float = _PANEL
 ) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure of panels, (n_down, n_across), that have the shape of a grid's images."""
     shape = panel_shape(grid)
     figure = new_figure(side * n_across + _BAR * n_bars + 0.8, (side * shape + 0.4) * n_down + 0.9)
     panels = figure.subplots(n_down, n_across, squeeze=False, sharex=True, sharey=True)
@@ -249,9 +260,9 @@ def _panels(
     return figure, panels
 
 
-def _draw_images(
+def draw_images(
     panels: Sequence[Axes],
-    event: SegmentedEvent | MeasuredEvent | LocatedEvent,
+    event: _Titled,
     plane: int,
     grid: Grid,
     channels: Sequence[str],
@@ -311,7 +322,7 @@ def _verdict(
     )  # fmt: skip
 
 
-def _places(
+def places(
     points: NDArray[np.floating], grid: Grid
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return where points lie on the axes as `draw_pixels` draws them: across, and up."""

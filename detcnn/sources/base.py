@@ -115,6 +115,9 @@ class Layout:
         Whether to read other files that this one refers to.
     clustering : Clustering, optional
         How the particles of collisions become jets.
+    may_lack_truth : bool
+        Whether the file may lack what is known of its events: columns, pixel truths and points that
+        it has not are left out, as of new events for a trained model.
     """
 
     kind: LayoutKind | None = None
@@ -139,6 +142,7 @@ class Layout:
     one_hot: tuple[str, ...] = ()
     allow_links: bool = False
     clustering: Clustering | None = None
+    may_lack_truth: bool = False
 
 
 @dataclass(frozen=True, slots=True)

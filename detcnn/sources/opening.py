@@ -25,7 +25,7 @@ from detcnn.sources.layouts.jagged import open_jagged
 from detcnn.sources.layouts.lists import open_lists
 from detcnn.sources.layouts.padded import open_padded
 from detcnn.sources.layouts.per_class import PerClass, find_classes
-from detcnn.sources.layouts.references import listing, long_table_hint, problems
+from detcnn.sources.layouts.references import listing, long_table_hint, problems, what_is_there
 
 FORMATS: tuple[Format | HepmcFormat, ...] = (
     HDF5,
@@ -192,6 +192,8 @@ def read_provenance(path: Path) -> dict[str, str | int | float | bool]:
 
 
 def _understand(container: Container, file_format: Format, layout: Layout) -> Source:
+    if layout.may_lack_truth:
+        layout = what_is_there(container.datasets(), layout)
     objects = None if layout.hits else open_collections(container, file_format, layout)
     if objects is not None:
         return objects

@@ -13,11 +13,19 @@ from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
-from detcnn.errors import ConfigError
+from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.baselines import Baselines
+from detcnn.evaluation.class_selection import Selections
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
-from detcnn.evaluation.export import baseline_rows, learned_rows, plain, table_rows
+from detcnn.evaluation.export import (
+    baseline_rows,
+    learned_rows,
+    plain,
+    selection_rows,
+    table_rows,
+)
 from detcnn.plotting.baselines import baselines_section
+from detcnn.plotting.class_selection import selections_section
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.images import images_figure
 from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
@@ -29,6 +37,7 @@ from detcnn.stages.baselines import find_baselines
 from detcnn.stages.bins import bin_edges
 from detcnn.stages.judge import Judgement, judge
 from detcnn.stages.learned import describe_learned
+from detcnn.stages.selections import find_selections
 from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
@@ -51,12 +60,15 @@ class EvaluateResult:
         What it is compared with.
     judgement : Judgement, optional
         Of any other task.
+    selections : Selections, optional
+        Of each class, where the study asks for them.
     """
 
     artifact: Artifact
     evaluation: ClassificationEvaluation | None
     baselines: Baselines | None
     judgement: Judgement | None = None
+    selections: Selections | None = None
 
     @property
     def report(self) -> Path:
@@ -130,15 +142,28 @@ def run(
         update=True,
         progress=progress,
     )
+    made = open_artifact(scores, expected=SCORES)
+    task = made.manifest.contents["task"]["name"]
+    tuning = _scores_of_tuning(
+        config,
+        task=task,
+        model=model,
+        images=images,
+        scores=scores,
+        further=further,
+        progress=progress,
+    )
     artifacts = {
-        "scores": open_artifact(scores, expected=SCORES),
+        "scores": made,
         "model": open_artifact(model, expected=MODEL),
         "images": open_artifact(images, expected=IMAGES),
         **{
             f"model {number}": open_artifact(path, expected=MODEL)
             for number, path in enumerate(further, start=2)
         },
+        **({} if tuning is None else {"scores for tuning": tuning}),
     }
+    _require_classes(artifacts["scores"], artifacts["images"])
     inputs = [artifact.as_input(role) for role, artifact in artifacts.items()]
     identity = value_digest(
         {
@@ -149,11 +174,13 @@ def run(
         }
     )
     current = find_current(output, kind=METRICS, identity=identity) if update else None
-    task = artifacts["scores"].manifest.contents["task"]["name"]
     judged = _judge_classes if task == "classification" else _judge_task
     evaluation, baselines, judgement = judged(config, artifacts)
+    selections = (
+        find_selections(config, scores=artifacts["scores"], tuning=tuning) if evaluation else None
+    )
     if current is not None:
-        return EvaluateResult(current, evaluation, baselines, judgement)
+        return EvaluateResult(current, evaluation, baselines, judgement, selections)
     with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
         contents: dict[str, Any]
         if evaluation is not None:
@@ -162,16 +189,19 @@ def run(
             )
             numbers = plain(evaluation) | {
                 "baselines": plain(baselines),
+                "selections": plain(selections),
                 "learned": plain(part.learned),
             }
             rows = [
                 *table_rows(evaluation),
                 *(baseline_rows(baselines) if baselines else ()),
+                *(selection_rows(selections) if selections else ()),
                 *learned_rows(part.learned),
             ]
             judged_sections = (
                 *classification_sections(evaluation),
                 *_baselines_sections(evaluation, baselines, artifacts["images"]),
+                *((selections_section(selections),) if selections else ()),
                 part.section,
             )
             contents = {"task": task, "auc": plain(evaluation.headline.auc.interval)}
@@ -207,10 +237,52 @@ def run(
             contents=contents,
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
-    return EvaluateResult(artifact, evaluation, baselines, judgement)
+    return EvaluateResult(artifact, evaluation, baselines, judgement, selections)
+
+
+def _scores_of_tuning(
+    config: EvaluateConfig,
+    *,
+    task: str,
+    model: Path,
+    images: Path,
+    scores: Path,
+    further: Sequence[Path],
+    progress: Progress,
+) -> Artifact | None:
+    """Return the scores of the split that gives the thresholds of selections, made if need be."""
+    if config.selections is None:
+        return None
+    if task != "classification":
+        raise ConfigError(
+            f"evaluate.selections: the model has learned {task}, and only the classes of a "
+            "classification are selected: leave it out"
+        )
+    return predict.run(
+        model=model,
+        images=images,
+        split=config.selections.tuned_on,
+        output=scores.with_name(f"{scores.name}-{config.selections.tuned_on}"),
+        further=further,
+        tta=config.tta,
+        update=True,
+        progress=progress,
+    ).artifact
 
 
 _Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
+
+
+def _require_classes(scores: Artifact, images: Artifact) -> None:
+    """Refuse to judge classes by events that have none, as new ones may."""
+    task = scores.manifest.contents["task"]
+    tasks = [task, *(head["task"] for head in task.get("heads", {}).values())]
+    n_without = images.manifest.contents.get("n_without_class", 0)
+    if n_without and any(one["name"] == "classification" for one in tasks):
+        raise DataError(
+            f"{images.path}: {n_without:,} events have no class to judge by: name their labels in "
+            "the study as columns.label, and make the images again"
+        )
 
 
 def _judge_classes(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:

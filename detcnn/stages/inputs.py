@@ -1,5 +1,6 @@
 """The input files of a study: opened, and with the classes that it makes of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from detcnn.config.preprocess import PreprocessConfig, SourceConfig
@@ -29,7 +30,9 @@ def input_files(config: PreprocessConfig, *, base: Path) -> tuple[tuple[Path, ..
     return tuple(expand_paths(entry.path, base=base) for entry in config.sources)
 
 
-def open_sources(config: PreprocessConfig, *, base: Path) -> tuple[Source, ...]:
+def open_sources(
+    config: PreprocessConfig, *, base: Path, may_lack_truth: bool = False
+) -> tuple[Source, ...]:
     """Open the input files of a study.
 
     Parameters
@@ -38,6 +41,8 @@ def open_sources(config: PreprocessConfig, *, base: Path) -> tuple[Source, ...]:
         The study's section.
     base : Path
         Folder that relative paths start from.
+    may_lack_truth : bool
+        Whether the files may lack what the study says of their events.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def open_sources(config: PreprocessConfig, *, base: Path) -> tuple[Source, ...]:
     """
     files = input_files(config, base=base)
     return tuple(
-        open_chain(paths, layout_of(entry))
+        open_chain(paths, replace(layout_of(entry), may_lack_truth=may_lack_truth))
         for paths, entry in zip(files, config.sources, strict=True)
     )
 
@@ -127,3 +132,37 @@ def classes_of(config: PreprocessConfig, sources: tuple[Source, ...]) -> Classes
             sample.class_name for s in sources for sample in s.samples if sample.class_name
         ],
     )
+
+
+def known_classes(classes: Classes, sources: tuple[Source, ...]) -> Classes:
+    """Return the classes of a model, and which labels of new input stand for them.
+
+    Nothing need be known of the new events: a class may be absent, or all of them.
+
+    Parameters
+    ----------
+    classes : Classes
+        Those of the model.
+    sources : tuple of Source
+        The input.
+
+    Raises
+    ------
+    ConfigError
+        If the input has labels, of which none is a class of the model.
+    """
+    label_names = {value: name for source in sources for value, name in source.label_names.items()}
+    # Labels without names mean what they meant when the model was trained.
+    is_nameless = all(name == str(value) for value, name in label_names.items())
+    values = classes.values
+    if not is_nameless:
+        values = tuple(
+            tuple(value for value, called in label_names.items() if called == name)
+            for name in classes.names
+        )
+    if label_names and not any(value in label_names for of_class in values for value in of_class):
+        raise ConfigError(
+            f"{sources[0].path}: its classes are {', '.join(label_names.values())}, the model "
+            f"knows {', '.join(classes.names)}: name the labels alike, or read it without"
+        )
+    return Classes(names=classes.names, values=values)

@@ -5,7 +5,6 @@ Frames that were cut into tiles are put together again first: a frame is what is
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -41,8 +40,7 @@ from detcnn.evaluation.task_rows import (
     regression_rows,
     segmentation_rows,
 )
-from detcnn.events.images import as_dense, filled_planes
-from detcnn.imaging.tiling import Tiling
+from detcnn.events.images import as_dense
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.displays import (
     LocatedEvent,
@@ -60,16 +58,14 @@ from detcnn.plotting.regression import regression_sections
 from detcnn.plotting.report import Picture, Section
 from detcnn.plotting.segmentation import segmentation_sections
 from detcnn.stages.bins import bin_edges
+from detcnn.stages.frames import FrameMaps, Frames, open_frames
 from detcnn.stages.scores import POINTS
-from detcnn.storage.maps import Maps, open_maps
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet
 
 Row = dict[str, Any]
 Columns = Mapping[str, NDArray[Any]]
-
-_VALUES_AT_ONCE = 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +101,13 @@ class _Case:
     task: Mapping[str, Any]
     scores: Artifact
     store: ImageStore
-    tiling: Tiling | None
+    frames: Frames
     table: Columns
     prefix: str = ""
 
     @property
     def split(self) -> ImageSplit:
-        return self.store.splits[self.config.split]
+        return self.frames.split
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -119,6 +115,10 @@ class _Case:
         return {"level": config.level, "n_replicas": config.replicas, "seed": config.seed}
 
     def column(self, name: str) -> NDArray[Any]:
+        if f"column_{name}" not in self.table:
+            raise DataError(
+                f"{self.store.path}: has no column {name!r} to judge by: the input does not tell it"
+            )
         return self.table[f"column_{name}"]
 
     def binned(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
@@ -156,15 +156,12 @@ def judge(config: EvaluateConfig, *, scores: Artifact, images: Artifact) -> Judg
     DataError
         If an artifact is damaged, or the scores cannot be judged.
     """
-    tiling = images.manifest.contents.get("tiling")
     case = _Case(
         config=config,
         task=scores.manifest.contents["task"],
         scores=scores,
         store=open_store(images.path / STORE),
-        tiling=None
-        if tiling is None
-        else Tiling(tuple(tiling["frame"]), tuple(tiling["pixels"]), tiling["overlap"]),
+        frames=open_frames(images, config.split),
         table=read_parquet(scores.path / "scores.parquet"),
     )
     return _JUDGES[case.task["name"]](case)
@@ -267,7 +264,7 @@ def _multi_task(case: _Case) -> Judgement:
 
 def _segmentation(case: _Case) -> Judgement:
     classes, planes = case.task["classes"], case.task["planes"]
-    maps = open_maps(case.scores.path)
+    maps = FrameMaps(case.frames, case.scores.path, case.task)
     confusions, histograms = [], []
     objects: dict[str, list[MatchedObjects]] = {entry.of: [] for entry in case.config.objects}
     for entry in case.config.objects:
@@ -277,7 +274,7 @@ def _segmentation(case: _Case) -> Judgement:
                 f"are: {', '.join(classes[1:])}"
             )
     for block in _iter_blocks(case, maps):
-        said = _classes_said(block.maps, len(classes), planes)
+        said = maps.classes(block.maps)
         confusions.append(
             confusion_of_pixels(block.truth, said, n_classes=len(classes), valid=block.valid)
         )
@@ -301,7 +298,7 @@ def _segmentation(case: _Case) -> Judgement:
                 )
             )
     counts = np.concatenate(confusions)
-    events = _first_of_frames(case, len(counts))
+    events = _first_of_frames(case)
     weights = case.table["weight"][events]
     pixel_scores = None
     if histograms:
@@ -320,7 +317,7 @@ def _segmentation(case: _Case) -> Judgement:
     displays = []
     for row, word in shown:
         block = _block(case, maps, row, row + 1)
-        said = _classes_said(block.maps, len(classes), planes)
+        said = maps.classes(block.maps)
         displays.append(
             SegmentedEvent(
                 f"{word}: event {row}, mean IoU {event_mean_iou(counts[row : row + 1])[0]:.2f}",
@@ -372,14 +369,14 @@ def _segmentation(case: _Case) -> Judgement:
 
 
 def _pixel_regression(case: _Case) -> Judgement:
-    maps = open_maps(case.scores.path)
+    maps = FrameMaps(case.frames, case.scores.path, case.task)
     sums = [
         sums_of_pixels(block.truth, block.maps, valid=block.valid)
         for block in _iter_blocks(case, maps)
     ]
     joined = PixelSums.joined(sums)
     errors = event_errors(joined)
-    events = _first_of_frames(case, len(errors))
+    events = _first_of_frames(case)
     name = case.task["truth"]
     unit = case.config.units.get(name, "1")
     evaluation = evaluate_pixel_regression(
@@ -477,58 +474,30 @@ class _Pixels:
     valid: NDArray[np.bool_]
 
 
-def _iter_blocks(case: _Case, maps: Maps) -> Iterator[_Pixels]:
-    n_rows = (
-        case.split.n_events if case.tiling is None else (case.split.n_events // case.tiling.n_tiles)
+def _iter_blocks(case: _Case, maps: FrameMaps) -> Iterator[_Pixels]:
+    for start, stop in maps.iter_ranges():
+        yield _block(case, maps, start, stop)
+
+
+def _block(case: _Case, maps: FrameMaps, start: int, stop: int) -> _Pixels:
+    return _Pixels(
+        images=case.frames.images(start, stop),
+        truth=case.frames.truth(case.task["truth"], start, stop),
+        maps=maps.read(start, stop),
+        valid=maps.valid(start, stop),
     )
-    shape = maps.attributes["shape"]
-    per_frame = prod(shape) * (1 if case.tiling is None else case.tiling.n_tiles)
-    at_once = max(1, _VALUES_AT_ONCE // per_frame)
-    for start in range(0, n_rows, at_once):
-        yield _block(case, maps, start, min(start + at_once, n_rows))
 
 
-def _block(case: _Case, maps: Maps, start: int, stop: int) -> _Pixels:
-    tiling, planes = case.tiling, int(case.task["planes"])
-    if tiling is not None:
-        start, stop = start * tiling.n_tiles, stop * tiling.n_tiles
-    images = case.split.images(start, stop)
-    truth = as_dense(case.split.truth(case.task["truth"], start, stop)).values
-    said = as_dense(maps.read(start, stop)).values
-    filled = np.ones_like(truth)
-    if case.task["only_filled"]:
-        filled = as_dense(filled_planes(images, planes)).values
-    parts = [as_dense(images).values, truth, said, filled]
-    if tiling is not None:
-        parts = [tiling.stitch(part) for part in parts]
-    return _Pixels(parts[0], parts[1], parts[2], parts[3] > 0)
-
-
-def _first_of_frames(case: _Case, n_frames: int) -> NDArray[np.int64]:
-    """Return the row of the scores that stands for each frame, and see that its tiles follow it."""
-    if case.tiling is None:
-        return np.arange(n_frames)
-    ids = case.column("event_id").reshape(n_frames, case.tiling.n_tiles)
-    if not (ids == ids[:, :1]).all():
-        raise DataError(
-            f"{case.store.path}: the tiles of a frame do not stand together: make the "
-            "image store again"
-        )
-    return np.arange(n_frames) * case.tiling.n_tiles
-
-
-def _classes_said(maps: NDArray[np.float32], n_classes: int, planes: int) -> NDArray[np.int64]:
-    of_class = maps.reshape(len(maps), n_classes, planes, *maps.shape[2:])
-    return np.asarray(of_class.argmax(axis=1), dtype=np.int64)
+def _first_of_frames(case: _Case) -> NDArray[np.int64]:
+    return case.frames.first_rows(case.column("event_id"))
 
 
 def _display(case: _Case, draw: Callable[..., Any], n_events: int) -> tuple[Section, ...]:
     schema = case.store.schema
     if n_events == 0 or len(schema.grid.axes) != 2:
         return ()
-    grid = schema.grid if case.tiling is None else case.tiling.frame_grid(schema.grid)
     figure = draw(
-        grid=grid,
+        grid=case.frames.grid,
         channels=[channel.name for channel in schema.channels],
         units=[channel.unit for channel in schema.channels],
     )

@@ -18,8 +18,10 @@ from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
 from detcnn.events.images import as_dense, filled_planes
 from detcnn.events.sampling import sample_of_each_class
 from detcnn.progress import SILENT, Progress
+from detcnn.stages.frames import FrameMaps, open_frames
 from detcnn.stages.scores import Scorer, score_writer
-from detcnn.stages.trained import empty_image, require_fit, usual_patch
+from detcnn.stages.trained import empty_image, found_images, require_fit, usual_patch
+from detcnn.storage.masks import MASKS, write_masks
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import write_parquet
@@ -167,10 +169,13 @@ def run(
             within = rows[(rows >= start) & (rows < stop)] - start
             samples.append(as_dense(block.take(within)).values)
         bar.finish()
+        said = writer.close()
+        if task.description["name"] == "segmentation":
+            _write_masks(builder.folder, images_artifact, split, task)
         columns: dict[str, NDArray[Any]] = {
             "label": chosen.label,
             "weight": chosen.weight,
-            **writer.close(),
+            **said,
             **{f"column_{name}": chosen.column(name) for name in chosen.column_names},
         }
         write_parquet(builder.folder / TABLE, columns)
@@ -239,17 +244,51 @@ def _n_filled(split: ImageSplit, task: "Task") -> int:
     """Return how many pixels will have scores, where only filled ones do."""
     if not task.wanted.only_filled or task.wanted.pixels is None:
         return 0
-    planes = split.schema.truth_of(task.wanted.pixels).planes
+    # New events have no truth that would tell.
+    planes = int(task.description["planes"])
     return sum(len(filled_planes(block, planes).pixel) for _, block in split.iter_images())
 
 
+def _write_masks(folder: Path, images: Artifact, split: str, task: "Task") -> None:
+    """Write the class of each pixel of whole frames, background where nothing was said."""
+    frames = open_frames(images, split)
+    maps = FrameMaps(frames, folder, task.description)
+    event_id = frames.split.column("event_id")
+    write_masks(
+        folder / MASKS,
+        (
+            maps.classes(maps.read(start, stop)) * maps.valid(start, stop)
+            for start, stop in maps.iter_ranges()
+        ),
+        shape=(int(task.description["planes"]), *frames.grid.shape),
+        classes=task.description["classes"],
+        event_id=event_id[frames.first_rows(event_id)],
+    )
+
+
 def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progress) -> None:
-    """Refuse images that a model was not made for, and warn if they are not those it knows."""
+    """Refuse images that a model was not made for, and warn of events that it was trained with."""
     require_fit(model, images)
-    if images.manifest.digest != _digest_of_images(model):
+    if images.manifest.digest == _digest_of_images(model):
+        return
+    try:
+        trained_on = found_images(model)
+    except ConfigError:
         progress.warn(
-            f"{images.path}: not the images that {model.path} was trained on: its training events "
-            f"may be among those of the {split} split"
+            f"{images.path}: not the images that {model.path} was trained on, which are no longer "
+            f"there: its training events may be among those of the {split} split"
+        )
+        return
+    ids = [
+        open_store(path / STORE).splits[part].column("event_id")
+        for path, part in ((images.path, split), (trained_on, "train"))
+    ]
+    n_seen = int(np.isin(ids[0], ids[1]).sum())
+    if n_seen:
+        progress.warn(
+            f"{images.path}: {n_seen:,} of the {len(ids[0]):,} events of the {split} split have "
+            f"the id of one that {model.path} was trained with: what it says of them is no test, "
+            "unless two files merely number their events alike"
         )
 
 

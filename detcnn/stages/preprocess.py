@@ -48,7 +48,7 @@ from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_in_threads, run_tasks
 from detcnn.sources.base import PixelTruth, Source
 from detcnn.sources.opening import files_read, read_provenance
-from detcnn.stages.inputs import classes_of, input_files, open_sources
+from detcnn.stages.inputs import classes_of, input_files, known_classes, open_sources
 from detcnn.stages.recipes import (
     build_hit_recipe,
     build_ready_steps,
@@ -127,6 +127,7 @@ class _Plan:
     masses: MassesFrom
     fractions: Mapping[str, float]
     salt: int
+    is_unseen: bool
     n_partitions: int
 
 
@@ -142,6 +143,7 @@ def run(
     *,
     base: Path,
     output: Path,
+    unseen_by: Classes | None = None,
     workers: int = 1,
     overwrite: bool = False,
     update: bool = False,
@@ -157,6 +159,9 @@ def run(
         Folder that relative input paths start from.
     output : Path
         Where the artifact goes.
+    unseen_by : Classes, optional
+        Those of a trained model that is to be shown these events: all go to the test split, and
+        none need tell its class.
     workers : int
         Number of processes; the result does not depend on it.
     overwrite : bool
@@ -181,7 +186,7 @@ def run(
     """
     overwrite = overwrite or update
     refuse_existing(output, overwrite=overwrite)
-    sources = open_sources(config, base=base)
+    sources = open_sources(config, base=base, may_lack_truth=unseen_by is not None)
     named = input_files(config, base=base)
     for path in (path for of_source in named for path in of_source):
         if read_provenance(path).get("complete") is False:
@@ -192,7 +197,7 @@ def run(
         for of_source, source in zip(named, sources, strict=True)
     ]
     paths = [path for of_source in files for path in of_source]
-    plan = _make_plan(config, sources)
+    plan = _make_plan(config, sources, unseen_by=unseen_by)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
         progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")
@@ -210,6 +215,7 @@ def run(
             "format": IMAGES.version,
             "config": config.identity(),
             "inputs": [entry.digest for entry in inputs],
+            **({} if unseen_by is None else {"unseen_by": asdict(unseen_by)}),
         }
     )
     current = find_current(output, kind=IMAGES, identity=identity) if update else None
@@ -247,7 +253,9 @@ def run(
     return PreprocessResult(artifact, n_resumed, plan.n_partitions)
 
 
-def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
+def _make_plan(
+    config: PreprocessConfig, sources: tuple[Source, ...], *, unseen_by: Classes | None
+) -> _Plan:
     shapes = {source.image_shape for source in sources}
     kinds = {(s.image_shape, s.layout.axes, tuple(s.layout.channels)) for s in sources}
     if len(kinds) > 1:
@@ -302,8 +310,12 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
     empty = [f"{source.path}" for source in sources if not sum(s.n_events for s in source.samples)]
     if empty:
         raise DataError(f"{empty[0]}: holds no events")
-    classes = classes_of(config, sources)
-    fractions = {name: float(getattr(config.split, name)) for name in SPLITS}
+    if unseen_by is None:
+        classes = classes_of(config, sources)
+        fractions = {name: float(getattr(config.split, name)) for name in SPLITS}
+    else:
+        classes = known_classes(unseen_by, sources)
+        fractions = {name: float(name == "test") for name in SPLITS}
     # Refuses bad shares before any work starts.
     split_indices(np.zeros(1, dtype=np.int64), fractions)
     columns, roles = _common_columns(sources)
@@ -338,6 +350,7 @@ def _make_plan(config: PreprocessConfig, sources: tuple[Source, ...]) -> _Plan:
         masses=masses_from(roles),
         fractions=fractions,
         salt=config.split.salt,
+        is_unseen=unseen_by is not None,
         # No more than the largest sample has events, so that no partition is empty.
         n_partitions=min(
             -(-sum(sample.n_events for sample in samples) // _events_at_once(config, sources)),
@@ -460,7 +473,7 @@ def _make_piece(partition: _Partition) -> None:
     collected: dict[str, list[Block]] = {split: [] for split in SPLITS}
     totals = {name: np.zeros(1) for name in ("n_read", "n_no_class", "n_outside", "n_empty")}
     totals |= {name: np.zeros(1) for name in ("pt_outside", "pt")}
-    totals["n_cut"] = np.zeros((len(plan.windows), n_classes))
+    totals["n_cut"] = np.zeros((len(plan.windows), 1 + n_classes))
     for number, source in enumerate(plan.sources):
         for i, sample in enumerate(source.samples):
             start = sample.n_events * partition.index // plan.n_partitions
@@ -476,26 +489,30 @@ def _make_piece(partition: _Partition) -> None:
             if sample.class_name is not None:
                 index = plan.classes.index_of(sample.class_name)
                 label = np.full(table.n_events, index, dtype=np.int64)
-            else:
+            elif "label" in table.columns:
                 label = plan.classes.indices(table.columns["label"])
+            else:
+                label = np.full(table.n_events, DROPPED, dtype=np.int64)
             weight = table.columns.get("weight", np.ones(table.n_events, dtype=np.float32))
             truth = _truth(table, plan)
             totals["n_read"] += table.n_events
-            totals["n_no_class"] += np.count_nonzero(label == DROPPED)
+            is_kept = (label != DROPPED) | plan.is_unseen
+            totals["n_no_class"] += np.count_nonzero(~is_kept)
             for k, window in enumerate(plan.windows):
-                is_cut = (label != DROPPED) & ~window.holds(columns[window.column])
-                totals["n_cut"][k] += np.bincount(label[is_cut], minlength=n_classes)
-                label = np.where(is_cut, DROPPED, label)
-            _add_up(totals, table, projection, label != DROPPED)
+                is_cut = is_kept & ~window.holds(columns[window.column])
+                totals["n_cut"][k] += _counts(label[is_cut], n_classes)
+                is_kept &= ~is_cut
+            _add_up(totals, table, projection, is_kept)
             if plan.tiling is not None:
                 of_event = plan.tiling.events(table.n_events)
                 images, truth = plan.tiling.cut(images), plan.tiling.cut_truth(truth)
                 columns = {name: values[of_event] for name, values in columns.items()}
                 columns |= plan.tiling.columns(table.n_events)
                 label, weight = label[of_event], np.asarray(weight)[of_event]
+                is_kept = is_kept[of_event]
             split = split_indices(columns["event_id"], plan.fractions, salt=plan.salt)
             for k, name in enumerate(SPLITS):
-                rows = np.flatnonzero((split == k) & (label != DROPPED))
+                rows = np.flatnonzero((split == k) & is_kept)
                 collected[name].append(
                     Block(
                         images=images.take(rows),
@@ -517,7 +534,7 @@ def _make_piece(partition: _Partition) -> None:
             "sums.total": sums.total,
             "sums.squares": sums.squares,
             **{
-                f"n_events.{split}": np.bincount(block.label, minlength=n_classes)
+                f"n_events.{split}": _counts(block.label, n_classes)
                 for split, block in blocks.items()
             },
             **{
@@ -532,6 +549,11 @@ def _make_piece(partition: _Partition) -> None:
             **_truth_totals(training, plan),
         },
     )
+
+
+def _counts(label: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
+    """Count events without a class, which come first, and those of each class."""
+    return np.bincount(label - DROPPED, minlength=1 + n_classes)
 
 
 def _truth(table: EventTable | ImageTable, plan: _Plan) -> Truth:
@@ -640,8 +662,11 @@ def _write_store(
             totals[name] = totals[name] + value if name in totals else value
     n_events = {split: totals[f"n_events.{split}"] for split in SPLITS}
     n_filled = {split: int(totals[f"n_filled.{split}"][0]) for split in SPLITS}
-    _check_selection(plan, n_events, totals["n_cut"])
-    _check_classes(plan, n_events)
+    if plan.is_unseen:
+        _check_any(plan, n_events, totals["n_cut"])
+    else:
+        _check_selection(plan, n_events, totals["n_cut"])
+        _check_classes(plan, n_events)
     n_kept = sum(int(counts.sum()) for counts in n_events.values())
     if totals["n_empty"][0] == n_kept:
         raise DataError(
@@ -672,8 +697,12 @@ def _write_store(
         points=tuple(PointsInfo(name, _most_points(name, pieces)) for name in plan.points),
     )
     sums = PixelSums(totals["sums.n_images"], totals["sums.total"], totals["sums.squares"])
-    planed = _plane(config, plan, pieces)
-    per_class = _class_weights(config, plan, pieces, planed)
+    planed = None if plan.is_unseen else _plane(config, plan, pieces)
+    per_class = (
+        np.ones(len(plan.classes.names))
+        if plan.is_unseen
+        else _class_weights(config, plan, pieces, planed)
+    )
     if folder.exists():
         # Left by a run that was killed here; the pieces are all that is needed.
         shutil.rmtree(folder)
@@ -698,6 +727,7 @@ def _write_store(
                 block.images,
                 label=block.label,
                 weight=block.weight,
+                # Nothing is trained with an event without a class, whose weight is of no account.
                 training_weight=planed_weight * per_class[block.label],
                 columns=block.columns,
                 truth=block.truth,
@@ -707,15 +737,16 @@ def _write_store(
     task.finish()
     return {
         **schema.attributes(),
-        "image": _image_identity(config),
+        "image": image_identity(config),
         "class_labels": {
             name: list(values)
             for name, values in zip(plan.classes.names, plan.classes.values, strict=True)
         },
         "n_events": {
-            split: dict(zip(plan.classes.names, counts.tolist(), strict=True))
+            split: dict(zip(plan.classes.names, counts[1:].tolist(), strict=True))
             for split, counts in n_events.items()
         },
+        "n_without_class": sum(int(counts[0]) for counts in n_events.values()),
         "n_pixels": {
             name: dict(zip(truth.classes, totals[f"n_pixels.{name}"].tolist(), strict=True))
             for name, truth in plan.truth.items()
@@ -751,7 +782,8 @@ def _most_points(name: str, pieces: list[Piece]) -> int:
     return max(int(p.column(split, f"points/{name}").shape[1]) for p in pieces for split in SPLITS)
 
 
-def _image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
+def image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
+    """Return what of a study makes images what they are; None where they stay as in the input."""
     steps = [step.identity() for step in config.image_steps]
     identity: dict[str, Any] = {"image_steps": steps}
     if config.image is not None:
@@ -769,25 +801,34 @@ def _image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
 def _check_selection(
     plan: _Plan, n_events: Mapping[str, NDArray[Any]], n_cut: NDArray[Any]
 ) -> None:
-    n_left = sum(n_events.values(), start=np.zeros(len(plan.classes.names)))
-    for index, name in enumerate(plan.classes.names):
+    n_left = sum(n_events.values(), start=np.zeros(1 + len(plan.classes.names)))
+    for index, name in enumerate(plan.classes.names, start=1):
         if n_left[index] == 0 and n_cut[:, index].sum() > 0:
-            reasons = ", ".join(
-                f"{window.complaint}: {int(n)}"
-                for window, n in zip(plan.windows, n_cut[:, index], strict=True)
-            )
             raise DataError(
-                f"preprocess.select leaves nothing of class {name!r} ({reasons}): widen it"
+                f"preprocess.select leaves nothing of class {name!r} "
+                f"({_complaints(plan, n_cut[:, index])}): widen it"
             )
+
+
+def _check_any(plan: _Plan, n_events: Mapping[str, NDArray[Any]], n_cut: NDArray[Any]) -> None:
+    if sum(int(counts.sum()) for counts in n_events.values()) == 0:
+        raise DataError(
+            f"preprocess.select leaves no event ({_complaints(plan, n_cut.sum(axis=1))}): widen it"
+        )
+
+
+def _complaints(plan: _Plan, n_cut: NDArray[Any]) -> str:
+    return ", ".join(
+        f"{window.complaint}: {int(n)}" for window, n in zip(plan.windows, n_cut, strict=True)
+    )
 
 
 def _check_classes(plan: _Plan, n_events: Mapping[str, NDArray[Any]]) -> None:
     for split, counts in n_events.items():
-        missing = [n for n, count in zip(plan.classes.names, counts, strict=True) if count == 0]
+        of_class = dict(zip(plan.classes.names, counts[1:].tolist(), strict=True))
+        missing = [name for name, count in of_class.items() if count == 0]
         if missing and plan.fractions[split] > 0:
-            found = ", ".join(
-                f"{name} {count}" for name, count in zip(plan.classes.names, counts, strict=True)
-            )
+            found = ", ".join(f"{name} {count}" for name, count in of_class.items())
             raise DataError(
                 f"class {missing[0]!r} is absent from the {split} split ({found}): "
                 f"add events, or give preprocess.split.{split} a larger share"

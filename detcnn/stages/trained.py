@@ -1,5 +1,6 @@
 """A trained model and images that it can be shown."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def show(model: Path, images: Path | None, *, split: str) -> Shown:
         the model was trained on.
     """
     opened = open_artifact(model, expected=MODEL)
-    path = images or _found_images(opened)
+    path = images or found_images(opened)
     shown = open_artifact(path, expected=IMAGES)
     require_fit(opened, shown)
     store = open_store(path / STORE)
@@ -83,12 +84,34 @@ def require_fit(model: Artifact, images: Artifact) -> None:
     DataError
         Naming what differs.
     """
-    made_for, given = model.manifest.contents, images.manifest.contents
-    for name in ("classes", "image_shape", "channels", "axes", "image"):
-        if made_for[name] != given[name]:
-            here, there = _differing(given[name], made_for[name])
+    given = images.manifest.contents
+    names = ("classes", "image_shape", "channels", "axes", "image")
+    require_same(model, {name: given[name] for name in names}, place=str(images.path))
+
+
+def require_same(model: Artifact, given: Mapping[str, Any], *, place: str) -> None:
+    """Refuse images that are not made, or would not be, as a model was trained with.
+
+    Parameters
+    ----------
+    model : Artifact
+        The model.
+    given : mapping
+        Of an image store's contents, what is to be the same.
+    place : str
+        Where the images are or what makes them, for the message.
+
+    Raises
+    ------
+    DataError
+        Naming what differs.
+    """
+    made_for = model.manifest.contents
+    for name, value in given.items():
+        if made_for[name] != value:
+            here, there = _differing(value, made_for[name])
             raise DataError(
-                f"{images.path}: {name.replace('_', ' ')} {here}, but the model {model.path} was "
+                f"{place}: {name.replace('_', ' ')} {here}, but the model {model.path} was "
                 f"trained with {there}: use the images that the model was made for"
             )
 
@@ -120,7 +143,14 @@ def empty_image(store: ImageStore, occupancy: float) -> tuple[NDArray[np.float32
     return empty.astype(np.float32), is_zero
 
 
-def _found_images(model: Artifact) -> Path:
+def found_images(model: Artifact) -> Path:
+    """Return the images that a model was trained on.
+
+    Raises
+    ------
+    ConfigError
+        If they are not where they were then, nor beside the model.
+    """
     digest = next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
     then = Path(model.manifest.environment.get("images", "images"))
     places = (then, model.path.parent / "images")

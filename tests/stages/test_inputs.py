@@ -68,7 +68,8 @@ def test_a_study_can_say_all_there_is_to_say():
         clustering=Clustering(radius=1.0, algorithm="kt", min_pt=20.0, max_eta=2.0, n_hardest=2),
     )
     silent = Layout()
-    for field in fields(Layout):
+    # Not a matter of the study, but of what is done with it.
+    for field in (field for field in fields(Layout) if field.name != "may_lack_truth"):
         assert getattr(layout, field.name) != getattr(silent, field.name), field.name
 
 

@@ -155,7 +155,13 @@ def test_images_divided_in_another_way_are_warned_of(run, trained, load, tmp_pat
     preprocess.run(study.preprocess, base=trained.path, output=tmp_path / "images")
     listener = Listener()
     run(images=tmp_path / "images", progress=listener)
-    assert any("its training events may be among those" in text for text in listener.said)
+    ids = {}
+    for folder, split in ((trained.path, "train"), (tmp_path, "test")):
+        store = open_store(folder / "images" / "images.zarr")
+        ids[split] = store.splits[split].column("event_id")
+    n_seen = np.isin(ids["test"], ids["train"]).sum()
+    assert n_seen
+    assert any(f" {n_seen} of the {len(ids['test'])} events" in text for text in listener.said)
 
 
 def test_occlusion_maps_are_those_of_the_model(run, trained, tmp_path):

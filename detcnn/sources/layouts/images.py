@@ -157,7 +157,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         classes = [given or name for given, name in zip(classes, names, strict=True)]
     elif classes == [None]:
         label_names = columns.label_names
-        if not label_names and n_events:
+        if not label_names and n_events and not layout.may_lack_truth:
             raise ConfigError(
                 f"{path}: nothing tells the class of the images in {first.name!r}"
                 f"{misfits(datasets, 'label', n_events)}: name a label dataset as columns.label, "

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
+from detcnn.sources.base import Layout
 from detcnn.sources.container import Container, Dataset
 from detcnn.sources.layouts.columns import CONSTITUENT_ROLES, EVENT_ROLES, find_role
 from detcnn.sources.layouts.momenta import has_coordinates
@@ -123,6 +124,24 @@ def require(
     if last >= n_features:
         raise ConfigError(f"{path}: {text!r} is outside of the dataset's shape {found.shape}")
     return Reference(name, index)
+
+
+def what_is_there(datasets: Mapping[str, Dataset], layout: Layout) -> Layout:
+    """Return a layout without the columns, pixel truths and points that a file has not."""
+    names = named_columns(datasets)
+
+    def is_there(text: str) -> bool:
+        match = _PART.match(text)
+        return (
+            text in datasets or text in names or (match is not None and match["name"] in datasets)
+        )
+
+    return replace(
+        layout,
+        columns={name: text for name, text in layout.columns.items() if is_there(text)},
+        pixels={name: truth for name, truth in layout.pixels.items() if is_there(truth.column)},
+        points={name: text for name, text in layout.points.items() if is_there(text)},
+    )
 
 
 def require_numbered(path: Path, datasets: Mapping[str, Dataset], text: str) -> Columns:

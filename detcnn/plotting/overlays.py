@@ -1,0 +1,97 @@
+"""What a model says of an event, on its image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from detcnn.events.grid import Grid
+from detcnn.plotting.displays import draw_images, image_panels, places
+from detcnn.plotting.images import draw_pixels, label_panels
+from detcnn.plotting.style import INK, colour, literal, styled
+
+_OPACITY = 0.7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SaidOfEvent:
+    """An event, and what is said of it.
+
+    Parameters
+    ----------
+    title : str
+        What stands above it: its id, and what is said of it as a whole.
+    image : numpy.ndarray
+        Shape (n_channels, n_rows, n_columns).
+    mask : numpy.ndarray, optional
+        Class of each pixel, whole numbers, shape (n_planes, n_rows, n_columns); one plane belongs
+        to all channels, else there is one for each. Class 0 is left out.
+    points : numpy.ndarray, optional
+        Shape (n, 2): (row, column) in pixels, the centre of the first at (0, 0).
+    """
+
+    title: str
+    image: NDArray[Any]
+    mask: NDArray[Any] | None = None
+    points: NDArray[np.floating] | None = None
+
+
+@styled
+def overlay_figure(
+    event: SaidOfEvent,
+    *,
+    grid: Grid,
+    channels: Sequence[str],
+    units: Sequence[str],
+    classes: Sequence[str] = (),
+) -> Figure:
+    """Draw an event's channels, and on them its mask and its points.
+
+    Parameters
+    ----------
+    event : SaidOfEvent
+        The event.
+    grid : Grid
+        Rows and columns.
+    channels, units : sequence of str
+        Name and unit of each channel; a panel for each.
+    classes : sequence of str
+        Names of the classes of a mask.
+    """
+    figure, panels = image_panels(grid, 1, len(channels), n_bars=len(channels), side=4.0)
+    draw_images(panels[0], event, 0, grid, channels, units, figure=figure)
+    for number, axes in enumerate(panels[0]):
+        if event.mask is not None:
+            _draw_mask(axes, event.mask[min(number, len(event.mask) - 1)], grid, len(classes))
+        if event.points is not None:
+            across, up = places(event.points, grid)
+            axes.plot(across, up, "x", markersize=7, color=INK, markeredgewidth=1.4)
+    handles: list[Any] = []
+    if event.mask is not None:
+        handles = [Patch(color=colour(i), label=literal(c)) for i, c in enumerate(classes[1:])]
+    elif event.points is not None:
+        handles = [Line2D([], [], marker="x", linestyle="none", color=INK, label="found")]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+    label_panels(panels, grid)
+    return figure
+
+
+def _draw_mask(axes: Axes, mask: NDArray[Any], grid: Grid, n_classes: int) -> None:
+    drawn = draw_pixels(
+        axes,
+        np.ma.masked_equal(mask, 0),
+        grid,
+        cmap=ListedColormap([colour(i) for i in range(n_classes - 1)]),
+        norm=BoundaryNorm(np.arange(1, n_classes + 1) - 0.5, n_classes - 1),
+    )
+    drawn.set_alpha(_OPACITY)
+    # Below it the colours are those of classes alone.
+    axes.images[0].set_cmap("Greys")

@@ -1,0 +1,96 @@
+"""Stage ``predict``, drawn: the first events, with what a model says of them on their image."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.artifacts.kinds import IMAGES, SCORES
+from detcnn.artifacts.opening import open_artifact
+from detcnn.errors import ConfigError
+from detcnn.plotting.overlays import SaidOfEvent, overlay_figure
+from detcnn.plotting.style import write_figure
+from detcnn.stages.frames import FrameMaps, open_frames
+from detcnn.stages.scores import POINTS
+from detcnn.storage.tables import read_parquet
+
+_NOT_SAID = ("label", "weight")
+_MOST_SAID = 4
+
+
+def run(scores: Path, *, images: Path, folder: Path, n_events: int) -> tuple[Path, ...]:
+    """Draw the first events of scores.
+
+    Parameters
+    ----------
+    scores : Path
+        The artifact.
+    images : Path
+        That of the images they are of.
+    folder : Path
+        Where the figures go; made if need be. Figures of those names are replaced.
+    n_events : int
+        How many, at most.
+
+    Returns
+    -------
+    tuple of Path
+        The figures as PNG, named after the event's number and id; a PDF stands beside each.
+
+    Raises
+    ------
+    ConfigError
+        If the images are not pictures.
+    DataError
+        If an artifact is not there or damaged.
+    """
+    opened = open_artifact(scores, expected=SCORES)
+    contents = opened.manifest.contents
+    task, classes = contents["task"], contents["classes"]
+    frames = open_frames(open_artifact(images, expected=IMAGES), contents["split"])
+    if len(frames.grid.axes) != 2:
+        raise ConfigError(f"{images}: images of {len(frames.grid.axes)} axes cannot be drawn")
+    schema = frames.split.schema
+    table = read_parquet(scores / "scores.parquet")
+    event_id = table["column_event_id"]
+    rows = frames.first_rows(event_id)[:n_events]
+    has_mask = task["name"] == "segmentation"
+    maps = FrameMaps(frames, scores, task) if has_mask else None
+    points = read_parquet(scores / POINTS) if task["name"] == "localisation" else None
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for number, row in enumerate(rows.tolist()):
+        said = "" if maps is not None else _said(table, row, classes)
+        found = None
+        if points is not None:
+            is_here = points["event"] == row
+            found = np.column_stack([points[name][is_here] for name in ("row", "column")])
+        event = SaidOfEvent(
+            f"event {event_id[row]}{said}",
+            frames.images(number, number + 1)[0],
+            None if maps is None else maps.classes(maps.read(number, number + 1))[0],
+            found,
+        )
+        figure = overlay_figure(
+            event,
+            grid=frames.grid,
+            channels=[channel.name for channel in schema.channels],
+            units=[channel.unit for channel in schema.channels],
+            classes=task.get("classes", ()),
+        )
+        made.append(write_figure(figure, folder, f"{number:04d}_{event_id[row]}").png)
+    return tuple(made)
+
+
+def _said(table: Mapping[str, NDArray[Any]], row: int, classes: list[str]) -> str:
+    """Return the first few of the scores of an event, a line each."""
+    names = [n for n in table if n not in _NOT_SAID and not n.startswith("column_")]
+    lines = []
+    for name in names[:_MOST_SAID]:
+        kind, _, index = name.rpartition("_")
+        is_class = kind.rpartition(".")[2] == "score" and index.isdigit()
+        what = classes[int(index)] if is_class else name.replace("_", " ")
+        lines.append(f"{what} {table[name][row]:.3g}")
+    return "".join(f"\n{line}" for line in lines)
