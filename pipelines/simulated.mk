@@ -5,12 +5,14 @@
 #   make clean
 #
 # An including Makefile sets: SIMULATION, the definition of the images; SEED; N_small, N_medium and
-# N_full, events; SET_small, what of the study is smaller with a small sample.
+# N_full, events; SET_small, what of the study is smaller with a small sample; FORMAT, the suffix of
+# the file of events if it is not h5.
 
 DETCNN ?= detcnn
 SCALE ?= small
 WORK := work/$(SCALE)
-EVENTS := $(WORK)/events.h5
+FORMAT ?= h5
+EVENTS := $(WORK)/events.$(FORMAT)
 
 ifeq ($(N_$(SCALE)),)
 $(error SCALE=$(SCALE): expected small, medium or full)

@@ -52,7 +52,13 @@ def _simulate(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The HDF5 file to write.", show_default=False)
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The HDF5 file to write; frames of one channel may go to a .fits file.",
+            show_default=False,
+        ),
     ],
     events: Annotated[
         int | None,

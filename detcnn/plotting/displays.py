@@ -28,7 +28,16 @@ _NOT_JUDGED = "#f1f1f1"
 _RIGHT = "#7f8b94"
 _WRONG = ("missed", "made up", "taken for another")
 # No greys, which are for what is right or not judged.
-_COLOURS_OF_WRONG = ("#832db6", "#e76300", "#ffa90e", "#92dadd", "#bd1f01", "#3f90da")
+_COLOURS_OF_WRONG = (
+    "#832db6",
+    "#e76300",
+    "#ffa90e",
+    "#92dadd",
+    "#bd1f01",
+    "#3f90da",
+    "#a96b59",
+    "#b9ac70",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
