@@ -319,3 +319,57 @@ def test_tracks_and_showers_are_told_apart_in_three_views(clone):
     assert (metrics / "figures/displays.png").exists()
     assert "detcnn train" not in make(folder, "model")
     assert "--events 10000" in make(folder, "SCALE=full", "--dry-run")
+
+
+def test_the_particle_and_the_energy_of_showers_come_from_one_network(clone):
+    folder = clone / "pipelines" / "shower_energy"
+    said = make(folder, "report", "N_small=150", "SET=--set evaluate.replicas=20")
+    for name in ("particle, accuracy", "energy, energy: width of the pull"):
+        assert f"\n{name}  " in said
+    metrics = json.loads((folder / "work/small/metrics/metrics.json").read_text())
+    assert metrics["energy"]["energy"]["name"] == "energy"
+    assert metrics["particle"]["confusion"]["classes"] == ["electron", "photon", "pion"]
+    assert "--events 100000" in make(folder, "SCALE=full", "--dry-run")
+
+
+def write_hits(path, n_events):
+    """Two tables without column names: flashes about a vertex, hits in number as its energy."""
+    rng = np.random.default_rng(4)
+    hits, truth = [], []
+    for event in range(1, n_events + 1):
+        x, y, z = rng.uniform(-700, 700, 3)
+        energy = rng.uniform(0.5, 5)
+        n_hits = rng.poisson(100 * energy)
+        # The axes of the hits are z, y and −x of the vertex.
+        place = 20 * np.round(rng.normal([z, y], 80, (n_hits, 2)) / 20)
+        end = np.where(rng.random(n_hits) < 0.5 - x / 4000, 2003.5, -2003.5)
+        number, rest = np.full(n_hits, event), np.ones(n_hits)
+        hits.append(np.column_stack([number, rest, place, end, rng.uniform(5, 100, n_hits), rest]))
+        truth.append([event, x, y, z, 1.5, 3.0, 0.0, energy, 11])
+    with h5py.File(path, "w") as file:
+        file["HitData"] = np.concatenate(hits).astype(np.float32)
+        file["TruthData"] = np.array(truth, dtype=np.float32)
+    return path
+
+
+def test_energies_are_learned_from_columns_without_names(clone, tmp_path):
+    folder = clone / "pipelines" / "scintillator_energy"
+    options = (
+        f"HITS={write_hits(tmp_path / 'hits.h5', 60)}",
+        f"WORK={tmp_path / 'work'}",
+        "SET=--set train.epochs=5 --set evaluate.replicas=20",
+    )
+    assert "\nenergy: width of the pull  " in make(folder, "report", *options)
+    with (tmp_path / "work/metrics/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    (absolute,) = (float(r["value"]) for r in rows if r["quantity"] == "mean_absolute")
+    # In GeV: below the 1.1 MeV of a constant, above nothing.
+    assert 0 < absolute < 1.1e-3
+    missing = subprocess.run(
+        ["make", "-C", folder, "images", "HITS=none.h5", f"WORK={tmp_path / 'none'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert missing.returncode != 0
+    assert "none.h5: not there: make HITS=" in missing.stderr

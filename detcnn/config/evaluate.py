@@ -101,6 +101,24 @@ class SelectionsConfig(Section):
     )
 
 
+class ResolutionConfig(Section):
+    """How the relative resolution of a predicted number falls with it."""
+
+    terms: tuple[Literal["stochastic", "constant", "noise"], ...] = Field(
+        default=("stochastic", "constant"),
+        description="Of the fit: a/√E, b and c/E, added in quadrature; no fit if none.",
+    )
+    by_class: bool = Field(
+        default=False, description="Judge the events of each class on their own, too."
+    )
+
+    @model_validator(mode="after")
+    def _check_terms(self) -> "ResolutionConfig":
+        if len(set(self.terms)) < len(self.terms):
+            raise ValueError(f"terms: {', '.join(self.terms)}, expected each at most once")
+        return self
+
+
 class EvaluateConfig(Section):
     """From a model and a split to tables, figures and a report."""
 
@@ -143,6 +161,9 @@ class EvaluateConfig(Section):
     )
     confidence: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.5, description="Of a localisation: points of less confidence do not count."
+    )
+    resolution: ResolutionConfig = Field(
+        default=ResolutionConfig(), description="Of a regression: its fit, and of which events."
     )
     units: dict[str, str] = Field(
         default_factory=dict, description="Unit of what is regressed, by its name, for the report."

@@ -113,8 +113,17 @@ def fit_resolution(
     squares, _ = optimize.nnls(basis * weight[:, np.newaxis], y**2 * weight)
     curvature = (basis * weight[:, np.newaxis]).T @ (basis * weight[:, np.newaxis])
     errors_of_squares = np.sqrt(np.diag(np.linalg.inv(curvature)))
+
+    def deviations(of: Floats) -> Floats:
+        return np.asarray((np.sqrt(basis @ of) - y) / s)
+
+    # The least deviation of squares may lie at zero for a term where that of roots does not, and
+    # the other way round.
+    squares = optimize.least_squares(
+        deviations, squares, bounds=(0, np.inf), x_scale=errors_of_squares, xtol=1e-12
+    ).x
     # One that is nothing beside its error has no curvature of its own at zero.
-    is_free = squares > 1e-6 * errors_of_squares
+    is_free = squares > 1e-3 * errors_of_squares
     if not is_free.any():
         is_free[np.argmax(squares)] = True
     value, covariance = np.zeros(len(terms)), np.zeros((len(terms), len(terms)))

@@ -194,41 +194,59 @@ def _classification(case: _Case) -> Judgement:
 
 
 def _regression(case: _Case) -> Judgement:
+    targets, classes = case.task["targets"], case.store.schema.classes
     parts = []
-    for name in case.task["targets"]:
-        sigma = case.table.get(f"{case.prefix}sigma_{name}")
-        binned = case.binned()
-        # Bins of what is predicted are those of its truth.
-        binned["columns"].pop(name, None)
-        truth_edges = binned["edges"].pop(name, None)
-        evaluation = evaluate_regression(
-            case.column(name).astype(np.float64),
-            case.table[f"{case.prefix}prediction_{name}"].astype(np.float64),
-            name=name,
-            unit=case.config.units.get(name, "1"),
-            sigma=None if sigma is None else sigma.astype(np.float64),
-            weights=case.table["weight"],
-            truth_edges=truth_edges,
-            **binned,
-            **case.statistics,
-        )
-        residuals = evaluation.relative or evaluation.absolute
-        kind = "relative " if evaluation.relative else ""
-        headline = [
-            (f"{name}: mean {kind}residual", residuals.mean.text()),
-            (f"{name}: half the central 68.3 % of the {kind}residual", residuals.half_width.text()),
-        ]
-        if evaluation.pull is not None:
-            headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))
-        judged = Judgement(
-            title=name,
-            numbers={name: plain(evaluation)},
-            rows=regression_rows(evaluation),
-            sections=regression_sections(evaluation),
-            headline=tuple(headline),
-        )
-        parts.append(_named(judged, name) if len(case.task["targets"]) > 1 else judged)
+    for name in targets:
+        judged = _one_number(case, name)
+        parts.append(_named(judged, name) if len(targets) > 1 else judged)
+        if not case.config.resolution.by_class:
+            continue
+        for number, of_class in enumerate(classes):
+            is_of_class = case.table["label"] == number
+            events = {column: values[is_of_class] for column, values in case.table.items()}
+            parts.append(_named(_one_number(replace(case, table=events), name), of_class))
     return _together(parts, title="regression")
+
+
+def _one_number(case: _Case, name: str) -> Judgement:
+    sigma = case.table.get(f"{case.prefix}sigma_{name}")
+    binned = case.binned()
+    # Bins of what is predicted are those of its truth.
+    binned["columns"].pop(name, None)
+    truth_edges = binned["edges"].pop(name, None)
+    evaluation = evaluate_regression(
+        case.column(name).astype(np.float64),
+        case.table[f"{case.prefix}prediction_{name}"].astype(np.float64),
+        name=name,
+        unit=case.config.units.get(name, "1"),
+        sigma=None if sigma is None else sigma.astype(np.float64),
+        weights=case.table["weight"],
+        truth_edges=truth_edges,
+        fit=case.config.resolution.terms,
+        **binned,
+        **case.statistics,
+    )
+    residuals = evaluation.relative or evaluation.absolute
+    kind = "relative " if evaluation.relative else ""
+    headline = [
+        (f"{name}: mean {kind}residual", residuals.mean.text()),
+        (f"{name}: half the central 68.3 % of the {kind}residual", residuals.half_width.text()),
+    ]
+    if evaluation.pull is not None:
+        headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))
+    fit = evaluation.resolution_fit
+    if fit is not None:
+        headline.extend(
+            (f"{name}: {term} term of the resolution", coefficient.text())
+            for term, coefficient in zip(fit.terms, fit.coefficients, strict=True)
+        )
+    return Judgement(
+        title=name,
+        numbers={name: plain(evaluation)},
+        rows=regression_rows(evaluation),
+        sections=regression_sections(evaluation),
+        headline=tuple(headline),
+    )
 
 
 def _multi_label(case: _Case) -> Judgement:

@@ -54,6 +54,20 @@ def test_a_term_that_is_not_there_is_zero_with_an_upper_end():
     assert 0 < noise.high < 0.3
 
 
+def test_a_term_that_only_the_squares_leave_above_zero_has_an_end():
+    # Of photons in a calorimeter: the fit of the squares wants a constant term, that of the roots
+    # none.
+    energy = [6.3, 8.9, 12.7, 17.9, 25.8, 37.7, 53.5, 80.9]
+    y = np.array([0.0552, 0.0561, 0.0324, 0.0318, 0.0341, 0.0257, 0.0184, 0.0155])
+    s = np.array([0.0059, 0.0054, 0.0036, 0.0045, 0.0028, 0.0024, 0.0019, 0.0011])
+    found = fit_resolution(energy, y, s, terms=ALL)
+    assert found.coefficients[0].value == pytest.approx(0.14, abs=0.02)
+    for coefficient in found.coefficients:
+        assert coefficient.low <= coefficient.value <= coefficient.high < 1
+    nearby = [fit_resolution(energy, y, s, terms=terms) for terms in (ALL[:1], ALL[:2])]
+    assert found.chi_squared <= min(fit.chi_squared for fit in nearby) + 1e-6
+
+
 @pytest.mark.parametrize(
     ("arguments", "terms", "error", "message"),
     [

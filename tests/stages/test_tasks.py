@@ -8,10 +8,11 @@ import pytest
 
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
-from detcnn.stages import evaluate, preprocess, train, training_plan
+from detcnn.stages import evaluate, judge, preprocess, train, training_plan
 from detcnn.storage.csv_tables import read_csv
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store
+from detcnn.storage.tables import read_parquet
 from detcnn.training.foreground import Favour
 
 N_EVENTS, SIDE = 120, 12
@@ -241,3 +242,44 @@ def test_the_truth_does_not_stay_behind(blobs, tmp_path):
     study = load_study(blobs / "study.yaml", [steps])
     with pytest.raises(ConfigError, match="mask, charge, places would stay where the image moves"):
         preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images")
+
+
+def test_a_regression_is_judged_for_each_class_with_the_terms_asked_for(
+    blobs, tmp_path, monkeypatch
+):
+    # The figures are drawn elsewhere.
+    monkeypatch.setattr(judge, "regression_sections", lambda evaluation: ())
+    task, network = TASKS["regression"]
+    overrides = [
+        f"train.task={task}",
+        f"train.network={network}",
+        "evaluate.resolution={terms: [], by_class: true}",
+    ]
+    study = load_study(blobs / "study.yaml", overrides)
+    train.run(study.train, images=blobs / "images", output=tmp_path / "model")
+    result = evaluate.run(
+        study.evaluate,
+        model=tmp_path / "model",
+        images=blobs / "images",
+        scores=tmp_path / "scores",
+        output=tmp_path / "metrics",
+        title="by class",
+    )
+    rows = read_csv(result.artifact.path / "metrics.csv")
+    assert {row["task"] for row in rows} == {"", "0", "1"}
+    assert not any(row["quantity"].startswith("resolution_") for row in rows)
+    table = read_parquet(tmp_path / "scores" / "scores.parquet")
+    off = table["prediction_energy"] - table["column_energy"]
+    for number in (0, 1):
+        expected = np.average(off[table["label"] == number])
+        (bias,) = (
+            float(row["value"])
+            for row in rows
+            if row["task"] == str(number) and row["quantity"] == "bias" and not row["column"]
+        )
+        assert bias == pytest.approx(expected, rel=1e-5)
+
+
+def test_terms_of_the_resolution_come_once(blobs):
+    with pytest.raises(ConfigError, match="noise, noise, expected each at most once"):
+        load_study(blobs / "study.yaml", ["evaluate.resolution={terms: [noise, noise]}"])
