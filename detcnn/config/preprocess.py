@@ -328,7 +328,7 @@ class HexagonalConfig(Section):
     )
     unit: str = Field(default="1", min_length=1, description="Of x and y, such as mm.")
     pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
-        description="Rows (along y) and columns (along x) of squares, which just cover the camera."
+        description="Squares along x (rows) and along y (columns), which just cover the camera."
     )
     means: dict[str, str] = Field(
         default_factory=dict,

@@ -45,7 +45,7 @@ class HexagonalCamera:
     Parameters
     ----------
     grid : Grid
-        Of squares: rows along y, columns along x.
+        Of squares: rows along x, columns along y, as the grids of jets along η and φ.
     shares : scipy.sparse.csr_array
         float64, shape (n_squares, n_pixels): the share of each pixel that each square has. Every
         column adds up to 1. Squares count through (row, column), the column running fastest.
@@ -137,7 +137,7 @@ class HexagonalCamera:
 
 
 def hexagonal_camera(
-    centres: Floats, *, pixels: tuple[int, int], unit: str = "1", names: Sequence[str] = ("y", "x")
+    centres: Floats, *, pixels: tuple[int, int], unit: str = "1", names: Sequence[str] = ("x", "y")
 ) -> HexagonalCamera:
     """Return how a camera is resampled to squares that just cover it.
 
@@ -146,12 +146,12 @@ def hexagonal_camera(
     centres : numpy.ndarray
         float64, shape (n_pixels, 2): x and y of the centre of each pixel.
     pixels : tuple of int
-        Rows and columns of the grid. Its squares are the smallest that cover all pixels, and it
+        Squares along x and along y. Its squares are the smallest that cover all pixels, and it
         has the camera in its middle.
     unit : str
         Of the centres.
     names : sequence of str
-        What rows and columns are called.
+        What x and y are called.
 
     Raises
     ------
@@ -164,12 +164,12 @@ def hexagonal_camera(
     corner = pitch / np.sqrt(3) * np.stack([np.cos(directions), np.sin(directions)], axis=-1)
     corners = centres[:, np.newaxis] + corner
     low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
-    n_squares = np.array(pixels[::-1])
+    n_squares = np.array(pixels)
     side = float(np.max((high - low) / n_squares))
     first = (low + high - side * n_squares) / 2
     axes = [
         Axis(name, int(n), float(start), float(start + n * side), unit=unit)
-        for name, n, start in zip(names, n_squares[::-1], first[::-1], strict=True)
+        for name, n, start in zip(names, n_squares, first, strict=True)
     ]
     reach = int(np.ceil((corner.max() - corner.min()) / side)) + 1
     nearest = np.floor((corners.min(axis=1) - first) / side).astype(np.int64)
@@ -181,8 +181,8 @@ def hexagonal_camera(
     area[area < _LEAST_SHARE * pitch**2] = 0
     shares = area / area.sum(axis=1, keepdims=True)
     pixel, which = np.nonzero(shares)
-    column, row = squares[pixel, which].T
-    square = row * n_squares[0] + column
+    row, column = squares[pixel, which].T
+    square = row * n_squares[1] + column
     size = int(n_squares.prod())
     return HexagonalCamera(
         grid=Grid(*axes),

@@ -60,7 +60,7 @@ def test_charge_is_conserved(drawn, seed):
 def test_no_square_is_covered_twice(drawn):
     camera, pitch = drawn
     rows, columns = camera.grid.axes
-    assert (rows.name, columns.name) == ("y", "x")
+    assert (rows.name, columns.name) == ("x", "y")
     assert rows.pixel_width == pytest.approx(columns.pixel_width)
     covered = camera.shares.sum(axis=1) * math.sqrt(3) / 2 * pitch**2
     assert covered.max() <= rows.pixel_width**2 * (1 + 1e-6)
@@ -70,22 +70,22 @@ def test_no_square_is_covered_twice(drawn):
 @pytest.fixture
 def pair():
     """Two pixels side by side at a pitch of 2 on squares of 1: x from −1 to 3, y to ±2/√3."""
-    return hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(3, 4), unit="mm")
+    return hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(4, 3), unit="mm")
 
 
 def test_two_hexagons_by_hand(pair):
     assert [(a.low, a.high, a.unit) for a in pair.grid.axes] == [
-        (pytest.approx(-1.5), pytest.approx(1.5), "mm"),
         (pytest.approx(-1), pytest.approx(3), "mm"),
+        (pytest.approx(-1.5), pytest.approx(1.5), "mm"),
     ]
     # Of the area 2√3, half lies on each side of the middle. Up to |y| = 1/√3 the hexagon is as
-    # broad as two squares, so that it fills those of the middle row, of area 1.
+    # broad as two squares, so that it fills those in the middle of y, of area 1.
     middle, outer = 1 / (2 * math.sqrt(3)), (math.sqrt(3) - 1) / 2 / (2 * math.sqrt(3))
-    column = np.array([[outer], [middle], [outer]])
-    for pixel, expected in enumerate(([1, 1, 0, 0], [0, 0, 1, 1])):
-        shares = pair.shares.toarray()[:, pixel].reshape(3, 4)
-        np.testing.assert_allclose(shares, column * expected, atol=1e-12)
-    assert pair.owner.reshape(3, 4).tolist() == [[0, 0, 1, 1]] * 3
+    along_y = np.array([outer, middle, outer])
+    for pixel, along_x in enumerate(([1, 1, 0, 0], [0, 0, 1, 1])):
+        shares = pair.shares.toarray()[:, pixel].reshape(4, 3)
+        np.testing.assert_allclose(shares, np.outer(along_x, along_y), atol=1e-12)
+    assert pair.owner.reshape(4, 3).tolist() == [[0] * 3] * 2 + [[1] * 3] * 2
 
 
 def test_areas_against_fine_sampling():
@@ -113,11 +113,11 @@ def test_pixels_are_where_they_are_nearest():
     # A point is in the pixel whose centre is nearest, where there are pixels all round.
     centres = centres_of(3, pitch=1.3, angle=0.2, shift=(4, -9))
     camera = hexagonal_camera(centres, pixels=(9, 11))
-    y, x = (
+    x, y = (
         axis.low + (np.arange(20 * axis.n_pixels) + 0.5) * axis.pixel_width / 20
         for axis in camera.grid.axes
     )
-    points = np.stack(np.meshgrid(x, y), axis=-1)
+    points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
     nearest = np.argmin(((points[:, :, np.newaxis] - centres) ** 2).sum(axis=-1), axis=-1)
     inner = np.flatnonzero(np.hypot(*(centres - [4, -9]).T) < 2.4 * 1.3)
     assert len(inner) == 19
@@ -143,7 +143,7 @@ def test_a_camera_that_is_moved_or_turned(n_rings, angle, shift):
     np.testing.assert_allclose(turned, as_it_is[:, order], atol=1e-6)
     # By 90° to the left: x becomes y, and −y becomes x.
     turned = hexagonal_camera(centres @ np.array([[0, 1], [-1, 0]]), pixels=(7, 7)).shares
-    expected = np.rot90(as_it_is.reshape(7, 7, -1), -1)
+    expected = np.rot90(as_it_is.reshape(7, 7, -1))
     np.testing.assert_allclose(turned.toarray().reshape(7, 7, -1), expected, atol=1e-6)
 
 
@@ -163,19 +163,20 @@ def test_means_are_weighted_with_the_charge(pair):
     np.testing.assert_allclose(averaged, [[8, 25], [0, 0]])
     # Where the squares are of one pixel, its time is that of all of them.
     times = pair.averaged(images, {1: 0}).values[0, 1]
-    np.testing.assert_allclose(times, [[10, 10, 30, 30]] * 3, rtol=1e-6)
+    np.testing.assert_allclose(times, [[10] * 3] * 2 + [[30] * 3] * 2, rtol=1e-6)
     # Without a mean, all is shared out.
     np.testing.assert_array_equal(pair.averaged(images, {}).values, pair.shared_out(images).values)
 
 
 def test_classes_are_those_of_the_pixel_that_covers_most(pair):
     classes = DenseImages(np.array([[[3, 1]]], dtype=np.float32))
-    assert pair.owned(classes).values[0, 0].tolist() == [[3, 3, 1, 1]] * 3
+    assert pair.owned(classes).values[0, 0].tolist() == [[3] * 3] * 2 + [[1] * 3] * 2
     # Of equal pixels the first; and background where there is none.
     one = hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(1, 1))
     assert one.owned(classes).values.ravel().tolist() == [3]
-    beside = hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(5, 4))
-    assert beside.owned(classes).values[0, 0].tolist() == [[0] * 4, *[[3, 3, 1, 1]] * 3, [0] * 4]
+    beside = hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(4, 5))
+    expected = [[0, 3, 3, 3, 0]] * 2 + [[0, 1, 1, 1, 0]] * 2
+    assert beside.owned(classes).values[0, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -73,14 +73,13 @@ def camera(tmp_path_factory):
 def test_the_store_has_the_charge_of_the_camera(camera):
     folder, events = camera
     store = open_store(folder / "images" / "images.zarr")
-    radius = 1 + 0.5 / np.cos(np.pi / 6) * np.cos(np.pi / 6)
     rows, columns = store.schema.grid.axes
     assert [(a.name, a.n_pixels, a.unit) for a in (rows, columns)] == [
-        ("y", 8, "cm"),
         ("x", 8, "cm"),
+        ("y", 8, "cm"),
     ]
-    # Along x the outermost sides are half a pitch from their centres; along y there are corners.
-    assert columns.high == pytest.approx(radius)
+    # Along x, where the camera is larger, the outermost sides are half a pitch from the centres.
+    assert rows.high == pytest.approx(1.5)
     assert columns.pixel_width == pytest.approx(rows.pixel_width)
     assert [channel.name for channel in store.schema.channels] == ["light", "time"]
     n_seen = 0
@@ -95,10 +94,10 @@ def test_the_store_has_the_charge_of_the_camera(camera):
             assert light[i].sum() == pytest.approx(photons.sum(), rel=1e-5)
             assert signal[i].sum() == pytest.approx(true.sum(), rel=1e-5, abs=1e-6)
             assert 0 <= time[i].min() <= time[i].max() < 50
-            # At the centre of a pixel, the truth is its own; the pixel of no. 1 is on the right.
+            # At the centre of a pixel, the truth is its own; that of no. 1 is at high rows.
             for (x, y), value in zip(CENTRES, true, strict=True):
-                row = int((y - rows.low) / rows.pixel_width + 1e-6)
-                column = int((x - columns.low) / columns.pixel_width + 1e-6)
+                row = int((x - rows.low) / rows.pixel_width + 1e-6)
+                column = int((y - columns.low) / columns.pixel_width + 1e-6)
                 assert mask[i, row, column] == (value > 0)
             n_seen += 1
     assert n_seen == N_EVENTS
