@@ -267,3 +267,31 @@ def test_decays_in_frames_are_found_and_counted(clone):
     assert "detcnn train" not in make(folder, "report")
     plan = make(folder, "SCALE=full", "--dry-run")
     assert "--events 3000" in plan
+
+
+def test_air_showers_are_segmented_and_their_energies_told(clone, tmp_path):
+    folder = clone / "pipelines" / "air_showers"
+    small = "train.epochs=1 --set evaluate.replicas=20 --set evaluate.displays=1"
+    options = (f"SET=--set {small}", f"WORK={tmp_path / 'work'}")
+    said = make(folder, "report", *options)
+    assert "\nIoU of shower  " in said
+    assert "\nenergy: mean relative residual  " in said
+    quantities = {}
+    for name in ("study", "energy"):
+        with (tmp_path / "work" / name / "metrics/metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        quantities[name] = {row["quantity"] for row in rows if row["column"] == "energy"}
+    assert "iou" in quantities["study"]
+    assert {"relative_bias", "relative_resolution"} <= quantities["energy"]
+    model = f"{tmp_path}/work/energy/model/manifest.json"
+    assert "detcnn train" not in make(folder, model, *options)
+
+
+def test_air_showers_that_are_not_there_are_asked_for(clone, tmp_path):
+    folder = clone / "pipelines" / "air_showers"
+    options = ["make", "-C", folder, f"WORK={tmp_path / 'work'}", f"DATA={tmp_path}"]
+    for lacking in ("*.jsonl.gz: not there: make DATA=", "pixel-map.csv: not there: put"):
+        done = subprocess.run(options, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert f"{tmp_path}/{lacking}" in done.stderr
+        (tmp_path / "showers.jsonl.gz").touch()
