@@ -16,6 +16,7 @@ NO_STAGES = {
     "__init__",
     "baselines",
     "bins",
+    "cameras",
     "judge",
     "learned",
     "frames",

@@ -373,3 +373,28 @@ def test_energies_are_learned_from_columns_without_names(clone, tmp_path):
     )
     assert missing.returncode != 0
     assert "none.h5: not there: make HITS=" in missing.stderr
+
+
+def test_air_showers_are_segmented_and_their_energies_learned(clone, tmp_path):
+    folder = clone / "pipelines" / "air_showers"
+    small = "train.epochs=1 --set evaluate.replicas=20 --set evaluate.displays=1"
+    options = (f"SET=--set {small}", f"WORK={tmp_path / 'work'}")
+    assert "\nIoU of shower  " in make(folder, "report-study", *options)
+    with (tmp_path / "work/study/metrics/metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["column"] == "energy"]
+    assert "iou" in {row["quantity"] for row in rows}
+    model = tmp_path / "work/energy/model/manifest.json"
+    assert "validation_rmse" in make(folder, model, *options)
+    assert "detcnn preprocess" not in make(folder, model, *options)
+    plan = make(folder, "report", *options, "--dry-run")
+    assert plan.count("detcnn train") == plan.count("detcnn evaluate") == 2
+
+
+def test_air_showers_that_are_not_there_are_asked_for(clone, tmp_path):
+    folder = clone / "pipelines" / "air_showers"
+    options = ["make", "-C", folder, f"WORK={tmp_path / 'work'}", f"DATA={tmp_path}"]
+    for lacking in ("*.jsonl.gz: not there: make DATA=", "pixel-map.csv: not there: put"):
+        done = subprocess.run(options, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert f"{tmp_path}/{lacking}" in done.stderr
+        (tmp_path / "showers.jsonl.gz").touch()

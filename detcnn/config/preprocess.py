@@ -309,6 +309,34 @@ class ImageConfig(Section):
     )
 
 
+class HexagonalConfig(Section):
+    """Resample a camera of hexagonal pixels to a grid of squares that conserves the charge.
+
+    Each pixel is shared out by its overlap with the squares. A pixel truth of classes becomes that
+    of the pixel that covers most of a square, and class 0 where there is none.
+    """
+
+    # Its content is what counts.
+    geometry: Annotated[str, Incidental()] = Field(
+        description="CSV file of a row for each pixel, relative to the study file."
+    )
+    x: str = Field(default="x", description="Column of the x of its centre.")
+    y: str = Field(default="y", description="Column of the y of its centre.")
+    number: str | None = Field(
+        default=None,
+        description="Column of its place in the images, from 0; the order of the rows if left out.",
+    )
+    unit: str = Field(default="1", min_length=1, description="Of x and y, such as mm.")
+    pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        description="Squares along x (rows) and along y (columns), which just cover the camera."
+    )
+    means: dict[str, str] = Field(
+        default_factory=dict,
+        description="Channel that is a mean in each pixel, such as a time, to the channel of the "
+        "charge that it is a mean of; all others are shared out.",
+    )
+
+
 class TilesConfig(Section):
     """Cut large frames into tiles that overlap; each becomes a row of the store."""
 
@@ -421,6 +449,11 @@ class PreprocessConfig(Section):
     hits: HitsConfig | None = Field(
         default=None, description="How hits become an image, in place of image."
     )
+    hexagonal: HexagonalConfig | None = Field(
+        default=None,
+        description="The geometry of a camera of hexagonal pixels, whose images have one axis; "
+        "before all image steps.",
+    )
     image_steps: tuple[ImageStepConfig, ...] = Field(
         default=(),
         description="What is done to ready images, and those of hits; those of constituents have "
@@ -455,4 +488,6 @@ class PreprocessConfig(Section):
     def _check_images(self) -> "PreprocessConfig":
         if self.image is not None and self.hits is not None:
             raise ValueError("image and hits: expected one of them, or neither for ready images")
+        if self.hexagonal is not None and (self.image is not None or self.hits is not None):
+            raise ValueError("hexagonal: is done to ready images: leave out image and hits")
         return self

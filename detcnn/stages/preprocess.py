@@ -39,6 +39,7 @@ from detcnn.imaging.image_steps import (
     ImageStep,
     RotateImage,
     apply_image_steps,
+    grid_after,
 )
 from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
@@ -48,6 +49,7 @@ from detcnn.progress import SILENT, Progress
 from detcnn.scaleout.pool import run_in_threads, run_tasks
 from detcnn.sources.base import PixelTruth, Source
 from detcnn.sources.opening import files_read, read_provenance
+from detcnn.stages.cameras import Resampling, build_resampling
 from detcnn.stages.inputs import classes_of, input_files, known_classes, open_sources
 from detcnn.stages.recipes import (
     build_hit_recipe,
@@ -115,6 +117,7 @@ class _Plan:
     sources: tuple[Source, ...]
     classes: Classes
     recipe: Recipe | HitRecipe | None
+    resampling: Resampling | None
     image_steps: tuple[ImageStep, ...]
     grid: Grid
     channels: tuple[ChannelInfo, ...]
@@ -197,7 +200,7 @@ def run(
         for of_source, source in zip(named, sources, strict=True)
     ]
     paths = [path for of_source in files for path in of_source]
-    plan = _make_plan(config, sources, unseen_by=unseen_by)
+    plan = _make_plan(config, sources, base=base, unseen_by=unseen_by)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
         progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")
@@ -210,6 +213,10 @@ def run(
         for i, of_source in enumerate(files)
         for k, path in enumerate(of_source)
     ]
+    if config.hexagonal is not None:
+        geometry = base / config.hexagonal.geometry
+        inputs.append(Input(role="geometry", name=geometry.name, digest=file_digest(geometry)))
+        paths.append(geometry)
     identity = value_digest(
         {
             "format": IMAGES.version,
@@ -242,6 +249,7 @@ def run(
         task.finish()
         pieces = [Piece(path) for path in paths_of_pieces]
         contents = _write_store(builder.folder / STORE, config, plan, pieces, progress)
+        contents["image"] = image_identity(config, base=base)
         artifact = builder.publish(
             scratch=(_PIECES,),
             stage="preprocess",
@@ -254,7 +262,11 @@ def run(
 
 
 def _make_plan(
-    config: PreprocessConfig, sources: tuple[Source, ...], *, unseen_by: Classes | None
+    config: PreprocessConfig,
+    sources: tuple[Source, ...],
+    *,
+    base: Path,
+    unseen_by: Classes | None,
 ) -> _Plan:
     shapes = {source.image_shape for source in sources}
     kinds = {(s.image_shape, s.layout.axes, tuple(s.layout.channels)) for s in sources}
@@ -295,6 +307,10 @@ def _make_plan(
         for source in sources:
             check_recipe(recipe, source)
     assert shape is not None
+    resampling = None
+    if config.hexagonal is not None:
+        resampling = build_resampling(config.hexagonal, sources[0], base=base)
+        shape = (shape[0], *resampling.camera.grid.shape)
     steps = build_ready_steps(config.image_steps, shape)
     truth = _common_truth(sources)
     points = _common_points(sources)
@@ -304,7 +320,11 @@ def _make_plan(
             "moves: leave out rotate, flip and crop, and turn images in train.augment, which "
             "moves them alike"
         )
-    grid = image_grid(shape, recipe, steps, names=sources[0].layout.axes)
+    grid = (
+        image_grid(shape, recipe, steps, names=sources[0].layout.axes)
+        if resampling is None
+        else grid_after(resampling.camera.grid, steps)
+    )
     tiling = None if config.tiles is None else build_tiling(config.tiles, grid)
     samples = [sample for source in sources for sample in source.samples]
     empty = [f"{source.path}" for source in sources if not sum(s.n_events for s in source.samples)]
@@ -338,6 +358,7 @@ def _make_plan(
         sources=sources,
         classes=classes,
         recipe=recipe,
+        resampling=resampling,
         image_steps=steps,
         grid=grid if tiling is None else tiling.grid(grid),
         channels=image_channels(shape, recipe, steps, names=sources[0].layout.channels),
@@ -353,19 +374,27 @@ def _make_plan(
         is_unseen=unseen_by is not None,
         # No more than the largest sample has events, so that no partition is empty.
         n_partitions=min(
-            -(-sum(sample.n_events for sample in samples) // _events_at_once(config, sources)),
+            -(
+                -sum(sample.n_events for sample in samples)
+                // _events_at_once(config, sources, resampling)
+            ),
             max(s.n_events for s in samples),
         ),
     )
 
 
-def _events_at_once(config: PreprocessConfig, sources: tuple[Source, ...]) -> int:
+def _events_at_once(
+    config: PreprocessConfig, sources: tuple[Source, ...], resampling: Resampling | None
+) -> int:
     """Return how many events a partition has: fewer of large images."""
     shape = sources[0].image_shape
     if shape is None:
         return config.events_per_partition
     planes = shape[0] + len(sources[0].layout.pixels)
-    return max(1, min(config.events_per_partition, _VALUES_AT_ONCE // (planes * prod(shape[1:]))))
+    n_pixels = prod(shape[1:])
+    if resampling is not None:
+        n_pixels = max(n_pixels, resampling.camera.grid.n_pixels)
+    return max(1, min(config.events_per_partition, _VALUES_AT_ONCE // (planes * n_pixels)))
 
 
 def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
@@ -560,10 +589,11 @@ def _truth(table: EventTable | ImageTable, plan: _Plan) -> Truth:
     """Return what all inputs know of the pixels, after the steps that the images take."""
     if isinstance(table, EventTable):
         return NO_TRUTH
-    return Truth(
+    truth = Truth(
         pixels={name: table.truth.pixels[name] for name in plan.truth},
         points={name: table.truth.points[name] for name in plan.points},
     )
+    return truth if plan.resampling is None else plan.resampling.truth(truth, plan.truth)
 
 
 def _truth_totals(training: Block, plan: _Plan) -> dict[str, NDArray[Any]]:
@@ -587,9 +617,13 @@ def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Pro
         projection = project_events(table, plan.recipe, path=source.path)
         grid = plan.recipe.grid
     else:
+        images: Images = table.images
+        if plan.resampling is None:
+            grid = image_grid(images.shape, None, names=source.layout.axes)
+        else:
+            images, grid = plan.resampling.images(images), plan.resampling.camera.grid
         none = np.zeros(table.n_events)
-        projection = Projection(table.images, none.astype(np.int64), none)
-        grid = image_grid(table.images.shape, None, names=source.layout.axes)
+        projection = Projection(images, none.astype(np.int64), none)
     images = apply_image_steps(
         projection.images,
         plan.image_steps,
@@ -737,7 +771,6 @@ def _write_store(
     task.finish()
     return {
         **schema.attributes(),
-        "image": image_identity(config),
         "class_labels": {
             name: list(values)
             for name, values in zip(plan.classes.names, plan.classes.values, strict=True)
@@ -782,14 +815,23 @@ def _most_points(name: str, pieces: list[Piece]) -> int:
     return max(int(p.column(split, f"points/{name}").shape[1]) for p in pieces for split in SPLITS)
 
 
-def image_identity(config: PreprocessConfig) -> dict[str, Any] | None:
-    """Return what of a study makes images what they are; None where they stay as in the input."""
+def image_identity(config: PreprocessConfig, *, base: Path) -> dict[str, Any] | None:
+    """Return what of a study makes images what they are; None where they stay as in the input.
+
+    Raises
+    ------
+    DataError
+        If the geometry of a camera, at a path relative to `base`, cannot be read.
+    """
     steps = [step.identity() for step in config.image_steps]
     identity: dict[str, Any] = {"image_steps": steps}
     if config.image is not None:
         identity = config.image.identity()
     elif config.hits is not None:
         identity["hits"] = config.hits.identity()
+    if config.hexagonal is not None:
+        geometry = file_digest(base / config.hexagonal.geometry)
+        identity["hexagonal"] = config.hexagonal.identity() | {"geometry": geometry}
     if config.tiles is not None:
         identity["tiles"] = config.tiles.identity()
     # Images without steps are those of before there were any, and models go on with them.

@@ -64,7 +64,7 @@ def build_recipe(config: ImageConfig) -> Recipe:
         If the channels or the order of the steps cannot be.
     """
     width = config.grid.width
-    n_rows, n_columns = _pair(config.grid.pixels)
+    n_rows, n_columns = pair(config.grid.pixels)
     height, breadth = width if isinstance(width, tuple) else (width, width)
     return Recipe(
         grid=Grid(
@@ -163,7 +163,7 @@ def build_tiling(config: TilesConfig, grid: Grid) -> Tiling:
         )
     return Tiling(
         frame=(grid.rows.n_pixels, grid.columns.n_pixels),
-        pixels=_pair(config.pixels),
+        pixels=pair(config.pixels),
         overlap=config.overlap,
     )
 
@@ -177,14 +177,15 @@ def _build_image_step(config: ImageStepConfig) -> ImageStep:
         case NormaliseImageConfig():
             return NormaliseImage(config.by)
         case CropConfig():
-            return Crop(*_pair(config.pixels))
+            return Crop(*pair(config.pixels))
         case ThresholdConfig():
             return Threshold(config.above)
         case _:
             return ScalePixels(config.by)
 
 
-def _pair(pixels: int | tuple[int, int]) -> tuple[int, int]:
+def pair(pixels: int | tuple[int, int]) -> tuple[int, int]:
+    """Return rows and columns that are given as two numbers, or as one for both."""
     return pixels if isinstance(pixels, tuple) else (pixels, pixels)
 
 

@@ -67,7 +67,7 @@ def run(
         If the output exists or is being written.
     """
     opened = open_artifact(model, expected=MODEL)
-    require_same(opened, {"image": preprocess.image_identity(config)}, place="the study")
+    require_same(opened, {"image": preprocess.image_identity(config, base=base)}, place="the study")
     # Torch takes seconds to import, which a study that does not fit need not wait for.
     from detcnn.training.export import read_description
 
