@@ -19,6 +19,8 @@ from detcnn.config.loading import load_study
 from detcnn.models.catalogue import NETWORKS, PER_PIXEL
 
 ROOT = Path(__file__).parents[1]
+# One epoch, and none of the PDF files, which take longest to draw.
+EPOCH = "SET=--set train.epochs=1 --set evaluate.formats=[png]"
 STUDIES = sorted((ROOT / "pipelines").glob("*/*.yaml"))
 
 
@@ -66,18 +68,18 @@ def test_the_studies_of_a_pipeline_differ_in_image_and_network_alone():
 
 def test_w_tagging_compares_its_networks(clone):
     folder = clone / "pipelines" / "w_tagging"
-    said = make(folder, "compare", "SET=--set train.epochs=1")
+    said = make(folder, "compare", EPOCH)
     assert "AUC" in said
     comparison = json.loads((folder / "work/small/comparison/comparison.json").read_text())
     assert comparison
     assert (folder / "work/small/metrics/report.html").exists()
-    assert "detcnn train" not in make(folder, "compare", "SET=--set train.epochs=1")
+    assert "detcnn train" not in make(folder, "compare", EPOCH)
 
 
 def test_top_tagging_reports(clone):
     folder = clone / "pipelines" / "top_tagging"
-    assert "best baseline" in make(folder, "report", "SET=--set train.epochs=1")
-    said = make(folder, "seeds", "SEEDS=2", "SET=--set train.epochs=1")
+    assert "best baseline" in make(folder, "report", EPOCH)
+    said = make(folder, "seeds", "SEEDS=2", EPOCH)
     assert "(2 trainings)" in said
     comparison = json.loads((folder / "work/small/seeds/comparison.json").read_text())
     (entry,) = comparison["entries"]
@@ -127,7 +129,7 @@ def test_mnist_trains_its_networks(clone, tmp_path):
     folder = clone / "pipelines" / "mnist"
     options = (
         f"IMAGES={write_digits(tmp_path / 'digits', 600)}",
-        "SET=--set train.epochs=1",
+        EPOCH,
         f"WORK={tmp_path / 'work'}",
     )
     make(folder, f"{tmp_path}/work/study/model/manifest.json", *options)
@@ -167,7 +169,7 @@ def test_transfer_takes_the_features_of_the_first_task(clone, tmp_path):
         f"WORK={tmp_path / 'work'}",
         "LABELS=20 90",
         "SEEDS=4 7",
-        "SET=--set train.epochs=1",
+        EPOCH,
     )
     runs = tmp_path / "work"
     make(folder, f"{runs}/frozen-20-4/model/manifest.json", *options)
@@ -231,7 +233,7 @@ def test_the_letters_by_hand_are_as_their_readme_says(clone):
 
 def test_the_letters_are_learned_and_moved(clone):
     folder = clone / "pipelines" / "o_and_x"
-    options = ("N=100", "SET=--set train.epochs=1")
+    options = ("N=100", EPOCH)
     said = make(folder, "symmetry", *options)
     assert "detcnn train" in said
     assert "symmetry-shift/report.html" in said
@@ -242,7 +244,7 @@ def test_the_letters_are_learned_and_moved(clone):
 
 def test_networks_are_trained_compared_and_listed(clone):
     folder = clone / "pipelines" / "networks"
-    few = ["NETWORKS=lenet5 dense", "SET=--set train.epochs=1", f"PYTHON={sys.executable}"]
+    few = ["NETWORKS=lenet5 dense", EPOCH, f"PYTHON={sys.executable}"]
     make(folder, *few)
     lines = (folder / "work/table.md").read_text().splitlines()
     assert [len(line.split("|")) for line in lines] == [8] * 4
@@ -357,7 +359,7 @@ def test_energies_are_learned_from_columns_without_names(clone, tmp_path):
     options = (
         f"HITS={write_hits(tmp_path / 'hits.h5', 60)}",
         f"WORK={tmp_path / 'work'}",
-        "SET=--set train.epochs=5 --set evaluate.replicas=20",
+        f"{EPOCH} --set train.epochs=5 --set evaluate.replicas=20",
     )
     assert "\nenergy: width of the pull  " in make(folder, "report", *options)
     with (tmp_path / "work/metrics/metrics.csv").open() as file:
@@ -377,8 +379,8 @@ def test_energies_are_learned_from_columns_without_names(clone, tmp_path):
 
 def test_air_showers_are_segmented_and_their_energies_learned(clone, tmp_path):
     folder = clone / "pipelines" / "air_showers"
-    small = "train.epochs=1 --set evaluate.replicas=20 --set evaluate.displays=1"
-    options = (f"SET=--set {small}", f"WORK={tmp_path / 'work'}")
+    small = f"{EPOCH} --set evaluate.replicas=20 --set evaluate.displays=1"
+    options = (small, f"WORK={tmp_path / 'work'}")
     assert "\nIoU of shower  " in make(folder, "report-study", *options)
     with (tmp_path / "work/study/metrics/metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["column"] == "energy"]

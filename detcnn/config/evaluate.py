@@ -171,6 +171,10 @@ class EvaluateConfig(Section):
     displays: PositiveInt = Field(
         default=6, description="Events to draw with what was said of their pixels or points."
     )
+    formats: tuple[Literal["png", "pdf"], ...] = Field(
+        default=("png", "pdf"),
+        description="Of the files of figures; the report has its own, and PDF takes longest.",
+    )
 
     @model_validator(mode="after")
     def _check_splits(self) -> "EvaluateConfig":

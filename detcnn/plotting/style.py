@@ -1,11 +1,10 @@
 """How figures look, and how they are written: the same bytes for the same content, anywhere."""
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -145,16 +144,20 @@ def _lay_out(figure: Figure) -> None:
         figure.set_layout_engine(None)
 
 
-@dataclass(frozen=True, slots=True)
-class FigureFiles:
-    """Where a figure was written."""
+Format = Literal["png", "pdf"]
 
-    png: Path
-    pdf: Path
+FORMATS: tuple[Format, ...] = ("png", "pdf")
+
+_SAVING: Mapping[Format, Mapping[str, Any]] = {
+    "png": {"metadata": {"Software": None}},
+    "pdf": {"metadata": {"CreationDate": None}, "dpi": 300},
+}
 
 
 @styled
-def write_figure(figure: Figure, folder: Path, name: str) -> FigureFiles:
+def write_figure(
+    figure: Figure, folder: Path, name: str, *, formats: Sequence[Format] = FORMATS
+) -> dict[Format, Path]:
     """Write a figure as ``name.png`` (150 dpi) and ``name.pdf`` (vectors, fonts embedded).
 
     Parameters
@@ -165,20 +168,23 @@ def write_figure(figure: Figure, folder: Path, name: str) -> FigureFiles:
         An existing folder.
     name : str
         File name without its ending.
+    formats : sequence of str, optional
+        ``"png"``, ``"pdf"``, or both.
 
     Returns
     -------
-    FigureFiles
+    dict
+        Where it was written, by format.
 
     Raises
     ------
     OSError
         If the files cannot be written.
     """
-    files = FigureFiles(png=folder / f"{name}.png", pdf=folder / f"{name}.pdf")
     _lay_out(figure)
-    figure.savefig(files.png, metadata={"Software": None})
-    figure.savefig(files.pdf, dpi=300, metadata={"CreationDate": None})
+    files = {ending: folder / f"{name}.{ending}" for ending in formats}
+    for ending, path in files.items():
+        figure.savefig(path, **_SAVING[ending])
     return files
 
 

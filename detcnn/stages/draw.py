@@ -60,4 +60,4 @@ def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, .
         )
         for name, pictures in (("averages", averages), ("events", singles))
     }
-    return tuple(write_figure(figure, folder, name).png for name, figure in figures.items())
+    return tuple(write_figure(figure, folder, name)["png"] for name, figure in figures.items())

@@ -225,7 +225,7 @@ def run(
         pictures = [picture for section in sections for picture in section.pictures]
         bar = progress.task("drawing", total=len(pictures), unit="figures")
         for picture in pictures:
-            write_figure(picture.figure, figures, picture.name)
+            write_figure(picture.figure, figures, picture.name, formats=config.formats)
             bar.advance()
         bar.finish()
         report = Report(title=title, lead=description, sections=sections)

@@ -80,7 +80,7 @@ def run(scores: Path, *, images: Path, folder: Path, n_events: int) -> tuple[Pat
             units=[channel.unit for channel in schema.channels],
             classes=task.get("classes", ()),
         )
-        made.append(write_figure(figure, folder, f"{number:04d}_{event_id[row]}").png)
+        made.append(write_figure(figure, folder, f"{number:04d}_{event_id[row]}")["png"])
     return tuple(made)
 
 

@@ -15,7 +15,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(processors, "available_cpus", lambda: 1)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     for module in (train, evaluate, learning_rate):
-        monkeypatch.setattr(module, "write_figure", lambda *_: None)
+        monkeypatch.setattr(module, "write_figure", lambda *_, **__: None)
     monkeypatch.setattr(evaluate, "write_report", lambda *_: None)
 
 

@@ -17,20 +17,26 @@ def drawn():
 
 
 def contents(files):
-    return files.png.read_bytes(), files.pdf.read_bytes()
+    return files["png"].read_bytes(), files["pdf"].read_bytes()
 
 
 def test_both_files_are_what_they_say(tmp_path):
     files = write_figure(drawn(), tmp_path, "line")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["line.pdf", "line.png"]
-    with Image.open(files.png) as image:
+    with Image.open(files["png"]) as image:
         image.verify()
         assert image.size == (450, 300)
-    pdf = files.pdf.read_bytes()
+    pdf = files["pdf"].read_bytes()
     assert pdf.startswith(b"%PDF-")
     assert pdf.rstrip().endswith(b"%%EOF")
     # The font itself is inside, as outlines that stay editable.
     assert b"/FontFile2" in pdf
+
+
+def test_one_file_is_what_it_is_beside_the_other(tmp_path):
+    alone = write_figure(drawn(), tmp_path, "alone", formats=["png"])
+    assert list(tmp_path.iterdir()) == [alone["png"]]
+    assert alone["png"].read_bytes() == contents(write_figure(drawn(), tmp_path, "both"))[0]
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):

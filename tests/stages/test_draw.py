@@ -19,10 +19,7 @@ def pictures(monkeypatch):
 
     monkeypatch.setattr(draw, "images_figure", remember)
 
-    class Files:
-        png = "figure.png"
-
-    monkeypatch.setattr(draw, "write_figure", lambda *_: Files)
+    monkeypatch.setattr(draw, "write_figure", lambda *_: {"png": "figure.png"})
     return drawn
 
 

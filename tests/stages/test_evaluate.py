@@ -137,7 +137,7 @@ def test_pixels_are_held_against_the_score_of_their_image(trained, made, monkeyp
 
 
 def test_maps_that_are_not_wanted_are_not_there(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_, **__: None)
     reports = []
     monkeypatch.setattr(evaluate, "write_report", lambda report, _: reports.append(report))
     run(trained, tmp_path, CONFIG.model_copy(update={"occlusion": None}))
@@ -148,7 +148,7 @@ def test_maps_that_are_not_wanted_are_not_there(trained, tmp_path, monkeypatch):
 
 
 def test_the_same_model_and_images_give_the_same_digest(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_, **__: None)
     monkeypatch.setattr(evaluate, "write_report", lambda *_: None)
     first, second = (run(trained, tmp_path / name).artifact.manifest for name in "12")
     assert first.digest == second.digest
@@ -157,7 +157,7 @@ def test_the_same_model_and_images_give_the_same_digest(trained, tmp_path, monke
 
 def test_an_update_draws_only_what_would_be_different(trained, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_, **__: None)
     monkeypatch.setattr(evaluate, "write_report", lambda *_: drawn.append(1))
     first = run(trained, tmp_path, update=True)
     again = run(trained, tmp_path, update=True)
@@ -181,7 +181,7 @@ import sys
 from pathlib import Path
 from detcnn.config.evaluate import EvaluateConfig, OcclusionConfig
 from detcnn.stages import evaluate
-evaluate.write_figure = evaluate.write_report = lambda *_: None
+evaluate.write_figure = evaluate.write_report = lambda *_, **__: None
 trained, made = Path({str(trained.path)!r}), Path({str(made[0])!r})
 evaluate.run(
     EvaluateConfig(replicas=20, occlusion=OcclusionConfig(events=10, patch=3)), title="toy",
@@ -218,7 +218,7 @@ def test_an_impossible_evaluation_leaves_nothing_behind(trained, made, change, e
 
 
 def test_a_damaged_table_of_scores_is_made_again(trained, made, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_, **__: None)
     monkeypatch.setattr(evaluate, "write_report", lambda *_: None)
     artifact = predict.run(
         model=trained.path / "model",

@@ -16,7 +16,7 @@ CUT = CutConfig(select="quark", keep={"n_constituents": "below", "pt": "above"})
 
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch):
-    monkeypatch.setattr(evaluate, "write_figure", lambda *_: None)
+    monkeypatch.setattr(evaluate, "write_figure", lambda *_, **__: None)
 
 
 def run(folder, path, *cuts, model=None, **options):
@@ -41,7 +41,7 @@ def run(folder, path, *cuts, model=None, **options):
 def made(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("selected")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "write_figure", lambda *_: None)
+        patch.setattr(evaluate, "write_figure", lambda *_, **__: None)
         return path, run(trained, path, CUT)
 
 
