@@ -230,7 +230,11 @@ StepConfig = Annotated[
 
 
 class RotateImageConfig(Section):
-    """Turn the image by a cubic spline, so that a direction lies along its columns' axis (phi)."""
+    """Turn the image by a cubic spline, so that a direction lies along its columns' axis (phi).
+
+    A pixel truth of classes takes the class of the nearest pixel; other truths of pixels are turned
+    by the spline, too, and points exactly.
+    """
 
     step: Literal["rotate"]
     by: Literal["principal_axis", "second_subjet"] = "principal_axis"
@@ -257,18 +261,51 @@ class NormaliseImageConfig(Section):
 
 
 class ScaleConfig(Section):
-    """Compress every pixel: log(1 + I) or the square root, keeping the sign."""
+    """Compress every pixel: log(1 + I), the square root or asinh(I / unit), keeping the sign."""
 
     step: Literal["scale"]
-    by: Literal["log1p", "sqrt"] = "log1p"
+    by: Literal["log1p", "sqrt", "asinh"] = "log1p"
+    unit: PositiveFloat | None = Field(
+        default=None,
+        description="Of asinh, which is linear below it and logarithmic above: the size of the "
+        "noise, in the units of the image by then.",
+    )
+
+    @model_validator(mode="after")
+    def _check_unit(self) -> "ScaleConfig":
+        if (self.by == "asinh") != (self.unit is not None):
+            raise ValueError("unit: expected with asinh, and with nothing else")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that determine a result, as plain JSON-able values."""
+        identity = super().identity()
+        # Images without a unit are those of before there were any, and models go on with them.
+        return identity if self.unit is not None else {"step": self.step, "by": self.by}
 
 
 class CropConfig(Section):
-    """Cut out the middle of the image."""
+    """Cut out the middle of the image, and of what is true of its pixels."""
 
     step: Literal["crop"]
     pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
         description="Rows and columns that remain."
+    )
+
+
+class DownsampleConfig(Section):
+    """Put blocks of pixels together.
+
+    A pixel truth of classes becomes that of the pixel with most of the content of a block, and the
+    most frequent one in an empty block; other truths of pixels become what the image does.
+    """
+
+    step: Literal["downsample"]
+    pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        description="Rows and columns of a block; the image is made of whole blocks."
+    )
+    by: Literal["sum", "mean", "max"] = Field(
+        default="sum", description="What becomes of the values of a block."
     )
 
 
@@ -285,6 +322,7 @@ ImageStepConfig = Annotated[
     | NormaliseImageConfig
     | ScaleConfig
     | CropConfig
+    | DownsampleConfig
     | ThresholdConfig,
     Field(discriminator="step"),
 ]
@@ -457,7 +495,7 @@ class PreprocessConfig(Section):
     image_steps: tuple[ImageStepConfig, ...] = Field(
         default=(),
         description="What is done to ready images, and those of hits; those of constituents have "
-        "image.image_steps.",
+        "image.image_steps. What is true of pixels, and points, go with their image.",
     )
     tiles: TilesConfig | None = Field(
         default=None, description="Cut large frames into tiles, after all image steps."

@@ -6,13 +6,13 @@ centre. Rotations turn the event's constituents, before they become pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.errors import ConfigError
 from detcnn.events.grid import Grid
+from detcnn.imaging.step_options import check_choice, check_radius
 from detcnn.kernels.alignment import COLUMN_UNIT, Action, Reference
 
 CentreOn = Literal["jet_axis", "hardest", "pt_centroid", "leading_subjet"]
@@ -53,8 +53,8 @@ class Centre:
     subjet_radius: float = 0.3
 
     def __post_init__(self) -> None:
-        _check_choice("centre on", self.on, CentreOn)
-        _check_radius(self.subjet_radius)
+        check_choice("centre on", self.on, CentreOn)
+        check_radius(self.subjet_radius)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class Rotate:
     subjet_radius: float = 0.3
 
     def __post_init__(self) -> None:
-        _check_choice("rotate by", self.by, RotateBy)
-        _check_radius(self.subjet_radius)
+        check_choice("rotate by", self.by, RotateBy)
+        check_radius(self.subjet_radius)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class Flip:
     towards: FlipTowards = "pt_sum"
 
     def __post_init__(self) -> None:
-        _check_choice("flip axis", self.axis, FlipAxis)
-        _check_choice("flip towards", self.towards, FlipTowards)
+        check_choice("flip axis", self.axis, FlipAxis)
+        check_choice("flip towards", self.towards, FlipTowards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Normalise:
     by: NormaliseBy
 
     def __post_init__(self) -> None:
-        _check_choice("normalise by", self.by, NormaliseBy)
+        check_choice("normalise by", self.by, NormaliseBy)
 
 
 Alignment = Centre | Rotate | Flip
@@ -177,13 +177,3 @@ def encoded(steps: Sequence[Alignment], grid: Grid) -> NDArray[np.float64]:
                     for one in axes
                 ]
     return np.array(rows, dtype=np.float64).reshape(-1, COLUMN_UNIT + 1)
-
-
-def _check_choice(place: str, value: str, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise ConfigError(f"{place}: {value!r}, expected one of {', '.join(get_args(choices))}")
-
-
-def _check_radius(radius: float) -> None:
-    if not 0 < radius < np.inf:
-        raise ConfigError(f"subjet_radius: {radius}, expected a number above 0")

@@ -231,9 +231,7 @@ def augment_together(
         n_images, _, n_rows, n_columns = values.shape
         transform = policy.draw(n_images, (n_rows, n_columns), rng)
         values = transform.images(values)
-        if masks is not None:
-            planes = [transform.masks(masks[:, plane]) for plane in range(masks.shape[1])]
-            masks = np.stack(planes, axis=1)
+        masks = None if masks is None else transform.masks(masks)
         points = None if points is None else transform.points(points)
     return Augmented(values, masks, points)
 

@@ -25,11 +25,11 @@ from detcnn.imaging.channels import (
 )
 from detcnn.imaging.image_steps import (
     ImageStep,
-    NormaliseImage,
     apply_image_steps,
     grid_after,
     radius_of_subjets,
 )
+from detcnn.imaging.value_steps import NormaliseImage
 from detcnn.kernels import projection as kernel
 from detcnn.kernels.angles import wrapped
 
@@ -210,14 +210,14 @@ def _project_from(
     lists = kernel.project(_deposits(block, recipe), plan, dtype=pixel_dtype(shape))
     if lists is None:
         raise _complaint(block, recipe)
-    images = apply_image_steps(
+    stepped = apply_image_steps(
         SparseImages(lists.offsets, lists.pixel, lists.value, shape),
         recipe.image_steps,
         grid=recipe.grid,
         is_normalised=recipe.is_normalised,
         subjets=lists.subjets,
     )
-    return Projection(images, lists.n_outside, lists.pt_outside)
+    return Projection(stepped.images, lists.n_outside, lists.pt_outside)
 
 
 def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:

@@ -1,21 +1,23 @@
 """Geometric changes that images, masks and points of one event undergo together.
 
-A transform is what a random policy has drawn for a batch: the amounts, one for each image. Masks
-are label images, one number for each pixel; points are places in pixels, (row, column), with the
-centre of the first pixel at (0, 0). A transform moves the three alike: images are interpolated,
-masks take the label of the nearest pixel, points move by the exact map.
+A transform is what a random policy has drawn for a batch, or what an image step has found in it:
+the amounts, one for each image. Masks are label images, one number for each pixel; points are
+places in pixels, (row, column), with the centre of the first pixel at (0, 0). A transform moves the
+three alike: images are interpolated, masks take the label of the nearest pixel, points move by the
+exact map.
 
 A point that has left the image is lost, as what was at its place is: both its numbers are NaN, and
 stay so. Events of fewer points than others are filled up with NaN.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.kernels import warps
+from detcnn.kernels import splines, warps
 
 Values = NDArray[np.float32]
 Masks = NDArray[Any]
@@ -32,7 +34,10 @@ class Transform(Protocol):
         ...
 
     def masks(self, masks: Masks) -> Masks:
-        """Return the changed label images, shape (B, rows, columns); 0 comes in from outside."""
+        """Return the changed label images, shape (B, planes, rows, columns).
+
+        What comes in from outside is 0.
+        """
         ...
 
     def points(self, points: Points) -> Points:
@@ -67,7 +72,12 @@ class Affine:
 
     def masks(self, masks: Masks) -> Masks:
         """Return the changed label images."""
-        return warps.affine_labels(masks, self.matrices, offsets=self.offsets, aspect=self.aspect)
+        return _each_plane(
+            masks,
+            lambda plane: warps.affine_labels(
+                plane, self.matrices, offsets=self.offsets, aspect=self.aspect
+            ),
+        )
 
     def points(self, points: Points) -> Points:
         """Return where points have gone."""
@@ -76,6 +86,42 @@ class Affine:
         centred = (points - middle - self.offsets[:, np.newaxis]) * scale
         moved = np.einsum("bij,bnj->bni", np.linalg.inv(self.matrices), centred)
         return _lost_outside(moved / scale + middle, self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class SplineTurn:
+    """Turns about the centre of each image, by cubic splines, see `detcnn.kernels.splines.rotate`.
+
+    Parameters
+    ----------
+    angles : numpy.ndarray
+        float64, shape (B,), in rad; an image of angle 0 stays as it is, bit by bit.
+    shape : tuple of int
+        (rows, columns) of an image.
+    aspect : float
+        Width of a pixel from row to row over its width from column to column.
+    """
+
+    angles: NDArray[np.float64]
+    shape: tuple[int, int]
+    aspect: float = 1.0
+
+    def images(self, values: Values) -> Values:
+        """Return the turned images, which swing below 0 beside bright pixels."""
+        return splines.rotate(values, self.angles, aspect=self.aspect)
+
+    def masks(self, masks: Masks) -> Masks:
+        """Return the turned label images."""
+        return self._affine.masks(masks)
+
+    def points(self, points: Points) -> Points:
+        """Return where points have gone."""
+        return self._affine.points(points)
+
+    @property
+    def _affine(self) -> Affine:
+        nowhere = np.zeros((len(self.angles), 2))
+        return Affine(warps.turns(self.angles), nowhere, self.shape, self.aspect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +212,8 @@ class Window:
 
     def masks(self, masks: Masks) -> Masks:
         """Return the label images with zeros outside their windows."""
-        return np.where(self._inside(masks.shape[1:]), masks, 0).astype(masks.dtype)
+        inside = self._inside(masks.shape[2:])[:, np.newaxis]
+        return np.where(inside, masks, 0).astype(masks.dtype)
 
     def points(self, points: Points) -> Points:
         """Return the points, without those outside."""
@@ -182,6 +229,35 @@ class Window:
         )
         inside: NDArray[np.bool_] = rows[:, :, np.newaxis] & columns[:, np.newaxis]
         return inside
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One window is cut out of all images, and is all that is left of them.
+
+    Parameters
+    ----------
+    first : tuple of int
+        The first (row, column) inside.
+    shape : tuple of int
+        (rows, columns) that are left.
+    """
+
+    first: tuple[int, int]
+    shape: tuple[int, int]
+
+    def images(self, values: Values) -> Values:
+        """Return what is inside of the window, pixel by pixel."""
+        (row, column), (n_rows, n_columns) = self.first, self.shape
+        return values[:, :, row : row + n_rows, column : column + n_columns].copy()
+
+    def masks(self, masks: Masks) -> Masks:
+        """Return the labels inside of the window."""
+        return self.images(masks)
+
+    def points(self, points: Points) -> Points:
+        """Return the points as seen from the window, without those outside."""
+        return _lost_outside(points - np.array(self.first), self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +279,7 @@ class Elastic:
 
     def masks(self, masks: Masks) -> Masks:
         """Return the deformed label images."""
-        return warps.elastic_labels(masks, self.displacements)
+        return _each_plane(masks, lambda plane: warps.elastic_labels(plane, self.displacements))
 
     def points(self, points: Points) -> Points:
         """Return where points have gone: q with q + d(q) = p, the field d being interpolated."""
@@ -282,6 +358,12 @@ def _spline_basis(n_pixels: int, n_nodes: int) -> NDArray[np.float64]:
     for number, piece in enumerate(pieces):
         basis[np.arange(n_pixels), cell + number] = piece / 6
     return basis
+
+
+def _each_plane(masks: Masks, change: Callable[[Masks], Masks]) -> Masks:
+    """Change label images plane by plane, which all go alike."""
+    planes = [change(masks[:, plane]) for plane in range(masks.shape[1])]
+    return np.stack(planes, axis=1)
 
 
 def _lost_outside(points: Points, shape: tuple[int, int]) -> Points:

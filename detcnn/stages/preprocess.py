@@ -33,14 +33,7 @@ from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.events.truth import NO_TRUTH, Truth, joined_truth
 from detcnn.events.windows import Window
 from detcnn.imaging.hits import HitRecipe
-from detcnn.imaging.image_steps import (
-    Crop,
-    FlipImage,
-    ImageStep,
-    RotateImage,
-    apply_image_steps,
-    grid_after,
-)
+from detcnn.imaging.image_steps import ImageStep, apply_image_steps, grid_after
 from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.imaging.tiling import TILE_COLUMNS, Tiling
@@ -84,9 +77,6 @@ _MOST_THREADS = 4
 
 _VALUES_AT_ONCE = 1 << 26
 """Of ready images and the truth of their pixels, in one partition: a quarter of a GiB."""
-
-_MOVING = (RotateImage, FlipImage, Crop)
-"""Steps after which a pixel is not where it was."""
 
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -314,12 +304,6 @@ def _make_plan(
     steps = build_ready_steps(config.image_steps, shape)
     truth = _common_truth(sources)
     points = _common_points(sources)
-    if (truth or points) and any(isinstance(step, _MOVING) for step in steps):
-        raise ConfigError(
-            f"preprocess.image_steps: {', '.join((*truth, *points))} would stay where the image "
-            "moves: leave out rotate, flip and crop, and turn images in train.augment, which "
-            "moves them alike"
-        )
     grid = (
         image_grid(shape, recipe, steps, names=sources[0].layout.axes)
         if resampling is None
@@ -512,7 +496,7 @@ def _make_piece(partition: _Partition) -> None:
             table = source.read(i, start, stop)
             columns = _event_columns(source, i, table, start)
             columns["source"] = np.full(table.n_events, number)
-            projection = _project(source, table, plan)
+            projection, truth = _project(source, table, plan)
             images = projection.images
             columns |= _observable_columns(source, table, plan)
             if sample.class_name is not None:
@@ -523,7 +507,6 @@ def _make_piece(partition: _Partition) -> None:
             else:
                 label = np.full(table.n_events, DROPPED, dtype=np.int64)
             weight = table.columns.get("weight", np.ones(table.n_events, dtype=np.float32))
-            truth = _truth(table, plan)
             totals["n_read"] += table.n_events
             is_kept = (label != DROPPED) | plan.is_unseen
             totals["n_no_class"] += np.count_nonzero(~is_kept)
@@ -585,17 +568,6 @@ def _counts(label: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
     return np.bincount(label - DROPPED, minlength=1 + n_classes)
 
 
-def _truth(table: EventTable | ImageTable, plan: _Plan) -> Truth:
-    """Return what all inputs know of the pixels, after the steps that the images take."""
-    if isinstance(table, EventTable):
-        return NO_TRUTH
-    truth = Truth(
-        pixels={name: table.truth.pixels[name] for name in plan.truth},
-        points={name: table.truth.points[name] for name in plan.points},
-    )
-    return truth if plan.resampling is None else plan.resampling.truth(truth, plan.truth)
-
-
 def _truth_totals(training: Block, plan: _Plan) -> dict[str, NDArray[Any]]:
     """Count the pixels of each class in the training split, for weights against their imbalance."""
     totals = {}
@@ -611,26 +583,37 @@ def _truth_totals(training: Block, plan: _Plan) -> dict[str, NDArray[Any]]:
     return totals
 
 
-def _project(source: Source, table: EventTable | ImageTable, plan: _Plan) -> Projection:
+def _project(
+    source: Source, table: EventTable | ImageTable, plan: _Plan
+) -> tuple[Projection, Truth]:
+    """Return images after all their steps, and what all inputs know of them by then."""
+    truth = NO_TRUTH
     if isinstance(table, EventTable):
         assert plan.recipe is not None
         projection = project_events(table, plan.recipe, path=source.path)
         grid = plan.recipe.grid
     else:
         images: Images = table.images
+        truth = Truth(
+            pixels={name: table.truth.pixels[name] for name in plan.truth},
+            points={name: table.truth.points[name] for name in plan.points},
+        )
         if plan.resampling is None:
             grid = image_grid(images.shape, None, names=source.layout.axes)
         else:
             images, grid = plan.resampling.images(images), plan.resampling.camera.grid
+            truth = plan.resampling.truth(truth, plan.truth)
         none = np.zeros(table.n_events)
         projection = Projection(images, none.astype(np.int64), none)
-    images = apply_image_steps(
+    stepped = apply_image_steps(
         projection.images,
         plan.image_steps,
         grid=grid,
         is_normalised=np.ones(projection.images.shape[0], dtype=np.bool_),
+        truth=truth,
+        classes=[name for name, kind in plan.truth.items() if kind.classes],
     )
-    return replace(projection, images=images)
+    return replace(projection, images=stepped.images), stepped.truth
 
 
 def _add_up(

@@ -7,6 +7,7 @@ from pathlib import Path
 from detcnn.config.preprocess import (
     CentreConfig,
     CropConfig,
+    DownsampleConfig,
     FlipConfig,
     FlipImageConfig,
     HitsConfig,
@@ -15,6 +16,7 @@ from detcnn.config.preprocess import (
     NormaliseImageConfig,
     RotateConfig,
     RotateImageConfig,
+    ScaleConfig,
     StepConfig,
     ThresholdConfig,
     TilesConfig,
@@ -26,20 +28,12 @@ from detcnn.events.table import EventTable
 from detcnn.events.windows import Window
 from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, Step
 from detcnn.imaging.channels import Channel
+from detcnn.imaging.geometric_steps import Crop, Downsample, FlipImage, GeometricStep, RotateImage
 from detcnn.imaging.hits import HitChannel, HitRecipe, project_hits
-from detcnn.imaging.image_steps import (
-    Crop,
-    FlipImage,
-    ImageStep,
-    NormaliseImage,
-    RotateImage,
-    ScalePixels,
-    Threshold,
-    grid_after,
-    radius_of_subjets,
-)
+from detcnn.imaging.image_steps import ImageStep, grid_after, radius_of_subjets
 from detcnn.imaging.projection import Projection, Recipe, project
 from detcnn.imaging.tiling import Tiling
+from detcnn.imaging.value_steps import NormaliseImage, ScalePixels, Threshold
 from detcnn.sources.base import Source
 from detcnn.storage.schema import ChannelInfo
 
@@ -128,13 +122,13 @@ def build_ready_steps(
     Raises
     ------
     ConfigError
-        If a step goes by subjets, a crop is larger than the image, or a step of pictures is to be
-        done to something else.
+        If a step goes by subjets, does not go with the size of the images, or is one of pictures
+        and they are something else.
     """
     steps = build_image_steps(configs)
     if len(shape) != 3:
         for config, step in zip(configs, steps, strict=True):
-            if not isinstance(step, NormaliseImage | ScalePixels | Threshold):
+            if isinstance(step, GeometricStep):
                 raise ConfigError(
                     f"preprocess.image_steps: {config.step}: is a step of images of two axes, "
                     f"these have {len(shape) - 1}: leave it out"
@@ -178,10 +172,12 @@ def _build_image_step(config: ImageStepConfig) -> ImageStep:
             return NormaliseImage(config.by)
         case CropConfig():
             return Crop(*pair(config.pixels))
+        case DownsampleConfig():
+            return Downsample(*pair(config.pixels), config.by)
         case ThresholdConfig():
             return Threshold(config.above)
-        case _:
-            return ScalePixels(config.by)
+        case ScaleConfig():
+            return ScalePixels(config.by, config.unit)
 
 
 def pair(pixels: int | tuple[int, int]) -> tuple[int, int]:
@@ -352,9 +348,15 @@ def _after(steps: Sequence[ImageStep], channel: ChannelInfo) -> ChannelInfo:
         match step:
             case NormaliseImage(by):
                 meaning, unit = f"{meaning}, normalised by {by}", "1"
-            case ScalePixels(by):
-                meaning, unit = f"{meaning}, {by}", "1"
+            case ScalePixels(by, bend):
+                of = "" if bend is None else f" of multiples of {_amount(bend, unit)}"
+                meaning, unit = f"{meaning}, {by}{of}", "1"
             case Threshold(above):
-                limit = f"{above:g}" if unit == "1" else f"{above:g} {unit}"
-                meaning = f"{meaning}, pixels above {limit}"
+                meaning = f"{meaning}, pixels above {_amount(above, unit)}"
+            case Downsample(rows, columns, by):
+                meaning = f"{meaning}, {by} of {rows}x{columns} pixels"
     return ChannelInfo(channel.name, unit, meaning)
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:g}" if unit == "1" else f"{value:g} {unit}"

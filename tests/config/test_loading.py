@@ -35,6 +35,7 @@ preprocess:
     channels:
       - {name: charged, of: charged, weight: energy}
       - {name: kaons, of: [321, -321], weight: count}
+    image_steps: [{step: downsample, pixels: [2, 1], by: mean}, {step: scale, by: asinh, unit: 2}]
   split: {train: 0.5, validation: 0.25, test: 0.25, salt: 3}
   planing: {low: 0, high: 1e3}
   balance_classes: false

@@ -8,18 +8,10 @@ from detcnn.events.table import EventTable
 from detcnn.imaging import image_steps
 from detcnn.imaging.alignment import Centre
 from detcnn.imaging.channels import Channel
-from detcnn.imaging.image_steps import (
-    Crop,
-    FlipImage,
-    NormaliseImage,
-    RotateImage,
-    ScalePixels,
-    Threshold,
-    apply_image_steps,
-    grid_after,
-    radius_of_subjets,
-)
+from detcnn.imaging.geometric_steps import Crop, Downsample, FlipImage, RotateImage
+from detcnn.imaging.image_steps import apply_image_steps, grid_after, radius_of_subjets
 from detcnn.imaging.projection import Recipe, project
+from detcnn.imaging.value_steps import NormaliseImage, ScalePixels, Threshold
 
 
 def apply(values, *steps, is_normalised=None, subjets=None, pixel=(0.1, 0.1)):
@@ -39,7 +31,7 @@ def apply(values, *steps, is_normalised=None, subjets=None, pixel=(0.1, 0.1)):
         grid=grid,
         is_normalised=np.array(is_normalised),
         subjets=subjets,
-    )
+    ).images
     assert isinstance(result, DenseImages)
     assert result.values.dtype == np.float32
     return result.values
@@ -85,6 +77,16 @@ class TestScale:
         image = [[[[np.e - 1, 0.0, 1 - np.e]]]]
         np.testing.assert_allclose(apply(image, ScalePixels("log1p")).ravel(), [1, 0, -1])
         np.testing.assert_allclose(apply([[[[9, 0, -4]]]], ScalePixels("sqrt")).ravel(), [3, 0, -2])
+        # asinh(0.75) = ln 2 and asinh(-4/3) = -ln 3, in units of 4.
+        image = [[[[3, 0, -16 / 3]]]]
+        found = apply(image, ScalePixels("asinh", 4)).ravel()
+        np.testing.assert_allclose(found, np.log([2, 1, 1 / 3]), rtol=1e-6)
+
+    def test_asinh_is_linear_below_its_unit_and_logarithmic_above(self):
+        image = np.array([[[[1e-3, -2e-2, 1e4, -1e6]]]])
+        found = apply(image, ScalePixels("asinh", 5.0)).ravel()
+        np.testing.assert_allclose(found[:2], [2e-4, -4e-3], rtol=1e-5)
+        np.testing.assert_allclose(found[2:], [np.log(4e3), -np.log(4e5)], rtol=1e-6)
 
 
 class TestThreshold:
@@ -243,7 +245,7 @@ class TestRotate:
         steps = [RotateImage("principal_axis")]
         shifted = apply_image_steps(
             DenseImages(image), steps, grid=grid, is_normalised=np.array([True])
-        )
+        ).images
         np.testing.assert_allclose(shifted.values, centred, atol=1e-6)
 
 
@@ -260,7 +262,9 @@ MOMENTA = np.array([True, False])
 SPARSE_STEPS = (
     FlipImage("both"),
     ScalePixels("log1p"),
-    Crop(5, 4),
+    ScalePixels("asinh", 0.5),
+    Crop(6, 4),
+    Downsample(1, 2),
     NormaliseImage("l2"),
     Threshold(0.2),
 )
@@ -269,10 +273,10 @@ SPARSE_STEPS = (
 def test_sparse_in_sparse_out_with_the_same_pixels():
     images = random_images()
     options = {"grid": GRID, "is_normalised": MOMENTA}
-    dense = apply_image_steps(images, SPARSE_STEPS, **options)
-    sparse = apply_image_steps(as_sparse(images), SPARSE_STEPS, **options)
+    dense = apply_image_steps(images, SPARSE_STEPS, **options).images
+    sparse = apply_image_steps(as_sparse(images), SPARSE_STEPS, **options).images
     assert isinstance(sparse, SparseImages)
-    assert sparse.shape == dense.shape == (2, 5, 4)
+    assert sparse.shape == dense.shape == (2, 6, 2)
     assert np.all(sparse.value != 0)
     np.testing.assert_array_equal(as_dense(sparse).values, dense.values)
 
@@ -283,7 +287,7 @@ def test_rotated_images_are_dense():
         [RotateImage("principal_axis")],
         grid=GRID,
         is_normalised=MOMENTA,
-    )
+    ).images
     assert isinstance(found, DenseImages)
 
 
@@ -291,9 +295,9 @@ def test_rotated_images_are_dense():
 def test_blocks_do_not_matter(monkeypatch, at_once):
     steps = (RotateImage("principal_axis"), *SPARSE_STEPS)
     options = {"grid": GRID, "is_normalised": MOMENTA}
-    whole = apply_image_steps(random_images(), steps, **options)
+    whole = apply_image_steps(random_images(), steps, **options).images
     monkeypatch.setattr(image_steps, "_VALUES_AT_ONCE", at_once)
-    parts = apply_image_steps(random_images(), steps, **options)
+    parts = apply_image_steps(random_images(), steps, **options).images
     assert parts.values.tobytes() == whole.values.tobytes()
 
 
@@ -301,11 +305,11 @@ def test_no_image_and_no_step():
     options = {"grid": GRID, "is_normalised": MOMENTA}
     none = apply_image_steps(
         random_images(0), (RotateImage("principal_axis"), *SPARSE_STEPS), **options
-    )
-    assert none.values.shape == (0, 2, 5, 4)
+    ).images
+    assert none.values.shape == (0, 2, 6, 2)
     assert as_sparse(none).n_images == 0
     images = random_images()
-    assert apply_image_steps(images, (), **options) is images
+    assert apply_image_steps(images, (), **options).images is images
 
 
 @pytest.mark.parametrize(
@@ -318,7 +322,12 @@ def test_no_image_and_no_step():
         (lambda: FlipImage("rows", "pt"), "flip towards: 'pt', expected one of sum, third_subjet"),
         (lambda: FlipImage("rows", subjet_radius=np.nan), "subjet_radius: nan"),
         (lambda: NormaliseImage("l3"), "normalise by: 'l3', expected one of l1, l2, max"),
-        (lambda: ScalePixels("log"), "scale by: 'log', expected one of log1p, sqrt"),
+        (lambda: ScalePixels("log"), "scale by: 'log', expected one of log1p, sqrt, asinh"),
+        (lambda: ScalePixels("asinh"), "scale unit: None, expected a number above 0 for asinh"),
+        (lambda: ScalePixels("asinh", 0.0), "scale unit: 0.0, expected a number above 0"),
+        (lambda: ScalePixels("sqrt", 2.0), "scale unit: 2, but sqrt has none: leave it out"),
+        (lambda: Downsample(2, 2, "median"), "downsample by: 'median', expected one of sum, mean"),
+        (lambda: Downsample(0, 2), "downsample blocks of 0x2 pixels, expected at least 1x1"),
     ],
 )
 def test_unknown_options_are_refused(build, message):

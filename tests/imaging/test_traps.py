@@ -11,17 +11,11 @@ from detcnn.config.presets import IMAGE_PRESETS, expand_preset
 from detcnn.config.train import TrainConfig
 from detcnn.events.images import DenseImages, as_dense
 from detcnn.events.table import EventTable
-from detcnn.imaging.image_steps import (
-    Crop,
-    FlipImage,
-    NormaliseImage,
-    RotateImage,
-    ScalePixels,
-    Threshold,
-    apply_image_steps,
-)
+from detcnn.imaging.geometric_steps import Crop, Downsample, FlipImage, RotateImage
+from detcnn.imaging.image_steps import apply_image_steps
 from detcnn.imaging.projection import project
 from detcnn.imaging.statistics import pixel_sums
+from detcnn.imaging.value_steps import NormaliseImage, ScalePixels, Threshold
 from detcnn.models.standardise import Standardise
 from detcnn.stages.recipes import build_recipe, image_grid
 
@@ -98,21 +92,23 @@ STEPS = (
     FlipImage("both"),
     NormaliseImage("l2"),
     ScalePixels("log1p"),
-    Crop(5, 5),
+    ScalePixels("asinh", 0.1),
+    Crop(6, 5),
+    Downsample(2, 1),
     Threshold(0.5),
 )
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 def test_the_callers_images_stay_as_they_are(step):
-    values = np.random.default_rng(1).random((4, 2, 7, 7), dtype=np.float32)
+    values = np.random.default_rng(1).random((4, 2, 12, 7), dtype=np.float32)
     before = values.copy()
-    options = {"grid": image_grid((2, 7, 7), None), "is_normalised": np.ones(2, dtype=np.bool_)}
-    changed = apply_image_steps(DenseImages(values), [step], **options)
+    options = {"grid": image_grid((2, 12, 7), None), "is_normalised": np.ones(2, dtype=np.bool_)}
+    changed = apply_image_steps(DenseImages(values), [step], **options).images
     np.testing.assert_array_equal(values, before)
     assert not np.array_equal(changed.values, before)
     values.setflags(write=False)
-    again = apply_image_steps(DenseImages(values), [step, *STEPS], **options)
+    again = apply_image_steps(DenseImages(values), [step, *STEPS], **options).images
     assert not np.shares_memory(again.values, values)
 
 
@@ -132,7 +128,7 @@ class TestSquares:
         images = np.random.default_rng(2).random((3, 1, 7, 7), dtype=np.float32)
         options = {"grid": image_grid((1, 7, 7), None), "is_normalised": np.array([True])}
         small, large = (
-            apply_image_steps(DenseImages(images * scale), [NormaliseImage("l2")], **options)
+            apply_image_steps(DenseImages(images * scale), [NormaliseImage("l2")], **options).images
             for scale in (np.float32(1), np.float32(1000))
         )
         np.testing.assert_allclose(large.values, small.values, rtol=1e-5)

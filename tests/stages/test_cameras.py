@@ -106,6 +106,30 @@ def test_the_store_has_the_charge_of_the_camera(camera):
     assert not light[:, 0, 0].any()
 
 
+def test_a_camera_is_cut_with_its_truth(camera, tmp_path):
+    folder, _ = camera
+    steps = "[{step: crop, pixels: [4, 6]}, {step: downsample, pixels: 2}]"
+    study = load_study(folder / "study.yaml", [f"preprocess.image_steps={steps}"])
+    preprocess.run(study.preprocess, base=folder, output=tmp_path / "images")
+    whole, cut = (
+        open_store(path / "images" / "images.zarr").splits["train"] for path in (folder, tmp_path)
+    )
+    signal, fine = (as_dense(split.truth("signal")).values for split in (cut, whole))
+    blocks = fine[:, :, 2:6, 1:7].reshape(-1, 1, 2, 2, 3, 2).sum(axis=(3, 5))
+    np.testing.assert_allclose(signal, blocks, rtol=1e-5, atol=1e-7)
+    assert signal.any()
+    # All of a block of the same class: whatever its brightest pixel, it is of that class.
+    classes = as_dense(whole.truth("mask")).values[:, :, 2:6, 1:7].reshape(-1, 1, 2, 2, 3, 2)
+    low, high = classes.min(axis=(3, 5)), classes.max(axis=(3, 5))
+    mask = as_dense(cut.truth("mask")).values
+    assert ((low <= mask) & (mask <= high)).all()
+    assert (low == high).any()
+    assert {0, 1} == set(mask.ravel())
+    of_whole, of_cut = (split.schema.grid for split in (whole, cut))
+    assert of_cut.rows.high == pytest.approx(of_whole.rows.edges[6])
+    assert of_cut.columns.unit == "cm"
+
+
 def test_the_geometry_is_an_input(camera, tmp_path):
     folder, _ = camera
     study = load_study(folder / "study.yaml")

@@ -190,6 +190,34 @@ def test_images_of_other_steps_are_other_images(run, folder, load, pictures, tmp
         predict.run(model=model.path, images=flipped.path, split="test", output=tmp_path / "scores")
 
 
+def test_the_identity_of_images_tells_blocks_and_units(folder, load):
+    def identity(steps):
+        study = load(folder, *READY, f"preprocess.image_steps={steps}").preprocess
+        return preprocess.image_identity(study, base=folder.path)["image_steps"]
+
+    different = [
+        "[{step: downsample, pixels: 2}]",
+        "[{step: downsample, pixels: [2, 1]}]",
+        "[{step: downsample, pixels: 2, by: mean}]",
+        "[{step: scale, by: asinh, unit: 2}]",
+        "[{step: scale, by: asinh, unit: 3}]",
+        "[{step: scale, by: sqrt}]",
+    ]
+    told = [identity(steps) for steps in different]
+    assert all(told.count(one) == 1 for one in told)
+    # As it was before there were units: models of that time take such images.
+    assert told[-1] == [{"step": "scale", "by": "sqrt"}]
+
+
+def test_what_blocks_and_units_mean_is_told(run, pictures):
+    steps = "[{step: downsample, pixels: [4, 3]}, {step: scale, by: asinh, unit: 0.5}]"
+    contents = run(*READY, f"preprocess.image_steps={steps}").manifest.contents
+    (channel,) = contents["channels"]
+    of = "as in the input file, sum of 4x3 pixels, asinh of multiples of 0.5"
+    assert channel["meaning"] == of
+    assert contents["image_shape"] == [1, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -200,6 +228,10 @@ def test_images_of_other_steps_are_other_images(run, folder, load, pictures, tmp
         (
             [*READY, "preprocess.image_steps=[{step: crop, pixels: 7}]"],
             "image_steps: crop to 7x7 pixels: the image has 8x6",
+        ),
+        (
+            [*READY, "preprocess.image_steps=[{step: downsample, pixels: 3}]"],
+            "downsample blocks of 3x3 pixels: .* 8x6, which they do not fill: crop it to 6x6 first",
         ),
         (
             ["preprocess.image_steps=[{step: scale}]"],

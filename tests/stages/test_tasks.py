@@ -8,6 +8,7 @@ import pytest
 
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, judge, preprocess, train, training_plan
 from detcnn.storage.csv_tables import read_csv
 from detcnn.storage.maps import open_maps
@@ -97,8 +98,6 @@ def test_the_store_holds_what_is_true(blobs):
         ("mask", ("background", "blob")),
         ("charge", ()),
     }
-    from detcnn.events.images import as_dense
-
     images = as_dense(split.images()).values
     mask = as_dense(split.truth("mask")).values
     charge = as_dense(split.truth("charge")).values
@@ -135,8 +134,6 @@ def test_every_task_is_trained_and_judged(blobs, tmp_path, name):
     rows = read_csv(result.artifact.path / "metrics.csv")
     assert {"quantity", "value", "low", "high"} <= rows[0].keys()
     if name == "filled":
-        from detcnn.events.images import as_dense
-
         said = as_dense(open_maps(tmp_path / "scores").read(0, 5)).values
         images = as_dense(open_store(blobs / "images" / "images.zarr").splits["test"].images(0, 5))
         np.testing.assert_allclose(said.sum(axis=1), images.values[:, 0] != 0, atol=1e-6)
@@ -237,11 +234,58 @@ def test_what_is_favoured_reaches_the_training(blobs, monkeypatch, tmp_path):
     assert made == [Favour(classes=(1,), share=0.7, planes=1)]
 
 
-def test_the_truth_does_not_stay_behind(blobs, tmp_path):
-    steps = "preprocess.image_steps=[{step: crop, pixels: 8}]"
+def stored(folder):
+    """Return images, mask and charge, and the first of the places, of all splits."""
+    splits = open_store(folder / "images.zarr").splits.values()
+    pixels = [
+        [as_dense(split.images()).values for split in splits],
+        *([as_dense(split.truth(name)).values for split in splits] for name in ("mask", "charge")),
+    ]
+    places = np.concatenate([split.points("places")[:, 0] for split in splits])
+    return *map(np.concatenate, pixels), places
+
+
+def test_the_truth_goes_through_the_steps_of_its_image(blobs, tmp_path):
+    steps = "[{step: flip}, {step: crop, pixels: [8, 10]}]"
+    study = load_study(blobs / "study.yaml", [f"preprocess.image_steps={steps}"])
+    preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images")
+    images, mask, charge, places = stored(tmp_path / "images")
+    assert images.shape[1:] == (1, 8, 10)
+    np.testing.assert_array_equal(charge, images * mask)
+    is_lost = np.isnan(places).any(axis=1)
+    assert 0 < is_lost.sum() < N_EVENTS
+    rows, columns = places[~is_lost].astype(int).T
+    assert (mask[~is_lost][np.arange(len(rows)), 0, rows, columns] == 1).all()
+    # Mirrored so that the brighter half is at high rows, where most squares then are.
+    assert (rows >= 4).all()
+
+
+def test_the_truth_of_pixels_that_are_put_together(blobs, tmp_path):
+    steps = "[{step: downsample, pixels: [2, 3]}]"
+    study = load_study(blobs / "study.yaml", [f"preprocess.image_steps={steps}"])
+    preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images")
+    images, mask, charge, places = stored(tmp_path / "images")
+    whole, fine_mask, fine_charge, fine_places = stored(blobs / "images")
+    assert images.shape[1:] == (1, 6, 4)
+    for sums, pixels in ((images, whole), (charge, fine_charge)):
+        blocks = pixels.reshape(-1, 1, 6, 2, 4, 3).sum(axis=(3, 5))
+        np.testing.assert_allclose(sums, blocks, rtol=1e-6)
+    # The brightest pixel of a block is one of the square if there is any.
+    np.testing.assert_array_equal(mask, fine_mask.reshape(-1, 1, 6, 2, 4, 3).max(axis=(3, 5)))
+    np.testing.assert_allclose(places, (fine_places + 0.5) / [2, 3] - 0.5, rtol=1e-6)
+    grid = open_store(tmp_path / "images" / "images.zarr").schema.grid
+    assert [(axis.low, axis.high, axis.pixel_width) for axis in grid.axes] == [
+        (0, SIDE, 2),
+        (0, SIDE, 3),
+    ]
+
+
+def test_blocks_that_do_not_fill_the_images(blobs, tmp_path):
+    steps = "preprocess.image_steps=[{step: downsample, pixels: 5}]"
     study = load_study(blobs / "study.yaml", [steps])
-    with pytest.raises(ConfigError, match="mask, charge, places would stay where the image moves"):
+    with pytest.raises(ConfigError, match="the image has 12x12, .*: crop it to 10x10 first$"):
         preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_regression_is_judged_for_each_class_with_the_terms_asked_for(
