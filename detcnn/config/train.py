@@ -214,6 +214,12 @@ class StandardiseConfig(Section):
         description="Added to every spread, in units of the channel's own: keeps pixels that are "
         "hardly ever filled from drowning the others.",
     )
+    clip: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="Share of the filled pixels of each channel, over the training split, that "
+        "stay as they are: those of larger absolute value are cut to the largest of these before "
+        "all else, in every split; 0.999 say. null: none is cut.",
+    )
 
 
 class TrainConfig(Section):

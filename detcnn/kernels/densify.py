@@ -48,9 +48,9 @@ def densify(
     moves : Moves, optional
         How each of the B images is mirrored and shifted.
     statistics : numpy.ndarray, optional
-        float32, shape (channels, rows, columns, 2): mean and scale of each pixel; the images, after
-        the moves, become (image − mean) / scale. Nothing is copied where its axes lie in memory as
-        those of `out` do.
+        float32, shape (channels, rows, columns, 3): mean, scale and limit, above 0, of each pixel;
+        the images, after the moves, are cut to absolute values up to the limit and then become
+        (image − mean) / scale. Nothing is copied where its axes lie in memory as those of `out` do.
 
     Raises
     ------
@@ -121,15 +121,15 @@ def _flat(
 def _in_order(
     statistics: NDArray[np.float32] | None, out: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return mean and scale of the pixels as they follow each other in `out`: (n_pixels, 2)."""
+    """Return mean, scale and limit of the pixels as they lie in `out`, shape (n_pixels, 3)."""
     shape = out.shape[1:]
     if statistics is None:
         n_pixels = int(np.prod(shape))
-        return np.broadcast_to(np.array([0, 1], dtype=np.float32), (n_pixels, 2)).copy()
-    if statistics.shape != (*shape, 2):
-        raise ValueError(f"statistics of shape {statistics.shape}: expected {(*shape, 2)}")
+        return np.broadcast_to(np.array([0, 1, np.inf], np.float32), (n_pixels, 3)).copy()
+    if statistics.shape != (*shape, 3):
+        raise ValueError(f"statistics of shape {statistics.shape}: expected {(*shape, 3)}")
     ordered = statistics if out.flags.c_contiguous else statistics.transpose(1, 2, 0, 3)
-    return np.ascontiguousarray(ordered, dtype=np.float32).reshape(-1, 2)
+    return np.ascontiguousarray(ordered, dtype=np.float32).reshape(-1, 3)
 
 
 @lru_cache(maxsize=8)
@@ -186,7 +186,7 @@ def _densify(
                 if pixel[k] >= n_pixels:
                     return i
                 place = places[pixel[k]]
-                dense[place] = (value[k] - statistics[place, 0]) / statistics[place, 1]
+                dense[place] = _standardised(value[k], statistics, place)
             continue
         row_step = row_moves[0, i] * row_stride
         column_step = column_moves[0, i] * column_stride
@@ -199,5 +199,17 @@ def _densify(
             channel, row, column = indices[pixel[k]]
             if first_row <= row < stop_row and first_column <= column < stop_column:
                 moved = start + channel * channel_stride + row * row_step + column * column_step
-                dense[moved] = (value[k] - statistics[moved, 0]) / statistics[moved, 1]
+                dense[moved] = _standardised(value[k], statistics, moved)
     return -1
+
+
+@compiled
+def _standardised(value: np.float32, statistics: NDArray[np.float32], place: int) -> np.float32:
+    limit = statistics[place, 2]
+    # Not by min and max, which may hide a NaN.
+    if value > limit:
+        value = limit
+    elif value < -limit:
+        value = -limit
+    standardised: np.float32 = (value - statistics[place, 0]) / statistics[place, 1]
+    return standardised

@@ -108,6 +108,32 @@ def _largest_transfer(kind: int, energy: float) -> float:
 
 
 @compiled
+def knock_on_cosine(mass: float, energy: float, given: float) -> float:
+    """Return the cosine of the angle between a particle and the electron that it knocks on.
+
+    Energy and momentum are conserved with an electron at rest: cos θ = T (E + m_e) / (P p), for
+    the kinetic energy T and the momentum p of the electron.
+
+    Parameters
+    ----------
+    mass : float
+        Of the particle [MeV].
+    energy : float
+        Kinetic energy of the particle [MeV], above 0.
+    given : float
+        T [MeV], above 0 and up to what the particle can give.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    momentum = math.sqrt(energy * (energy + 2.0 * mass))
+    knocked = math.sqrt(given * (given + 2.0 * _M_E))
+    return min(1.0, given * (energy + mass + _M_E) / (momentum * knocked))
+
+
+@compiled
 def _turned(u: Floats, cosine: float, azimuth: float) -> Floats:
     """Return a unit vector turned by an angle to a side."""
     sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
@@ -410,9 +436,8 @@ def _follow_charged(
                 given = 1.0 / ((1.0 - draw) / knock_cut + draw / largest)
                 if rng.random() < 1.0 - beta2 * given / largest and lost + given < energy:
                     if given > _KNOCK_ON_CUT and n < _STACK - _SPARE:
-                        cosine = given / math.sqrt(given * (given + 2.0 * _M_E))
-                        cosine *= math.sqrt(largest * (largest + 2.0 * _M_E)) / largest
-                        side = _turned(u, min(1.0, cosine), 2.0 * math.pi * rng.random())
+                        cosine = knock_on_cosine(mass, energy, given)
+                        side = _turned(u, cosine, 2.0 * math.pi * rng.random())
                         n = _push(stack, n, ELECTRON, at, side, given, part)
                         energy -= given
                     else:

@@ -10,7 +10,7 @@ from detcnn.models.network import Network
 
 
 class Standardise(nn.Module):
-    """Subtract a mean and divide by a scale, for each pixel or for each channel.
+    """Cut what is too large, subtract a mean and divide by a scale, for each pixel or channel.
 
     Parameters
     ----------
@@ -19,17 +19,21 @@ class Standardise(nn.Module):
         three, in the units of the pixels; or (values,) for what comes with an event beside its
         image. They are kept as float32 buffers with a batch axis in front, and saved with the
         weights.
+    limit : array_like, optional
+        Shape (channels,): the largest absolute value of a pixel; larger ones are cut to it. A
+        buffer as the others, of shape (1, channels, 1, ...); none if left out.
 
     Raises
     ------
     DataError
-        If the shapes differ, a value is not finite, or a scale is not positive.
+        If the shapes differ, a value is not finite, or a scale or a limit is not positive.
     """
 
     mean: Tensor
     scale: Tensor
+    limit: Tensor | None
 
-    def __init__(self, mean: ArrayLike, scale: ArrayLike) -> None:
+    def __init__(self, mean: ArrayLike, scale: ArrayLike, limit: ArrayLike | None = None) -> None:
         super().__init__()
         means, scales = np.asarray(mean, dtype=np.float32), np.asarray(scale, dtype=np.float32)
         if means.shape != scales.shape or not 1 <= means.ndim <= 4:
@@ -46,10 +50,17 @@ class Standardise(nn.Module):
         # faster than mixing layouts.
         self.register_buffer("mean", torch.tensor(means[np.newaxis]))
         self.register_buffer("scale", torch.tensor(scales[np.newaxis]))
+        self.register_buffer("limit", None if limit is None else _limits(limit, means.shape))
 
     @classmethod
     def from_statistics(
-        cls, mean: ArrayLike, std: ArrayLike, *, floor: float = 0.0, relative_floor: float = 1.0
+        cls,
+        mean: ArrayLike,
+        std: ArrayLike,
+        *,
+        floor: float = 0.0,
+        relative_floor: float = 1.0,
+        limit: ArrayLike | None = None,
     ) -> "Standardise":
         """Return the layer for a training split of given mean and standard deviation.
 
@@ -68,6 +79,8 @@ class Standardise(nn.Module):
             1e-5 to the σ of images normalised to a sum of one, and nothing else.
         relative_floor : float
             Added to every σ, in units of the channel's s; does not depend on the units of pixels.
+        limit : array_like, optional
+            As for the layer; mean and standard deviation are those of images that are cut to it.
 
         Returns
         -------
@@ -77,11 +90,23 @@ class Standardise(nn.Module):
         axes = tuple(range(1, spread.ndim))
         channel_spread = np.sqrt((spread**2).mean(axis=axes, keepdims=True))
         scale = spread + floor + relative_floor * channel_spread
-        return cls(mean, np.where(scale > 0, scale, 1.0))
+        return cls(mean, np.where(scale > 0, scale, 1.0), limit)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (images − mean) / scale."""
+        """Return (images − mean) / scale of images that are cut to the limit."""
+        if self.limit is not None:
+            images = images.clamp(-self.limit, self.limit)
         return (images - self.mean) / self.scale
+
+
+def _limits(limit: ArrayLike, shape: tuple[int, ...]) -> Tensor:
+    limits = np.asarray(limit, dtype=np.float32)
+    if limits.shape != shape[:1] or not (np.isfinite(limits).all() and (limits > 0).all()):
+        raise DataError(
+            f"standardisation: limits {limits.tolist()}, expected a finite positive one for each "
+            f"of {shape[0]} channels; make the image store again"
+        )
+    return torch.tensor(limits.reshape(1, -1, *[1] * (len(shape) - 1)))
 
 
 class DetectorModel(nn.Module):

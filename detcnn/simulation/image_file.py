@@ -9,6 +9,8 @@ Format history
     (n_events, most), filled up with NaN. ``units`` and ``meaning`` on each. The root's attributes
     tell the definition, its settings, the seed, the classes by label, and whether the file is
     complete.
+2
+    ``event_id`` differs between files of different definitions or seeds.
 """
 
 import json
@@ -25,9 +27,9 @@ from detcnn.simulation.image_sample import ImageDefinition, ImageSample
 from detcnn.simulation.whole_file import WholeFile, append, create_growing, whole_file
 
 FORMAT = "detcnn images"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-EVENT_ID = ColumnType("<i8", "1", "unique: piece << 24 | number in the piece")
+EVENT_ID = ColumnType("<i8", "1", "unique: hash of definition and seed << 32 | number in the file")
 
 _BYTES_PER_CHUNK = 1 << 19
 _EVENTS_PER_CHUNK = 1 << 13

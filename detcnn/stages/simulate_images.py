@@ -57,6 +57,7 @@ class _Piece:
 
     config: SimulateImagesConfig
     number: int
+    first: int
     n_events: int
     path: Path
 
@@ -158,6 +159,7 @@ def _plan(config: SimulateImagesConfig, folder: Path) -> list[tuple[_Piece]]:
             _Piece(
                 config=config,
                 number=number,
+                first=start,
                 n_events=min(size, config.events - start),
                 path=folder / f"{number:06d}.h5",
             ),
@@ -166,11 +168,17 @@ def _plan(config: SimulateImagesConfig, folder: Path) -> list[tuple[_Piece]]:
     ]
 
 
+def _first_id(config: SimulateImagesConfig) -> int:
+    """Return the id of the first event: another one for each stream of events."""
+    stream = value_digest([config.study, config.seed, config.events_per_piece])
+    return int(stream[:8], 16) >> 1 << 32
+
+
 def _make_piece(piece: _Piece) -> int:
     definition = IMAGE_DEFINITIONS[piece.config.study]
     rng = generator(piece.config.seed, f"simulate/{definition.name}", piece.number)
     sample = definition.generate(piece.n_events, rng)
-    event_id = piece.number << 24 | np.arange(piece.n_events, dtype=np.int64)
+    event_id = _first_id(piece.config) + piece.first + np.arange(piece.n_events, dtype=np.int64)
     numbered = replace(sample, columns={**sample.columns, "event_id": event_id})
     write_images(piece.path, [numbered], definition, {})
     return piece.n_events

@@ -4,13 +4,14 @@ Three commands share it: the training itself, the rehearsal that tries one batch
 a learning rate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from detcnn.artifacts.digests import file_digest, value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL
@@ -31,6 +32,9 @@ from detcnn.config.train import (
 )
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.roc import auc, roc_curve
+from detcnn.events.images import DenseImages, Images
+from detcnn.imaging.clipping import clip_limits, clipped
+from detcnn.imaging.statistics import PixelSums, pixel_sums
 from detcnn.models.catalogue import (
     EQUAL_IN_BF16,
     READS_FILLED_PIXELS,
@@ -46,7 +50,7 @@ from detcnn.progress import Progress
 from detcnn.quality.separation import HIGHEST_AUC
 from detcnn.stages.policies import policies_of
 from detcnn.stages.tasks import build_favour, build_task
-from detcnn.storage.reader import ImageStore, open_store
+from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.training.batches import Batches
 from detcnn.training.device import find_device, find_precision
@@ -387,14 +391,34 @@ def _standardise(config: StandardiseConfig | None, store: ImageStore) -> Standar
     if config is None:
         flat = np.zeros((len(mean), *[1] * (mean.ndim - 1)))
         return Standardise(flat, flat + 1)
+    limit = None
+    if config.clip is not None:
+        limit, sums = _clipped_sums(store.splits["train"], config.clip)
+        mean, std = sums.mean, sums.std
     if config.per == "channel":
         axes = tuple(range(1, mean.ndim))
         square = (std**2 + mean**2).mean(axis=axes, keepdims=True)
         mean = mean.mean(axis=axes, keepdims=True)
         std = np.sqrt(np.clip(square - mean**2, 0, None))
     return Standardise.from_statistics(
-        mean, std, floor=config.floor, relative_floor=config.relative_floor
+        mean, std, floor=config.floor, relative_floor=config.relative_floor, limit=limit
     )
+
+
+def _clipped_sums(train: ImageSplit, share: float) -> tuple[NDArray[np.float32], PixelSums]:
+    """Return how large pixels may be, and the sums over images that are cut to that."""
+
+    def read() -> Iterator[Images]:
+        return (images for _, images in train.iter_images())
+
+    shape = train.schema.shape
+    limits = clip_limits(read, n_channels=shape[0], share=share)
+    blank = DenseImages(np.zeros((0, *shape), dtype=np.float32))
+    sums = pixel_sums(blank, np.zeros(0, dtype=np.int64), n_classes=1)
+    for images in read():
+        labels = np.zeros(images.n_images, dtype=np.int64)
+        sums += pixel_sums(clipped(images, limits), labels, n_classes=1)
+    return limits, sums
 
 
 def _check_inputs(names: Sequence[str], store: ImageStore, progress: Progress) -> None:

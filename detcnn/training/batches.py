@@ -11,6 +11,7 @@ from torch import Tensor
 
 from detcnn.events.images import Images, SparseImages, folded_shape
 from detcnn.imaging.augmentation import Augmented, Policy, augment_together, leading_moves
+from detcnn.imaging.clipping import UNLIMITED
 from detcnn.kernels.densify import densify
 from detcnn.kernels.moves import Moves, unmoved
 from detcnn.models.standardise import Standardise
@@ -20,7 +21,7 @@ from detcnn.training.prefetch import prefetched
 from detcnn.training.splits import AnySplit, Events, joined
 
 Statistics = NDArray[np.float32]
-"""Mean and scale of each pixel of folded images, shape (channels, rows, columns, 2)."""
+"""Mean, scale and limit of each pixel of folded images, shape (channels, rows, columns, 3)."""
 
 
 _PICTURE = 3
@@ -57,14 +58,16 @@ class Batch:
 
 
 def statistics_of(layer: Standardise, shape: tuple[int, ...]) -> Statistics:
-    """Return mean and scale of a layer for images of `shape`, laid out as those of a batch."""
+    """Return what a layer does to images of `shape`, laid out as those of a batch."""
     folded = folded_shape(shape)
-    statistics = _empty((*folded, 2), channels_last=False).numpy()
+    statistics = _empty((*folded, 3), channels_last=False).numpy()
     if len(shape) == _PICTURE:
         n_channels, n_rows, n_columns = folded
-        statistics = statistics.reshape(n_rows, n_columns, n_channels, 2).transpose(2, 0, 1, 3)
-    for i, values in enumerate((layer.mean, layer.scale)):
-        statistics[..., i] = np.broadcast_to(values[0].cpu().numpy(), shape).reshape(folded)
+        statistics = statistics.reshape(n_rows, n_columns, n_channels, 3).transpose(2, 0, 1, 3)
+    statistics[..., 2] = UNLIMITED
+    for i, values in enumerate((layer.mean, layer.scale, layer.limit)):
+        if values is not None:
+            statistics[..., i] = np.broadcast_to(values[0].cpu().numpy(), shape).reshape(folded)
     return statistics
 
 
@@ -442,6 +445,10 @@ def _standardised(
     else:
         # NumPy's arithmetic, for torch would start its threads once more for a thread that it
         # does not know.
-        np.subtract(values, statistics[..., 0], out=out)
-        np.divide(out, statistics[..., 1], out=out)
+        mean, scale, limit = np.moveaxis(statistics, -1, 0)
+        if (limit < UNLIMITED).any():
+            # One more pass over the batch.
+            values = np.clip(values, -limit, limit, out=out)
+        np.subtract(values, mean, out=out)
+        np.divide(out, scale, out=out)
     return ordered

@@ -128,7 +128,12 @@ def read_model(folder: Path, *, which: Literal["best", "last"] = "best") -> Trai
 
 
 def _layer(tensors: Mapping[str, Tensor], name: str) -> Standardise:
-    return Standardise(tensors[f"{name}.mean"][0], tensors[f"{name}.scale"][0])
+    limit = tensors.get(f"{name}.limit")
+    return Standardise(
+        tensors[f"{name}.mean"][0],
+        tensors[f"{name}.scale"][0],
+        None if limit is None else limit.flatten(),
+    )
 
 
 def read_description(folder: Path) -> ModelDescription:

@@ -110,12 +110,15 @@ def channels_last(n):
 )
 def test_statistics_and_layout(reference, lengths, seed, is_laid_out):
     lists, rng = store(lengths), np.random.default_rng(seed)
+    lists[2][::2] *= -1
     rows = rng.integers(0, len(lengths), 5)
     mean, scale = rng.normal(size=(2, *SHAPE)).astype(np.float32)
-    statistics = np.stack([mean, scale], axis=-1)
+    # Of absolute values from 1 to 2, some are above.
+    limit = rng.uniform(0.5, 2.5, SHAPE).astype(np.float32)
+    statistics = np.stack([mean, scale, limit], axis=-1)
     if is_laid_out:
         statistics = np.ascontiguousarray(statistics.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)
-    expected = (reference.densify(*lists, rows, SHAPE) - mean) / scale
+    expected = (np.clip(reference.densify(*lists, rows, SHAPE), -limit, limit) - mean) / scale
     for out in (np.empty((5, *SHAPE), dtype=np.float32), channels_last(5)):
         densify(*lists, rows, out=out, statistics=statistics)
         np.testing.assert_array_equal(out, expected)

@@ -18,6 +18,7 @@ from detcnn.kernels.transport import (
     POSITRON,
     PROTON,
     SHOWER,
+    knock_on_cosine,
     mean_loss,
     transport,
 )
@@ -49,6 +50,31 @@ def bethe(mass, energy):
         delta = 2 * math.log(10) * x - 5.2146 + 0.19559 * max(0.0, 3.0 - x) ** 3
     logarithm = math.log(2 * M_E * beta2 * gamma**2 * w_max / 188e-6**2)
     return 1.396 * 0.307075 * 0.45059 / beta2 * (0.5 * logarithm - beta2 - delta / 2)
+
+
+@pytest.mark.parametrize(("given", "degrees"), [(5.0, 16.93), (3.0, 24.94), (10.0, 0.0)])
+def test_an_electron_knocks_on_others_at_the_angle_worked_out_by_hand(given, degrees):
+    # Of two electrons, cos² θ = T (E + 2 m) / (E (T + 2 m)): 5 · 11.022 / (10 · 6.022) = 0.9151.
+    cosine = knock_on_cosine(M_E, 10.0, given)
+    assert math.degrees(math.acos(cosine)) == pytest.approx(degrees, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", [ELECTRON, MUON, PION, PROTON])
+def test_knock_on_electrons_conserve_energy_and_momentum(kind):
+    mass = MASSES[kind]
+    for energy in (5.0, 300.0, 20_000.0):
+        gamma = 1 + energy / mass
+        ratio = M_E / mass
+        largest = 2 * M_E * (gamma**2 - 1) / (1 + 2 * gamma * ratio + ratio**2)
+        momentum = math.sqrt(energy * (energy + 2 * mass))
+        for given in (0.01 * largest, 0.5 * largest, largest):
+            knocked = math.sqrt(given * (given + 2 * M_E))
+            along = knocked * knock_on_cosine(mass, energy, given)
+            across = knocked**2 - along**2
+            # What is left to the particle has the mass of the particle.
+            left = (energy - given + mass) ** 2 - (momentum - along) ** 2 - across
+            assert left == pytest.approx(mass**2, rel=1e-6, abs=1e-6 * energy**2)
+        assert knock_on_cosine(mass, energy, largest) == pytest.approx(1.0, abs=1e-9)
 
 
 def test_the_mean_loss_is_that_of_bethe():

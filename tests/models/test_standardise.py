@@ -58,6 +58,27 @@ def test_a_relative_floor_does_not_depend_on_the_units():
     torch.testing.assert_close(in_gev(images), in_mev(1000 * images))
 
 
+def test_pixels_are_cut_before_all_else_by_hand():
+    layer = Standardise([[[1.0]], [[0.0]]], [[[2.0]], [[1.0]]], limit=[5.0, 0.5])
+    images = torch.tensor([[[[9.0, -9.0, 3.0]], [[0.25, -0.75, 0.0]]]])
+    assert layer(images).tolist() == [[[[2.0, -3.0, 1.0]], [[0.25, -0.5, 0.0]]]]
+    assert images.max() == 9
+    for axes in ((), (4,), (2, 3, 4)):
+        mean = np.zeros((2, *[1] * len(axes)))
+        values = torch.ones((3, 2, *axes))
+        found = Standardise(mean, mean + 1, limit=[5.0, 0.5])(values)
+        assert found[:, 0].unique().tolist() == [1.0]
+        assert found[:, 1].unique().tolist() == [0.5]
+
+
+def test_limits_are_saved_if_there_are_any():
+    ones = np.ones((2, 9, 9))
+    without = Standardise(ones, ones)
+    layer = Standardise.from_statistics(ones, ones, limit=[2.0, 3.0])
+    assert set(without.state_dict()) == {"mean", "scale"}
+    assert layer.state_dict()["limit"].shape == (1, 2, 1, 1)
+
+
 def test_constants_are_saved_with_the_model_and_follow_its_memory_layout():
     ones = np.ones((2, 9, 9))
     model = DetectorModel(Standardise(ones, ones), plain_cnn((2, 9, 9), 2))
@@ -120,3 +141,10 @@ def test_extra_values_are_standardised_before_they_are_joined():
 def test_unusable_constants_are_refused(mean, scale, message):
     with pytest.raises(DataError, match=message):
         Standardise(mean, scale)
+
+
+@pytest.mark.parametrize("limit", [[1.0], [1.0, 0.0], [1.0, np.nan], [1.0, np.inf]])
+def test_unusable_limits_are_refused(limit):
+    ones = np.ones((2, 3, 3))
+    with pytest.raises(DataError, match="expected a finite positive one for each of 2 channels"):
+        Standardise(ones, ones, limit)

@@ -85,16 +85,23 @@ def test_an_interrupted_run_shows_what_it_has_and_goes_on(tmp_path: Path, unbrok
 def test_the_file_tells_where_its_images_come_from(unbroken: Path):
     attributes = read_attributes(unbroken)
     assert attributes["complete"]
-    assert (attributes["format"], attributes["format_version"]) == ("detcnn images", 1)
+    assert (attributes["format"], attributes["format_version"]) == ("detcnn images", 2)
     assert (attributes["study"], attributes["seed"]) == ("neutrino", 4)
     assert json.loads(attributes["classes"]) == ["nue_cc", "numu_cc", "nc"]
     assert json.loads(attributes["config"]) == CONFIG.identity()
     assert json.loads(attributes["settings"])["plane_pitch_cm"] == 6.6
 
 
-def test_events_are_numbered_by_piece(unbroken: Path):
+def test_events_are_numbered_through_the_file_and_apart_from_other_seeds(
+    unbroken: Path, tmp_path: Path
+):
     ids = read_images(unbroken).columns["event_id"]
-    assert ids.tolist() == [0, 1, 2, *(1 << 24 | i for i in range(3)), 2 << 24]
+    assert (ids & 0xFFFFFFFF).tolist() == list(range(7))
+    assert len(set(ids >> 32)) == 1
+    assert np.all(ids >= 0)
+    other = tmp_path / "other.h5"
+    run(CONFIG.model_copy(update={"seed": 5}), output=other, workers=1)
+    assert not set(ids.tolist()) & set(read_images(other).columns["event_id"].tolist())
 
 
 def test_an_existing_file_is_refused(unbroken: Path):

@@ -79,7 +79,9 @@ POLICIES = {
 @pytest.mark.parametrize("is_standardised", [False, True])
 def test_batches_are_those_of_the_plain_steps(images, values, policies, is_standardised):
     rng = np.random.default_rng(3)
-    layer = Standardise(rng.random((2, 9, 9)), rng.random((2, 9, 9)) + 0.5)
+    # Of values up to 1.6, the limits cut some.
+    layer = Standardise(rng.random((2, 9, 9)), rng.random((2, 9, 9)) + 0.5, limit=[0.5, 0.9])
+    assert (np.abs(values) > 0.9).any(axis=(0, 2, 3)).all()
     batches = Batches(split_of(images), batch_size=16, seed=1, policies=policies)
     stream = batches.iter_batches(2, standardise=layer if is_standardised else None)
     for step, batch in enumerate(stream):
@@ -95,7 +97,7 @@ def test_batches_are_those_of_the_plain_steps(images, values, policies, is_stand
 
 @pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
 def test_both_encodings_give_the_same_bits(values, to_sparse, policies):
-    layer = Standardise(np.full((2, 1, 1), 0.2), np.full((2, 1, 1), 0.3))
+    layer = Standardise(np.full((2, 1, 1), 0.2), np.full((2, 1, 1), 0.3), limit=[0.6, 0.9])
     streams = [
         Batches(split_of(images), batch_size=16, seed=1, policies=policies).iter_batches(
             1, standardise=layer
@@ -178,7 +180,7 @@ def test_images_of_one_and_three_axes(shape, is_sparse):
     values[rng.random(values.shape) < 0.6] = 0
     dense = DenseImages(values)
     images = as_sparse(dense) if is_sparse else dense
-    layer = Standardise(values.mean(axis=0), values.std(axis=0) + 1)
+    layer = Standardise(values.mean(axis=0), values.std(axis=0) + 1, limit=[0.7] * shape[0])
     # All layers are mirrored and turned alike, as if each were a picture of its own.
     pictures = DenseImages(values).folded
     policies = [Flip(), Rotate(max_degrees=90)] if len(shape) == 4 else [Flip()]
