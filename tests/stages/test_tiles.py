@@ -153,6 +153,20 @@ def test_points_of_new_files_are_in_their_frames(spots, tmp_path, monkeypatch):
         np.testing.assert_array_equal(event.points, said[event_id][:, :2])
 
 
+def test_a_known_event_has_the_same_points_read_again(spots, tmp_path):
+    study = load_study(spots / "study.yaml")
+    model = spots / "model"
+    unseen.run(
+        study.preprocess, files=["spots.h5"], model=model, base=spots, output=tmp_path / "images"
+    )
+    for images, scores in ((spots / "images", "known"), (tmp_path / "images", "again")):
+        predict.run(model=model, images=images, split="test", output=tmp_path / scores)
+    known, again = spots_in(tmp_path / "known"), spots_in(tmp_path / "again")
+    assert len(known) < len(again) == N_EVENTS
+    for event_id, points in known.items():
+        np.testing.assert_allclose(again[event_id], points, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "task",
     [
