@@ -9,9 +9,9 @@ from scipy import optimize
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns
-from detcnn.evaluation.event_bootstrap import Measure, ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import BOOTSTRAP, Bootstrap, Measure, ratio, resampled_sums
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval, Intervals
+from detcnn.evaluation.intervals import Interval, Intervals
 
 Floats = NDArray[np.float64]
 
@@ -183,9 +183,7 @@ def evaluate_localisation(
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> LocalisationEvaluation:
     """Evaluate found points.
 
@@ -202,8 +200,8 @@ def evaluate_localisation(
         Shape (n_events,), one each by default.
     columns, edges : mapping, optional
         Columns to give profiles against, shape (n_events,), and their bin edges.
-    level, n_replicas, seed
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -241,13 +239,13 @@ def evaluate_localisation(
         ],
         axis=1,
     )
-    sums = resampled_sums(tallies, weight, n_replicas=n_replicas, seed=seed).group(0)
+    sums = resampled_sums(tallies, weight, bootstrap).group(0)
 
     def interval(measure: Measure) -> Interval:
-        return sums.intervals(measure, level=level).item()
+        return sums.intervals(measure).item()
 
     return LocalisationEvaluation(
-        level=level,
+        level=bootstrap.level,
         unit=unit,
         tolerance=tolerance,
         n_events=n_events,
@@ -267,9 +265,7 @@ def evaluate_localisation(
             tallies,
             weight,
             tolerance,
-            level=level,
-            n_replicas=n_replicas,
-            seed=seed,
+            bootstrap,
         ),
         confidence_curve=None
         if confidences is None
@@ -277,9 +273,7 @@ def evaluate_localisation(
         profiles=tuple(
             profile
             for of_column in bins
-            for profile in _profiles(
-                of_column, tallies, weight, level=level, n_replicas=n_replicas, seed=seed
-            )
+            for profile in _profiles(of_column, tallies, weight, bootstrap)
         ),
     )
 
@@ -334,10 +328,7 @@ def _tolerance_curve(
     tallies: Floats,
     weights: Floats,
     tolerance: float,
-    *,
-    level: float,
-    n_replicas: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> ToleranceCurve:
     tolerances = 2 * tolerance * np.arange(1, N_TOLERANCES + 1) / N_TOLERANCES
     # Points, and pairs at each tolerance; all in one, so that a replica has the same events.
@@ -345,16 +336,14 @@ def _tolerance_curve(
         np.bincount(match_points(true, found, tolerance=t).event, minlength=len(true))
         for t in tolerances
     ]
-    sums = resampled_sums(
-        np.column_stack([tallies[:, :2], *matched]), weights, n_replicas=n_replicas, seed=seed
-    ).group(0)
+    sums = resampled_sums(np.column_stack([tallies[:, :2], *matched]), weights, bootstrap).group(0)
 
     def at_each(measure: Measure) -> Intervals:
         def spread(of: Floats) -> Floats:
             points = np.broadcast_to(of[..., np.newaxis, :2], (*of.shape[:-1], N_TOLERANCES, 2))
             return measure(np.concatenate([points, of[..., 2:, np.newaxis]], axis=-1))
 
-        return sums.intervals(spread, level=level)
+        return sums.intervals(spread)
 
     return ToleranceCurve(
         tolerance=tolerances,
@@ -412,11 +401,9 @@ def _confidence_curve(
 
 
 def _profiles(
-    bins: ColumnBins, tallies: Floats, weights: Floats, *, level: float, n_replicas: int, seed: int
+    bins: ColumnBins, tallies: Floats, weights: Floats, bootstrap: Bootstrap
 ) -> list[BinnedMeasure]:
-    sums = resampled_sums(
-        tallies, weights, n_replicas=n_replicas, seed=seed, groups=bins.index, n_groups=bins.n_bins
-    )
+    sums = resampled_sums(tallies, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
         return BinnedMeasure(
@@ -425,7 +412,7 @@ def _profiles(
             names=("all",),
             edges=bins.edges,
             n_entries=bins.n_entries()[np.newaxis],
-            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :], level=level),
+            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :]),
         )
 
     return [profile("recall", recall), profile("precision", precision), profile("rmse", rmse)]

@@ -15,11 +15,10 @@ from scipy import ndimage, optimize
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, column_bins
 from detcnn.evaluation.efficiency import quantile_edges
-from detcnn.evaluation.event_bootstrap import ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import BOOTSTRAP, Bootstrap, ratio, resampled_sums
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import (
-    LEVEL,
     Interval,
     Intervals,
     clopper_pearson,
@@ -280,9 +279,7 @@ def evaluate_objects(
     value_name: str = "pixels",
     edges: Sequence[float] | None = None,
     weights: ArrayLike | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> ObjectsEvaluation:
     """Evaluate the finding of objects.
 
@@ -296,8 +293,8 @@ def evaluate_objects(
         Rising bin edges of the value; eight bins of equal numbers of true objects by default.
     weights : array_like, optional
         Shape (n_events,), one each by default.
-    level, n_replicas, seed
-        Of the intervals.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -329,8 +326,7 @@ def evaluate_objects(
     halves = resampled_sums(
         tallies,
         weight,
-        n_replicas=n_replicas,
-        seed=seed,
+        bootstrap,
         groups=np.arange(objects.n_events) % 2,
         n_groups=2,
     )
@@ -339,14 +335,16 @@ def evaluate_objects(
         per_event(objects.true_event, objects.true_value),
     )
     return ObjectsEvaluation(
-        level=level,
+        level=bootstrap.level,
         name=name,
         value_name=value_name,
         n_events=objects.n_events,
         n_true=len(objects.true_event),
         n_found=len(objects.found_event),
-        efficiency=_share(objects.is_found, weight[objects.true_event], level=level).item(0),
-        purity=_share(objects.is_true, weight[objects.found_event], level=level).item(0),
+        efficiency=_share(objects.is_found, weight[objects.true_event], level=bootstrap.level).item(
+            0
+        ),
+        purity=_share(objects.is_true, weight[objects.found_event], level=bootstrap.level).item(0),
         efficiency_by_value=_share_in_bins(
             "efficiency",
             value_name,
@@ -354,7 +352,7 @@ def evaluate_objects(
             objects.is_found,
             weight[objects.true_event],
             edge,
-            level=level,
+            level=bootstrap.level,
         ),
         purity_by_value=_share_in_bins(
             "purity",
@@ -363,22 +361,18 @@ def evaluate_objects(
             objects.is_true,
             weight[objects.found_event],
             edge,
-            level=level,
+            level=bootstrap.level,
         ),
-        true_count=halves.intervals(lambda of: of[..., _ODD, 0], level=level).item(),
-        found_count=halves.intervals(lambda of: of[..., _ODD, 2], level=level).item(),
-        corrected_count=halves.intervals(_corrected_count, level=level).item(),
-        closure=halves.intervals(
-            lambda of: ratio(_corrected_count(of), of[..., _ODD, 0]), level=level
-        ).item(),
+        true_count=halves.intervals(lambda of: of[..., _ODD, 0]).item(),
+        found_count=halves.intervals(lambda of: of[..., _ODD, 2]).item(),
+        corrected_count=halves.intervals(_corrected_count).item(),
+        closure=halves.intervals(lambda of: ratio(_corrected_count(of), of[..., _ODD, 0])).item(),
         value_ratio=event_values(
             "found sum / true sum",
             ratios,
             weight,
+            bootstrap,
             edges=central_edges(ratios) if np.isfinite(ratios).any() else np.array([0.0, 1.0]),
-            level=level,
-            n_replicas=n_replicas,
-            seed=seed,
         ),
     )
 

@@ -14,6 +14,7 @@ from detcnn.artifacts.opening import Artifact
 from detcnn.config.evaluate import EvaluateConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.classification import evaluate_classification
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.event_values import best_median_worst
 from detcnn.evaluation.export import TableRow, plain, table_rows
 from detcnn.evaluation.localisation import evaluate_localisation
@@ -40,6 +41,7 @@ from detcnn.evaluation.task_rows import (
     regression_rows,
     segmentation_rows,
 )
+from detcnn.events.identity import physical_events
 from detcnn.events.images import as_dense
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.displays import (
@@ -109,10 +111,16 @@ class _Case:
     def split(self) -> ImageSplit:
         return self.frames.split
 
-    @property
-    def statistics(self) -> dict[str, Any]:
+    def bootstrap(self, rows: NDArray[np.int64] | None = None) -> Bootstrap:
+        """Return how intervals are made, of all rows, or of the events `rows`."""
         config = self.config
-        return {"level": config.level, "n_replicas": config.replicas, "seed": config.seed}
+        unit = physical_events(self.column("event_id"), self.column("source"))
+        return Bootstrap(
+            level=config.level,
+            n_replicas=config.replicas,
+            seed=config.seed,
+            unit=unit if rows is None else unit[rows],
+        )
 
     def column(self, name: str) -> NDArray[Any]:
         if f"column_{name}" not in self.table:
@@ -179,7 +187,9 @@ def _classification(case: _Case) -> Judgement:
         weights=case.table["weight"],
         targets=case.config.working_points,
         **case.binned(),
-        **case.statistics,
+        level=case.config.level,
+        n_replicas=case.config.replicas,
+        seed=case.config.seed,
     )
     return Judgement(
         title="class",
@@ -224,7 +234,7 @@ def _one_number(case: _Case, name: str) -> Judgement:
         truth_edges=truth_edges,
         fit=case.config.resolution.terms,
         **binned,
-        **case.statistics,
+        bootstrap=case.bootstrap(),
     )
     residuals = evaluation.relative or evaluation.absolute
     kind = "relative " if evaluation.relative else ""
@@ -258,7 +268,7 @@ def _multi_label(case: _Case) -> Judgement:
         names=names,
         weights=case.table["weight"],
         targets=case.config.working_points,
-        **case.statistics,
+        bootstrap=case.bootstrap(),
     )
     return Judgement(
         title="labels",
@@ -321,7 +331,10 @@ def _segmentation(case: _Case) -> Judgement:
     pixel_scores = None
     if histograms:
         pixel_scores = evaluate_pixel_scores(
-            np.concatenate(histograms), foreground=classes[1], weights=weights, **case.statistics
+            np.concatenate(histograms),
+            foreground=classes[1],
+            weights=weights,
+            bootstrap=case.bootstrap(events),
         )
     evaluation = evaluate_segmentation(
         counts,
@@ -329,7 +342,7 @@ def _segmentation(case: _Case) -> Judgement:
         weights=weights,
         pixel_scores=pixel_scores,
         **case.binned(events),
-        **case.statistics,
+        bootstrap=case.bootstrap(events),
     )
     shown = best_median_worst(event_mean_iou(counts), case.config.displays)
     displays = []
@@ -367,7 +380,7 @@ def _segmentation(case: _Case) -> Judgement:
             value_name=entry.value,
             edges=entry.edges or None,
             weights=weights,
-            **case.statistics,
+            bootstrap=case.bootstrap(events),
         )
         parts.append(
             Judgement(
@@ -403,7 +416,7 @@ def _pixel_regression(case: _Case) -> Judgement:
         unit=unit,
         weights=case.table["weight"][events],
         **case.binned(events),
-        **case.statistics,
+        bootstrap=case.bootstrap(events),
     )
     displays = []
     for row, word in best_median_worst(-errors, case.config.displays):
@@ -444,7 +457,7 @@ def _localisation(case: _Case) -> Judgement:
         confidences=found[..., 2],
         weights=case.table["weight"],
         **case.binned(),
-        **case.statistics,
+        bootstrap=case.bootstrap(),
     )
     shown = range(min(case.config.displays, len(true)))
     displays = [

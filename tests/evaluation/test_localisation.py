@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.localisation import evaluate_localisation, event_jaccard, match_points
 
 NONE = [np.nan, np.nan]
-FAST = {"n_replicas": 40}
+FAST = {"bootstrap": Bootstrap(n_replicas=40)}
 TRUE = np.array([[[0, 0], [10, 0], [20, 0]], [[5, 5], NONE, NONE]], float)
 FOUND = np.array([[[0, 1], [12, 0], NONE], [[30, 30], [5, 2], [5, 6]]], float)
 
@@ -117,7 +118,7 @@ def test_profiles_and_resolution():
         tolerance=3,
         columns={"density": density},
         edges={"density": [0, 0.5, 1]},
-        n_replicas=300,
+        bootstrap=Bootstrap(n_replicas=300),
     )
     assert result.rmse.value == pytest.approx(np.sqrt(2 * 0.25 + 0.05), rel=0.05)
     pull = (result.bias_row.value - 0.1) / ((result.bias_row.high - result.bias_row.low) / 2)

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.intervals import clopper_pearson
 from detcnn.evaluation.objects import (
     MatchedObjects,
@@ -117,7 +118,7 @@ def test_corrected_count_by_hand():
         found_value=np.ones(5),
         is_true=np.array([1, 0, 1, 1, 1], bool),
     )
-    result = evaluate_objects(objects, name="decay", n_replicas=50)
+    result = evaluate_objects(objects, name="decay", bootstrap=Bootstrap(n_replicas=50))
     # Event 1 corrected by event 0: 3 · (1/2) / (1/2).
     assert result.found_count.value == result.corrected_count.value == 3
     assert result.closure.value == pytest.approx(3 / 4)
@@ -127,7 +128,9 @@ def test_corrected_count_by_hand():
 def test_closure_covers_one_as_often_as_it_says():
     pulls = []
     for seed in range(60):
-        closure = evaluate_objects(counted(seed=seed), name="x", n_replicas=100, seed=seed).closure
+        closure = evaluate_objects(
+            counted(seed=seed), name="x", bootstrap=Bootstrap(n_replicas=100, seed=seed)
+        ).closure
         pulls.append((closure.value - 1) / ((closure.high - closure.low) / 2))
     assert np.std(pulls) == pytest.approx(1, abs=0.35)
     assert np.mean(pulls) == pytest.approx(0, abs=0.4)
@@ -137,10 +140,12 @@ def test_closure_covers_one_as_often_as_it_says():
 def test_weights_are_those_of_events():
     objects = counted(50)
     weights = np.random.default_rng(0).uniform(0.5, 2, 50)
-    result = evaluate_objects(objects, name="x", weights=weights, n_replicas=5)
+    result = evaluate_objects(objects, name="x", weights=weights, bootstrap=Bootstrap(n_replicas=5))
     of = weights[objects.true_event]
     assert result.efficiency.value == pytest.approx(of @ objects.is_found / of.sum())
-    doubled = evaluate_objects(objects, name="x", weights=2 * weights, n_replicas=5)
+    doubled = evaluate_objects(
+        objects, name="x", weights=2 * weights, bootstrap=Bootstrap(n_replicas=5)
+    )
     assert doubled.efficiency.low == pytest.approx(result.efficiency.low)
     assert doubled.corrected_count.value == pytest.approx(2 * result.corrected_count.value)
     assert doubled.closure.value == pytest.approx(result.closure.value)
