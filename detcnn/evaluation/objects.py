@@ -16,14 +16,10 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, column_bins
 from detcnn.evaluation.efficiency import quantile_edges
 from detcnn.evaluation.event_bootstrap import BOOTSTRAP, Bootstrap, ratio, resampled_sums
+from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import (
-    Interval,
-    Intervals,
-    clopper_pearson,
-    effective_count,
-)
+from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.profiles import central_edges
 
 Floats = NDArray[np.float64]
@@ -115,7 +111,8 @@ class ObjectsEvaluation:
         Events, and objects in all of them.
     efficiency, purity : Interval
         Share of the true objects that are found, and of the found ones that are true, each with the
-        weight of its event. Clopper-Pearson, from effective counts (Σw)² / Σw².
+        weight of its event; from `event_shares.event_shares`, as objects of one event are no
+        independent ones.
     efficiency_by_value, purity_by_value : BinnedMeasure
         The same in bins of the value of the true, and of the found object.
     true_count : Interval
@@ -323,6 +320,7 @@ def evaluate_objects(
         ],
         axis=1,
     )
+    shares = event_shares(tallies[:, [1, 3]], tallies[:, [0, 2]], weight, bootstrap)
     halves = resampled_sums(
         tallies,
         weight,
@@ -341,27 +339,27 @@ def evaluate_objects(
         n_events=objects.n_events,
         n_true=len(objects.true_event),
         n_found=len(objects.found_event),
-        efficiency=_share(objects.is_found, weight[objects.true_event], level=bootstrap.level).item(
-            0
-        ),
-        purity=_share(objects.is_true, weight[objects.found_event], level=bootstrap.level).item(0),
-        efficiency_by_value=_share_in_bins(
+        efficiency=shares.item(0),
+        purity=shares.item(1),
+        efficiency_by_value=_shares_in_bins(
             "efficiency",
             value_name,
+            objects.true_event,
             objects.true_value,
             objects.is_found,
-            weight[objects.true_event],
             edge,
-            level=bootstrap.level,
+            weight,
+            bootstrap,
         ),
-        purity_by_value=_share_in_bins(
+        purity_by_value=_shares_in_bins(
             "purity",
             value_name,
+            objects.found_event,
             objects.found_value,
             objects.is_true,
-            weight[objects.found_event],
             edge,
-            level=bootstrap.level,
+            weight,
+            bootstrap,
         ),
         true_count=halves.intervals(lambda of: of[..., _ODD, 0]).item(),
         found_count=halves.intervals(lambda of: of[..., _ODD, 2]).item(),
@@ -400,38 +398,25 @@ def _corrected_count(halves: Floats) -> Floats:
     return ratio(n_found[..., _ODD] * purity[..., _EVEN], efficiency[..., _EVEN])
 
 
-def _share(
-    passed: NDArray[np.bool_],
-    weights: Floats,
-    *,
-    level: float,
-    bins: NDArray[np.int64] | None = None,
-    n_bins: int = 1,
-) -> Intervals:
-    """Return weighted shares in bins, shape (n_bins,)."""
-    index = np.zeros(len(passed), np.int64) if bins is None else bins
-    inside = (index >= 0) & (index < n_bins)
-    index, w = index[inside], weights[inside]
-    total, passing, squares = (
-        np.bincount(index, of, minlength=n_bins) for of in (w, w * passed[inside], w**2)
-    )
-    n_effective = effective_count(total, squares)
-    share = np.divide(passing, total, out=np.zeros(n_bins), where=n_effective > 0)
-    return clopper_pearson(share * n_effective, n_effective, level=level)
-
-
-def _share_in_bins(
+def _shares_in_bins(
     quantity: str,
     value_name: str,
+    event: NDArray[np.int64],
     values: Floats,
     passed: NDArray[np.bool_],
-    weights: Floats,
     edges: Sequence[float],
-    *,
-    level: float,
+    weights: Floats,
+    bootstrap: Bootstrap,
 ) -> BinnedMeasure:
     bins = column_bins(value_name, values, edges)
-    share = _share(passed, weights, level=level, bins=bins.index, n_bins=bins.n_bins)
+    inside = (bins.index >= 0) & (bins.index < bins.n_bins)
+    cell = event[inside] * bins.n_bins + bins.index[inside]
+    n_cells = len(weights) * bins.n_bins
+    k, n = (
+        np.bincount(cell, of, minlength=n_cells).reshape(-1, bins.n_bins)
+        for of in (passed[inside], np.ones(len(cell)))
+    )
+    share = event_shares(k, n, weights, bootstrap)
     return BinnedMeasure(
         column=value_name,
         quantity=quantity,

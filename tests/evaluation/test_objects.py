@@ -87,24 +87,53 @@ def counted(n_events=400, *, efficiency=0.8, purity=0.9, seed=0):
     )
 
 
-def test_shares_are_exact_intervals():
+def test_shares_of_objects_that_are_found_by_chance():
     objects = counted()
     result = evaluate_objects(objects, name="decay", value_name="energy", edges=[1, 4, 10])
-    n, k = len(objects.is_found), objects.is_found.sum()
-    assert result.efficiency == clopper_pearson(k, n).item()
-    assert result.purity == clopper_pearson(objects.is_true.sum(), len(objects.is_true)).item()
-    low = objects.true_value < 4
-    binned = result.efficiency_by_value
+    low, binned = objects.true_value < 4, result.efficiency_by_value
     assert binned.n_entries[0, 0] == low.sum()
-    assert (
-        binned.measure.item(0, 0) == clopper_pearson(objects.is_found[low].sum(), low.sum()).item()
-    )
+    for found, passed in (
+        (result.efficiency, objects.is_found),
+        (result.purity, objects.is_true),
+        (binned.measure.item(0, 0), objects.is_found[low]),
+    ):
+        exact = clopper_pearson(passed.sum(), len(passed)).item()
+        assert found.value == exact.value
+        assert found.high - found.low == pytest.approx(exact.high - exact.low, rel=0.2)
     odd = objects.found_event[objects.found_event % 2 == 1]
     assert result.true_count.value == np.count_nonzero(objects.true_event % 2)
     assert result.found_count.value == len(odd)
     # Of a sum over events, whose number fluctuates as well: Σ n².
     error = np.sqrt((np.bincount(odd) ** 2).sum())
     assert result.found_count.high - result.found_count.low == pytest.approx(2 * error, rel=0.15)
+
+
+def test_frames_that_fail_as_a_whole():
+    # In three of thirty frames none of ten objects is found: an error of thirty, not of 300.
+    event = np.repeat(np.arange(30), 10)
+    is_found = event >= 3
+    objects = MatchedObjects(
+        n_events=30,
+        true_event=event,
+        true_value=np.ones(300),
+        is_found=is_found,
+        found_event=event[is_found],
+        found_value=np.ones(270),
+        is_true=np.ones(270, bool),
+    )
+    result = evaluate_objects(objects, name="hit")
+    of_frames = clopper_pearson(27, 30).item()
+    assert result.efficiency.value == 0.9
+    assert result.efficiency.high - result.efficiency.low == pytest.approx(
+        of_frames.high - of_frames.low, rel=0.15
+    )
+    # All found ones are true: as if each frame had one.
+    assert (result.purity.value, result.purity.high) == (1, 1)
+    assert result.purity.low == pytest.approx(clopper_pearson(27, 27).item().low)
+    # Ten rows of each of three events are three events, the first with fewer objects.
+    thirds = evaluate_objects(objects, name="hit", bootstrap=Bootstrap(unit=np.arange(30) // 10))
+    n_alike = 270**2 / (70**2 + 100**2 + 100**2)
+    assert thirds.purity.low == pytest.approx(clopper_pearson(n_alike, n_alike).item().low)
 
 
 def test_corrected_count_by_hand():
