@@ -21,10 +21,11 @@ from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.profiles import central_edges
+from detcnn.events.identity import mix
 
 Floats = NDArray[np.float64]
 
-_EVEN, _ODD = 0, 1
+_CORRECTING, _COUNTED = 0, 1
 _CORNERS_TOUCH = np.ones((3, 3), np.int8)
 
 
@@ -116,14 +117,16 @@ class ObjectsEvaluation:
     efficiency_by_value, purity_by_value : BinnedMeasure
         The same in bins of the value of the true, and of the found object.
     true_count : Interval
-        Σw over the true objects of the events of odd number (the second, the fourth, ...), as the
-        three that follow: by bootstrap over events.
+        Σw over the true objects of one half of the events, which a hash of each event chooses, as
+        the three that follow: by bootstrap over events.
     found_count : Interval
         N, which is Σw over the found ones.
     corrected_count : Interval
         N · purity / efficiency, the number of objects that the found ones speak for. Purity and
         efficiency of the same events would give the true count whatever they are; these are of the
-        events of even number, and the interval holds what they add to that of N.
+        other half, and the interval holds what they add to that of N. To exchange the halves would
+        tell no more: their closures are the inverse of each other, so that the sum of both
+        corrected counts would be the true one to first order, again whatever is found.
     closure : Interval
         `corrected_count` over `true_count`: 1 if such a correction holds.
     value_ratio : EventValues
@@ -325,7 +328,7 @@ def evaluate_objects(
         tallies,
         weight,
         bootstrap,
-        groups=np.arange(objects.n_events) % 2,
+        groups=_halves(objects.n_events, bootstrap),
         n_groups=2,
     )
     ratios = ratio(
@@ -361,10 +364,12 @@ def evaluate_objects(
             weight,
             bootstrap,
         ),
-        true_count=halves.intervals(lambda of: of[..., _ODD, 0]).item(),
-        found_count=halves.intervals(lambda of: of[..., _ODD, 2]).item(),
+        true_count=halves.intervals(lambda of: of[..., _COUNTED, 0]).item(),
+        found_count=halves.intervals(lambda of: of[..., _COUNTED, 2]).item(),
         corrected_count=halves.intervals(_corrected_count).item(),
-        closure=halves.intervals(lambda of: ratio(_corrected_count(of), of[..., _ODD, 0])).item(),
+        closure=halves.intervals(
+            lambda of: ratio(_corrected_count(of), of[..., _COUNTED, 0])
+        ).item(),
         value_ratio=event_values(
             "found sum / true sum",
             ratios,
@@ -391,11 +396,20 @@ def _matched(
     return is_found, is_true
 
 
+def _halves(n_rows: int, bootstrap: Bootstrap) -> NDArray[np.int64]:
+    """Return 0 or 1 for each row: as many events of either, by the order of their hashes."""
+    unit = np.arange(n_rows) if bootstrap.unit is None else bootstrap.unit
+    of_events, event = np.unique(unit, return_inverse=True)
+    half = np.empty(len(of_events), np.int64)
+    half[np.argsort(mix(of_events.astype(np.uint64)))] = np.arange(len(of_events)) % 2
+    return np.asarray(half[event])
+
+
 def _corrected_count(halves: Floats) -> Floats:
     """Return the count, shape (...), of tallies of two halves of the events, shape (..., 2, 4)."""
     n_true, n_true_found, n_found, n_found_true = np.moveaxis(halves, -1, 0)
     purity, efficiency = ratio(n_found_true, n_found), ratio(n_true_found, n_true)
-    return ratio(n_found[..., _ODD] * purity[..., _EVEN], efficiency[..., _EVEN])
+    return ratio(n_found[..., _COUNTED] * purity[..., _CORRECTING], efficiency[..., _CORRECTING])
 
 
 def _shares_in_bins(
