@@ -5,6 +5,7 @@ Frames that were cut into tiles are put together again first: a frame is what is
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -205,36 +206,52 @@ def _classification(case: _Case) -> Judgement:
 
 def _regression(case: _Case) -> Judgement:
     targets, classes = case.task["targets"], case.store.schema.classes
+    label = case.table["label"]
     parts = []
     for name in targets:
-        judged = _one_number(case, name)
+        judged = _one_number(case, name, np.arange(len(label)))
         parts.append(_named(judged, name) if len(targets) > 1 else judged)
         if not case.config.resolution.by_class:
             continue
         for number, of_class in enumerate(classes):
-            is_of_class = case.table["label"] == number
-            events = {column: values[is_of_class] for column, values in case.table.items()}
-            parts.append(_named(_one_number(replace(case, table=events), name), of_class))
+            try:
+                judged = _one_number(case, name, np.flatnonzero(label == number))
+            except DataError as error:
+                # All events together could be judged: these are too few.
+                judged = _unjudged(name, str(error))
+            parts.append(_named(judged, of_class))
     return _together(parts, title="regression")
 
 
-def _one_number(case: _Case, name: str) -> Judgement:
+def _unjudged(name: str, reason: str) -> Judgement:
+    return Judgement(
+        title=name,
+        numbers={name: {"unjudged": reason}},
+        rows=[],
+        sections=(Section(title=f"Regression: {name}", lead=f"Not judged: {reason}."),),
+        headline=((name, f"not judged: {reason}"),),
+    )
+
+
+def _one_number(case: _Case, name: str, rows: NDArray[np.int64]) -> Judgement:
+    """Judge the events `rows`, in the bins of all events."""
     sigma = case.table.get(f"{case.prefix}sigma_{name}")
     binned = case.binned()
+    binned["columns"] = {column: values[rows] for column, values in binned["columns"].items()}
     # Bins of what is predicted are those of its truth.
     binned["columns"].pop(name, None)
     truth_edges = binned["edges"].pop(name, None)
     evaluation = evaluate_regression(
-        case.column(name).astype(np.float64),
-        case.table[f"{case.prefix}prediction_{name}"].astype(np.float64),
+        case.column(name)[rows].astype(np.float64),
+        case.table[f"{case.prefix}prediction_{name}"][rows].astype(np.float64),
         name=name,
         unit=case.config.units.get(name, "1"),
-        sigma=None if sigma is None else sigma.astype(np.float64),
-        weights=case.table["weight"],
+        sigma=None if sigma is None else sigma[rows].astype(np.float64),
+        weights=case.table["weight"][rows],
         truth_edges=truth_edges,
         fit=case.config.resolution.terms,
         **binned,
-        bootstrap=case.bootstrap(),
+        bootstrap=case.bootstrap(rows),
     )
     residuals = evaluation.relative or evaluation.absolute
     kind = "relative " if evaluation.relative else ""
@@ -560,11 +577,21 @@ def _named(judgement: Judgement, name: str) -> Judgement:
     )
 
 
+def _merged(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of two parts, those under one name together."""
+    both = {
+        key: _merged(first[key], other[key])
+        for key in first.keys() & other.keys()
+        if isinstance(first[key], dict) and isinstance(other[key], dict)
+    }
+    return first | other | both
+
+
 def _together(parts: Sequence[Judgement], *, title: str) -> Judgement:
     keys = dict.fromkeys(key for part in parts for row in part.rows for key in row)
     return Judgement(
         title=title,
-        numbers={k: v for part in parts for k, v in part.numbers.items()},
+        numbers=reduce(_merged, (part.numbers for part in parts)),
         rows=[{key: row.get(key) for key in keys} for part in parts for row in part.rows],
         sections=tuple(section for part in parts for section in part.sections),
         headline=tuple(line for part in parts for line in part.headline),
