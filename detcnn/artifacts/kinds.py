@@ -39,12 +39,13 @@ MODEL = Kind("model", version=2, made_by="detcnn train")
 LEARNING_RATES = Kind("learning_rates", version=1, made_by="detcnn train --find-learning-rate")
 # 1  learning_rates.csv: learning_rate, loss, smoothed_loss of each step; figure.
 
-SCORES = Kind("scores", version=3, made_by="detcnn predict")
+SCORES = Kind("scores", version=4, made_by="detcnn predict")
 # 1  scores.parquet: label, weight, score_<class index>, and the columns of the image store.
 # 2  occlusion.parquet, unless it was not asked for: label (true class), row, column, n_images,
 #    mean_ and error_<class index>; contents.occlusion says how it was made, or is null.
 # 3  contents.task; of tasks beyond one class an image other scores, maps.zarr or points.parquet,
 #    see detcnn/stages/scores.py.
+# 4  points.parquet: event_id; event counts frames, in which row and column are, not tiles.
 
 METRICS = Kind("metrics", version=2, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.

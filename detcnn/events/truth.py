@@ -52,6 +52,25 @@ def filled_up(points: Points, n: int) -> Points:
     return np.pad(points, missing, constant_values=np.nan)
 
 
+def gathered(points: Points) -> Points:
+    """Return points with those of each event first, in their order, and no place that none fills.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        Shape (n_events, n_places, n_values): row, column, and what else is said of a point.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_events, n, n_values), with n the points of the fullest event, 1 at least.
+    """
+    is_there = ~np.isnan(points[..., 0])
+    most = max(1, int(is_there.sum(axis=1).max(initial=0)))
+    order = np.argsort(~is_there, axis=1, kind="stable")[:, :most]
+    return np.take_along_axis(points, order[..., np.newaxis], axis=1)
+
+
 def joined_points(parts: Sequence[Points]) -> Points:
     """Join points of one name of several blocks of events, in the order given."""
     most = max(part.shape[1] for part in parts)

@@ -4,7 +4,8 @@ Along an axis of n pixels, tiles of t pixels that share o pixels at least begin 
 to within a pixel, the first at 0 and the last at n − t. Every pixel of a frame is *owned* by one
 tile alone: between two neighbours the border lies in the middle of what they share. What is
 predicted of a frame is what each tile says of the pixels that it owns, so nothing is counted twice
-and no pixel is nearer to a cut edge than half the overlap.
+and no pixel is nearer to a cut edge than half the overlap. A point is owned as the pixel that it
+lies in, and one beyond the edge of the frame by the tile at that edge.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import DenseImages, Images, as_dense
-from detcnn.events.truth import Points, Truth
+from detcnn.events.truth import Points, Truth, gathered
 
 TILE_COLUMNS = ("tile_row", "tile_column")
 """Event columns: the pixel of the frame that is the first one of the tile."""
@@ -114,27 +115,22 @@ class Tiling:
         starts = np.tile(self.starts, (n_frames, 1))
         return dict(zip(TILE_COLUMNS, starts.T, strict=True))
 
-    def ownership(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which pixels some tiles own.
+    def owns(self, points: Points) -> NDArray[np.bool_]:
+        """Return which points are owned by the tile that they are given in.
 
         Parameters
         ----------
-        starts : numpy.ndarray
-            int64, shape (n, 2): the first row and column of each tile.
+        points : numpy.ndarray
+            Shape (n_frames * n_tiles, n_points, 2): row and column in the tile, NaN where there is
+            none; all tiles of the frames, in the order of `cut`.
 
         Returns
         -------
         numpy.ndarray
-            bool, shape (n, rows, columns).
+            bool, shape (n_frames * n_tiles, n_points); false where there is none.
         """
-        number = {tuple(start): k for k, start in enumerate(self.starts.tolist())}
-        owned = self.owned[[number[tuple(start)] for start in starts.tolist()]]
-        rows, columns = (
-            (np.arange(t) >= owned[:, axis, :1]) & (np.arange(t) < owned[:, axis, 1:])
-            for axis, t in enumerate(self.pixels)
-        )
-        mine: NDArray[np.bool_] = rows[:, :, np.newaxis] & columns[:, np.newaxis]
-        return mine
+        is_mine = self._holds(self._of_frames(points), self.owned)
+        return is_mine.reshape(points.shape[:2])
 
     def stitch(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Put frames together of all their tiles, in the order of `cut`.
@@ -149,7 +145,7 @@ class Tiling:
         numpy.ndarray
             Shape (n_frames, planes, rows, columns) of frames.
         """
-        of_frame = tiles.reshape(-1, self.n_tiles, *tiles.shape[1:])
+        of_frame = self._of_frames(tiles)
         frames = np.empty((len(of_frame), tiles.shape[1], *self.frame), dtype=tiles.dtype)
         for k, ((row, column), (rows, columns)) in enumerate(
             zip(self.starts.tolist(), self.owned.tolist(), strict=True)
@@ -159,12 +155,48 @@ class Tiling:
             ] = of_frame[:, k, :, rows[0] : rows[1], columns[0] : columns[1]]
         return frames
 
+    def merge_points(self, points: Points) -> Points:
+        """Put the points of frames together of those of all their tiles, in the order of `cut`.
+
+        Of what several tiles say, that of the owner of the place counts.
+
+        Parameters
+        ----------
+        points : numpy.ndarray
+            Shape (n_frames * n_tiles, n_points, n_values): row and column in the tile, NaN where
+            there is none, and what else is said of a point.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_frames, n, n_values): row and column in the frame, n those of the fullest one.
+        """
+        starts = self.starts[:, np.newaxis].astype(points.dtype)
+        merged = np.where(self.owns(points[..., :2])[..., np.newaxis], points, np.nan)
+        of_frame = self._of_frames(merged)
+        of_frame[..., :2] += starts
+        return gathered(of_frame.reshape(len(of_frame), -1, points.shape[2]))
+
     def _cut_points(self, points: Points) -> Points:
-        places = points[:, np.newaxis] - self.starts[:, np.newaxis].astype(np.float32)
-        with np.errstate(invalid="ignore"):
-            is_in = (places >= -0.5) & (places < np.array(self.pixels) - 0.5)
-        places = np.where(is_in.all(axis=-1, keepdims=True), places, np.nan)
-        return places.reshape(-1, *points.shape[1:])
+        places = points[:, np.newaxis] - self.starts[:, np.newaxis].astype(points.dtype)
+        whole = np.broadcast_to([[0, t] for t in self.pixels], self.owned.shape)
+        is_in = self._holds(places, whole)
+        places = np.where(is_in[..., np.newaxis], places, np.nan)
+        return gathered(places.reshape(-1, *points.shape[1:]))
+
+    def _holds(self, places: Points, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which places, (n_frames, n_tiles, n_points, 2), lie in these pixels of the tile.
+
+        Those at the edge of the frame reach beyond it.
+        """
+        first, beyond = np.moveaxis(pixels - 0.5, -1, 0)
+        first = np.where(self.starts == 0, -np.inf, first)
+        beyond = np.where(self.starts + self.pixels == self.frame, np.inf, beyond)
+        is_in = (places >= first[:, np.newaxis]) & (places < beyond[:, np.newaxis])
+        return np.asarray(is_in.all(axis=-1))
+
+    def _of_frames(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        return tiles.reshape(-1, self.n_tiles, *tiles.shape[1:])
 
 
 def _starts(n: int, t: int, overlap: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What was said of pixels beside the images: frames that were cut into tiles are whole again."""
+"""What was said of pixels and points beside the images: frames cut into tiles are whole again."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from detcnn.artifacts.opening import Artifact
 from detcnn.errors import DataError
 from detcnn.events.grid import Grid
 from detcnn.events.images import as_dense, filled_planes
+from detcnn.events.truth import Points
 from detcnn.imaging.tiling import Tiling
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import ImageSplit, open_store
@@ -88,6 +89,25 @@ class Frames:
         """Return which pixels of frames hold anything, (n_frames, planes, *axes)."""
         images = self.split.images(*self.rows(start, stop))
         return self._whole(as_dense(filled_planes(images, planes)).values) > 0
+
+    def points(self, name: str) -> Points:
+        """Return the true points of all frames, each once, (n_frames, n_points, 2)."""
+        return self.whole_points(self.split.points(name))
+
+    def whole_points(self, points: Points) -> Points:
+        """Return what is said of points in all rows of the split as points in frames.
+
+        Parameters
+        ----------
+        points : numpy.ndarray
+            Shape (n_rows, n_points, n_values): row, column, and what else is said of a point.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_frames, n, n_values).
+        """
+        return points if self.tiling is None else self.tiling.merge_points(points)
 
     def rows(self, start: int, stop: int) -> tuple[int, int]:
         """Return the rows of the split that are frames `start` to `stop`."""

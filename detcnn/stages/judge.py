@@ -43,7 +43,6 @@ from detcnn.evaluation.task_rows import (
     segmentation_rows,
 )
 from detcnn.events.identity import physical_events
-from detcnn.events.images import as_dense
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.displays import (
     LocatedEvent,
@@ -63,7 +62,7 @@ from detcnn.plotting.segmentation import segmentation_sections
 from detcnn.stages.bins import bin_edges
 from detcnn.stages.frames import FrameMaps, Frames, open_frames
 from detcnn.stages.scores import POINTS
-from detcnn.storage.reader import ImageSplit, ImageStore, open_store
+from detcnn.storage.reader import ImageStore, open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet
 
@@ -107,10 +106,6 @@ class _Case:
     frames: Frames
     table: Columns
     prefix: str = ""
-
-    @property
-    def split(self) -> ImageSplit:
-        return self.frames.split
 
     def bootstrap(self, rows: NDArray[np.int64] | None = None) -> Bootstrap:
         """Return how intervals are made, of all rows, or of the events `rows`."""
@@ -459,7 +454,7 @@ def _pixel_regression(case: _Case) -> Judgement:
 
 def _localisation(case: _Case) -> Judgement:
     table = read_parquet(case.scores.path / POINTS)
-    true = case.split.points(case.task["points"])
+    true = case.frames.points(case.task["points"])
     is_kept = table["confidence"] >= case.config.confidence
     event = table["event"][is_kept]
     counts = np.bincount(event, minlength=len(true))
@@ -467,20 +462,21 @@ def _localisation(case: _Case) -> Judgement:
     found = np.full((len(true), max(1, int(counts.max(initial=0))), 3), np.nan)
     for i, name in enumerate(("row", "column", "confidence")):
         found[event, number, i] = table[name][is_kept]
+    events = _first_of_frames(case)
     evaluation = evaluate_localisation(
         true,
         found[..., :2],
         tolerance=case.task["tolerance"],
         confidences=found[..., 2],
-        weights=case.table["weight"],
-        **case.binned(),
-        bootstrap=case.bootstrap(),
+        weights=case.table["weight"][events],
+        **case.binned(events),
+        bootstrap=case.bootstrap(events),
     )
     shown = range(min(case.config.displays, len(true)))
     displays = [
         LocatedEvent(
             f"event {row}",
-            as_dense(case.split.images(row, row + 1)).values[0],
+            case.frames.images(row, row + 1)[0],
             true[row],
             found[row, :, :2],
         )

@@ -65,7 +65,7 @@ def run(scores: Path, *, images: Path, folder: Path, n_events: int) -> tuple[Pat
         said = "" if maps is not None else _said(table, row, classes)
         found = None
         if points is not None:
-            is_here = points["event"] == row
+            is_here = points["event"] == number
             found = np.column_stack([points[name][is_here] for name in ("row", "column")])
         event = SaidOfEvent(
             f"event {event_id[row]}{said}",

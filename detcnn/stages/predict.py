@@ -18,7 +18,7 @@ from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
 from detcnn.events.images import as_dense, filled_planes
 from detcnn.events.sampling import sample_of_each_class
 from detcnn.progress import SILENT, Progress
-from detcnn.stages.frames import FrameMaps, open_frames
+from detcnn.stages.frames import FrameMaps, Frames, open_frames
 from detcnn.stages.scores import Scorer, score_writer
 from detcnn.stages.trained import empty_image, found_images, require_fit, usual_patch
 from detcnn.storage.masks import MASKS, write_masks
@@ -131,7 +131,8 @@ def run(
         read = [read_model(artifact.path) for artifact in models]
         task = _common_task(models, read, tta=tta)
         store = open_store(images / STORE)
-        chosen = store.splits[split]
+        frames = open_frames(images_artifact, split)
+        chosen = frames.split
         if chosen.n_events == 0:
             raise DataError(f"{images}: the {split} split is empty")
         for one in read:
@@ -141,8 +142,7 @@ def run(
         writer = score_writer(
             task,
             builder.folder,
-            schema=store.schema,
-            n_events=chosen.n_events,
+            frames=frames,
             n_filled=_n_filled(chosen, task),
         )
         is_occluded = occlusion is not None and task.description["name"] == "classification"
@@ -171,7 +171,7 @@ def run(
         bar.finish()
         said = writer.close()
         if task.description["name"] == "segmentation":
-            _write_masks(builder.folder, images_artifact, split, task)
+            _write_masks(builder.folder, frames, task)
         columns: dict[str, NDArray[Any]] = {
             "label": chosen.label,
             "weight": chosen.weight,
@@ -249,9 +249,8 @@ def _n_filled(split: ImageSplit, task: "Task") -> int:
     return sum(len(filled_planes(block, planes).pixel) for _, block in split.iter_images())
 
 
-def _write_masks(folder: Path, images: Artifact, split: str, task: "Task") -> None:
+def _write_masks(folder: Path, frames: Frames, task: "Task") -> None:
     """Write the class of each pixel of whole frames, background where nothing was said."""
-    frames = open_frames(images, split)
     maps = FrameMaps(frames, folder, task.description)
     event_id = frames.split.column("event_id")
     write_masks(
@@ -279,9 +278,11 @@ def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progr
             f"there: its training events may be among those of the {split} split"
         )
         return
+    frames = open_frames(images, split)
+    event_id = frames.split.column("event_id")
     ids = [
-        open_store(path / STORE).splits[part].column("event_id")
-        for path, part in ((images.path, split), (trained_on, "train"))
+        event_id[frames.first_rows(event_id)],
+        open_store(trained_on / STORE).splits["train"].column("event_id"),
     ]
     n_seen = int(np.isin(ids[0], ids[1]).sum())
     if n_seen:

@@ -2,13 +2,14 @@
 
 ::
 
-    scores.parquet     one row an event: label, weight, scores of the image, column_NAME
+    scores.parquet     one row an event, or a tile of one: label, weight, scores of the image,
+                       column_NAME
     maps.zarr          of tasks about pixels; attributes: what its planes are
       maps             as the images of an image store: float32 (event, plane, *axes), or lists of
                        the pixels that count; the planes of a segmentation are those of the truth
                        for class 0, then for class 1, and so on
-    points.parquet     of localisations, one row a point: event (row of scores.parquet), row and
-                       column in pixels, confidence
+    points.parquet     of localisations, one row a point: event (its number in the split), event_id,
+                       row and column in pixels of the whole frame, confidence
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.events.images import DenseImages, Images, SparseImages, filled_planes, pixel_dtype
+from detcnn.stages.frames import Frames
 from detcnn.storage.maps import MapWriter
-from detcnn.storage.schema import Schema
 from detcnn.storage.tables import write_parquet
 
 if TYPE_CHECKING:
@@ -151,25 +152,32 @@ class _Maps:
 class _Points:
     """Of localisations."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, frames: Frames) -> None:
         self._path = path
+        self._frames = frames
         self._parts: list[NDArray[np.float32]] = []
 
     def append(self, images: Images, scores: NDArray[np.float32]) -> None:
         self._parts.append(scores)
 
     def close(self) -> dict[str, NDArray[Any]]:
-        points = np.concatenate(self._parts)
-        event, number = np.nonzero(np.isfinite(points[..., 0]))
-        names = ("row", "column", "confidence")
-        found = dict(zip(names, points[event, number].T, strict=True))
-        write_parquet(self._path, {"event": event, **found})
-        return {"n_points": np.isfinite(points[..., 0]).sum(axis=1)}
+        frames = self._frames
+        event_id = frames.split.column("event_id")
+        points = frames.whole_points(np.concatenate(self._parts))
+        is_there = np.isfinite(points[..., 0])
+        event, number = np.nonzero(is_there)
+        write_parquet(
+            self._path,
+            {
+                "event": event,
+                "event_id": event_id[frames.first_rows(event_id)][event],
+                **dict(zip(("row", "column", "confidence"), points[event, number].T, strict=True)),
+            },
+        )
+        return {"n_points": np.repeat(is_there.sum(axis=1), frames.n_tiles)}
 
 
-def score_writer(
-    task: "Task", folder: Path, *, schema: Schema, n_events: int, n_filled: int
-) -> ScoreWriter:
+def score_writer(task: "Task", folder: Path, *, frames: Frames, n_filled: int) -> ScoreWriter:
     """Return what writes the scores of a task.
 
     Parameters
@@ -178,27 +186,25 @@ def score_writer(
         Whose scores.
     folder : Path
         Where to.
-    schema : Schema
-        What the images are.
-    n_events : int
-        How many images will come.
+    frames : Frames
+        What the images are, all of which will come.
     n_filled : int
         How many pixels of their planes count, where only filled ones do.
     """
     if task.wanted.points is not None:
-        return _Points(folder / POINTS)
+        return _Points(folder / POINTS, frames)
     if not task.is_per_pixel:
         return _Table(task.score_names)
     description = task.description
     planes, classes = int(description["planes"]), tuple(description.get("classes", ()))
-    only_filled = task.wanted.only_filled
+    only_filled, schema = task.wanted.only_filled, frames.split.schema
     writer = MapWriter(
         folder,
         (task.n_outputs, *schema.grid.shape),
         encoding="sparse" if only_filled else "dense",
         dimensions=("plane", *schema.dimension_names[1:]),
         attributes={"planes": planes, "classes": list(classes)},
-        n_events=n_events,
+        n_events=frames.split.n_events,
         n_filled=n_filled * (task.n_outputs // planes),
     )
     return _Maps(writer, only_filled=only_filled, planes=planes)

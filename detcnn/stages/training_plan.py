@@ -257,6 +257,7 @@ def plan_training(assignment: Assignment, *, progress: Progress) -> TrainingPlan
     config = assignment.config
     store = open_store(assignment.images.path / STORE)
     task = build_task(config.task, store)
+    _check_tiles(task, assignment.images)
     favour = build_favour(config.favour, task)
     require_outputs(config.network.name, per_pixel=task.is_per_pixel)
     if config.network.name in READS_FILLED_PIXELS and config.standardise is not None:
@@ -419,6 +420,17 @@ def _clipped_sums(train: ImageSplit, share: float) -> tuple[NDArray[np.float32],
         labels = np.zeros(images.n_images, dtype=np.int64)
         sums += pixel_sums(clipped(images, limits), labels, n_classes=1)
     return limits, sums
+
+
+def _check_tiles(task: Task, images: Artifact) -> None:
+    """Refuse to learn of each tile what is known of its frame alone."""
+    if images.manifest.contents.get("tiling") is not None and not task.is_per_pixel:
+        raise ConfigError(
+            f"train.task: {task.description['name']} is about whole images, but {images.path} "
+            "holds tiles of them, none of which has a truth of its own: leave out preprocess.tiles "
+            "and make the images again, or set train.task to segmentation, pixel-regression or "
+            "localisation"
+        )
 
 
 def _check_inputs(names: Sequence[str], store: ImageStore, progress: Progress) -> None:

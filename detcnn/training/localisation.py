@@ -6,6 +6,7 @@ point from its middle. A point is found where the heat map has a maximum among i
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -116,17 +117,17 @@ class Localisation:
     def scores(self, outputs: Tensor) -> Tensor:
         """Return the points found: row, column, and the height of the peak, shape (B, most, 3).
 
-        In falling height; NaN where an image has fewer peaks.
+        In falling height; NaN where an image has fewer peaks. Of neighbours of one height, as the
+        arithmetic of low precision makes them, the first along rows and then columns is the peak.
         """
-        heat = outputs[:, :1].sigmoid()
-        is_peak = heat == nn.functional.max_pool2d(heat, 3, stride=1, padding=1)
-        flat = torch.where(is_peak, heat, -1).flatten(1)
+        logit = outputs[:, :1]
+        flat = torch.where(_is_peak(logit), logit, -torch.inf).flatten(1)
         height, place = flat.topk(min(self.most, flat.shape[1]), dim=1)
         n_columns = outputs.shape[3]
         pixel = torch.stack([place // n_columns, place % n_columns], dim=2).float()
         offset = outputs[:, 1:].flatten(2).gather(2, place[:, None].expand(-1, 2, -1))
-        found = torch.cat([pixel + offset.transpose(1, 2), height[..., None]], dim=2)
-        found = torch.where(height[..., None] > 0, found, torch.nan)
+        found = torch.cat([pixel + offset.transpose(1, 2), height.sigmoid()[..., None]], dim=2)
+        found = torch.where(height[..., None] > -torch.inf, found, torch.nan)
         missing = self.most - found.shape[1]
         return nn.functional.pad(found, (0, 0, 0, missing), value=torch.nan)
 
@@ -151,6 +152,20 @@ class Localisation:
             peaks = along[..., :, None] * across[..., None, :]
             heat = heat.maximum(peaks.amax(dim=1))
         return heat[:, None]
+
+
+def _is_peak(heights: Tensor) -> Tensor:
+    """Return whether a pixel is above its earlier neighbours and not below its later ones."""
+    n_rows, n_columns = heights.shape[2:]
+    padded = nn.functional.pad(heights, (1, 1, 1, 1), value=-torch.inf)
+    is_peak = torch.ones_like(heights, dtype=torch.bool)
+    for row, column in product(range(3), repeat=2):
+        beside = padded[..., row : row + n_rows, column : column + n_columns]
+        if (row, column) < (1, 1):
+            is_peak &= heights > beside
+        elif (row, column) > (1, 1):
+            is_peak &= heights >= beside
+    return is_peak
 
 
 class LocalisationMeter:

@@ -99,7 +99,7 @@ def predict(
     precision : {"float32", "bf16"}
         Of the network's arithmetic.
     variations : Variations
-        Score each image in all of these variations, and take the mean of the scores.
+        Score each image in all of these variations, and take the task's mean of the scores.
     first_row : int
         Which image of its split the first one is; what is drawn depends on it.
 
@@ -114,9 +114,11 @@ def predict(
     DataError
         If a score is not finite, which only weights or images that are not finite can bring about.
     """
-    drawn = []
+    drawn: list[NDArray[np.float32]] = []
+    is_finite = np.ones(images.n_images, dtype=np.bool_)
     for number in range(variations.n):
-        outputs = iter_outputs(
+        parts = []
+        for part, outputs in iter_outputs(
             model,
             images,
             extra=extra,
@@ -125,13 +127,17 @@ def predict(
             variations=variations,
             number=number,
             first_row=first_row,
-        )
-        drawn.append(torch.cat([task.scores(batch).cpu() for _, batch in outputs]).numpy())
-    scores: NDArray[np.float32] = np.stack(drawn).mean(axis=0, dtype=np.float64).astype(np.float32)
-    bad = ~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)
-    if bad.any():
+        ):
+            scores = task.scores(outputs)
+            # A score that is not a number may be one that a task has not: a point too few.
+            good = outputs.isfinite().flatten(1).all(dim=1) & ~scores.isinf().flatten(1).any(dim=1)
+            is_finite[part] &= good.cpu().numpy()
+            parts.append(scores.cpu())
+        drawn.append(torch.cat(parts).numpy())
+    if not is_finite.all():
         raise DataError(
-            f"{bad.sum()} images have scores that are not finite, the first is image "
-            f"{np.argmax(bad)}: check its pixels, and train the model again if they are numbers"
+            f"{(~is_finite).sum()} images have scores that are not finite, the first is image "
+            f"{np.argmin(is_finite)}: check its pixels, and train the model again if they are "
+            "numbers"
         )
-    return scores
+    return task.mean_scores(drawn)

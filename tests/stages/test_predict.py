@@ -226,8 +226,8 @@ def test_a_full_image_is_emptied_to_the_mean_of_training(run, trained, tmp_path,
 
 def test_scores_of_the_format_before_are_refused_with_the_remedy(run):
     artifact = run().artifact
-    write_manifest(replace(artifact.manifest, format_version=1), artifact.path)
-    with pytest.raises(DataError, match="format 1, .*reads format 3: .*'detcnn predict'"):
+    write_manifest(replace(artifact.manifest, format_version=3), artifact.path)
+    with pytest.raises(DataError, match="format 3, .*reads format 4: .*'detcnn predict'"):
         open_artifact(artifact.path, expected=SCORES)
     assert not run(update=True).was_there
 

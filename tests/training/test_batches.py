@@ -4,12 +4,12 @@ import torch
 
 from detcnn.errors import DataError
 from detcnn.events.images import DenseImages, as_sparse
-from detcnn.imaging.augmentation import DropPixels, Noise, augment
+from detcnn.imaging.augmentation import Augmented, DropPixels, Noise, augment, augment_together
 from detcnn.imaging.geometric_policies import Flip, Rotate, Shift
 from detcnn.models.standardise import Standardise
 from detcnn.seeding import generator
-from detcnn.training.batches import Batches, Shuffle, dense_images, feed
-from detcnn.training.splits import Split
+from detcnn.training.batches import Batches, Shuffle, changed_events, dense_images, feed
+from detcnn.training.splits import Events, Split
 
 
 def split_of(images, weight=None):
@@ -106,6 +106,63 @@ def test_both_encodings_give_the_same_bits(values, to_sparse, policies):
     ]
     for sparse, dense in zip(*streams, strict=True):
         assert torch.equal(sparse.images, dense.images)
+
+
+@pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("encodings", ["both lists", "lists and dense", "dense and lists", "dense"])
+def test_masks_go_with_their_images_in_every_encoding(values, to_sparse, policies, encodings):
+    """As by the plain steps; and what is brightest keeps its label wherever it comes to lie."""
+    masks = np.float32(3) * (values[:, :1] > 0.9) + (values[:, :1] > 0.5)
+    as_given = {
+        "both lists": (to_sparse(values), to_sparse(masks)),
+        "lists and dense": (to_sparse(values), DenseImages(masks)),
+        "dense and lists": (DenseImages(values), to_sparse(masks)),
+        "dense": (DenseImages(values), DenseImages(masks)),
+    }
+    images, truth = as_given[encodings]
+    nothing = np.zeros(len(values), dtype=np.float32)
+    events = Events(images, nothing, nothing, nothing[:, np.newaxis], truth=truth)
+    rows = np.array([4, 0, 4, 31, 7])
+    changed = changed_events(events, rows, policies, np.random.default_rng(9))
+    plain = Augmented(values[rows], masks[rows])
+    if policies:
+        plain = augment_together(plain, policies, np.random.default_rng(9))
+    np.testing.assert_array_equal(changed.images.numpy(), plain.values)
+    np.testing.assert_array_equal(changed.targets.numpy(), plain.masks)
+    assert set(np.unique(changed.targets)) == {0, 1, 4}
+    if policies in (POLICIES["none"], POLICIES["moves"]):
+        shown = changed.images.numpy()[:, :1]
+        moved = np.float32(3) * (shown > 0.9) + (shown > 0.5)
+        np.testing.assert_array_equal(changed.targets.numpy(), moved)
+
+
+@pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_points_go_with_their_images(values, to_sparse, policies, is_sparse):
+    """A pixel of its own brightness takes its point along, wherever it comes to lie."""
+    rng = np.random.default_rng(4)
+    places = np.stack([rng.integers(0, 9, (50, 3)), rng.integers(0, 9, (50, 3))], axis=2)
+    points = places.astype(np.float64)
+    points[::5, 2] = np.nan
+    images = to_sparse(values) if is_sparse else DenseImages(values)
+    nothing = np.zeros(50, dtype=np.float32)
+    events = Events(images, nothing, nothing, nothing[:, np.newaxis], points=points)
+    rows = np.arange(50)
+    changed = changed_events(events, rows, policies, np.random.default_rng(9))
+    plain = Augmented(values, None, points)
+    if policies:
+        plain = augment_together(plain, policies, np.random.default_rng(9))
+    np.testing.assert_array_equal(changed.targets.numpy(), plain.points.astype(np.float32))
+    is_there = changed.targets.isfinite().all(dim=2).numpy()
+    assert not is_there[::5, 2].any()
+    assert is_there.mean() > 0.6
+    if policies in (POLICIES["none"], POLICIES["moves"]):
+        image, point = np.nonzero(is_there)
+        row, column = changed.targets[is_there].long().T
+        old_row, old_column = places[image, point].T
+        np.testing.assert_array_equal(
+            changed.images.numpy()[image, :, row, column], values[image, :, old_row, old_column]
+        )
 
 
 def test_what_a_thread_makes_is_the_same(images):

@@ -9,6 +9,7 @@ from detcnn.imaging.geometric_policies import Flip, Shift
 from detcnn.seeding import generator
 from detcnn.training.prediction import iter_outputs, predict
 from detcnn.training.tasks import Classification
+from detcnn.training.value_tasks import Regression, Scale
 from detcnn.training.variations import Variations
 
 
@@ -67,6 +68,23 @@ def test_variations_are_averaged(values, images, new_model):
         each.append(predict(new_model(), Classification(2), DenseImages(changed)))
     np.testing.assert_allclose(scores, np.mean(each, axis=0), rtol=1e-5, atol=1e-6)
     assert not np.allclose(scores, each[0], atol=1e-4)
+
+
+def test_variations_spread_what_is_said_of_a_number(values, images, new_model):
+    """σ² of the mixture is the mean of the σ² and the variance of the predictions."""
+    task = Regression({"energy": Scale(0.0, 1.0)}, loss="gaussian")
+    policies = (Shift(max_pixels=2), Noise())
+    variations = Variations(policies=policies, draws=3, seed=4)
+    scores = predict(new_model(), task, images, batch_size=50, variations=variations)
+    each = [predict(new_model(), task, images)]
+    for number in (1, 2, 3):
+        changed = augment(values, policies, generator(4, "variation", number, 0))
+        each.append(predict(new_model(), task, DenseImages(changed)))
+    predicted, sigma = np.moveaxis(each, -1, 0)
+    np.testing.assert_allclose(scores[:, 0], predicted.mean(axis=0), rtol=1e-5, atol=1e-6)
+    spread = np.sqrt((sigma**2).mean(axis=0) + predicted.var(axis=0))
+    np.testing.assert_allclose(scores[:, 1], spread, rtol=1e-5)
+    assert not np.allclose(spread, sigma.mean(axis=0), rtol=1e-3)
 
 
 def test_variations_are_a_function_of_seed_and_place(images, new_model):
