@@ -455,19 +455,19 @@ def _pixel_regression(case: _Case) -> Judgement:
 def _localisation(case: _Case) -> Judgement:
     table = read_parquet(case.scores.path / POINTS)
     true = case.frames.points(case.task["points"])
-    is_kept = table["confidence"] >= case.config.confidence
-    event = table["event"][is_kept]
+    event = table["event"]
     counts = np.bincount(event, minlength=len(true))
     number = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
     found = np.full((len(true), max(1, int(counts.max(initial=0))), 3), np.nan)
     for i, name in enumerate(("row", "column", "confidence")):
-        found[event, number, i] = table[name][is_kept]
+        found[event, number, i] = table[name]
     events = _first_of_frames(case)
     evaluation = evaluate_localisation(
         true,
         found[..., :2],
         tolerance=case.task["tolerance"],
         confidences=found[..., 2],
+        least_confidence=case.config.confidence,
         weights=case.table["weight"][events],
         **case.binned(events),
         bootstrap=case.bootstrap(events),
@@ -478,7 +478,7 @@ def _localisation(case: _Case) -> Judgement:
             f"event {row}",
             case.frames.images(row, row + 1)[0],
             true[row],
-            found[row, :, :2],
+            found[row, found[row, :, 2] >= case.config.confidence, :2],
         )
         for row in shown
     ]
@@ -492,6 +492,11 @@ def _localisation(case: _Case) -> Judgement:
             ("precision", evaluation.precision.text()),
             ("recall", evaluation.recall.text()),
             ("Jaccard index", evaluation.jaccard.text()),
+            *(
+                ("average precision", curve.average_precision.text())
+                for curve in (evaluation.confidence_curve,)
+                if curve is not None
+            ),
             ("RMSE [pixels]", evaluation.rmse.text()),
         ),
     )
