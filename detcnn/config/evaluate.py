@@ -160,7 +160,8 @@ class EvaluateConfig(Section):
         default=(), description="Of a segmentation: objects to find and to count."
     )
     confidence: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.5, description="Of a localisation: points of less confidence do not count."
+        default=0.5,
+        description="Of a localisation: points of less confidence do not count, but in the curve.",
     )
     resolution: ResolutionConfig = Field(
         default=ResolutionConfig(), description="Of a regression: its fit, and of which events."

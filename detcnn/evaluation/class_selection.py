@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from detcnn.errors import ConfigError
 from detcnn.evaluation.event_bootstrap import (
-    ResampledSums,
+    BOOTSTRAP,
+    Bootstrap,
     percentile_interval,
     ratio,
     resampled_sums,
 )
 from detcnn.evaluation.inputs import ScoredEvents, event_column
-from detcnn.evaluation.intervals import LEVEL, Interval
+from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.p_values import p_value_text
 from detcnn.evaluation.replicas import two_sided_p_value
 from detcnn.evaluation.roc import Roc, roc_curve, thin
@@ -166,9 +167,7 @@ def evaluate_selections(
     cuts: Sequence[Cut] = (),
     columns: Mapping[str, ArrayLike] | None = None,
     tuning_columns: Mapping[str, ArrayLike] | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> Selections:
     """Select each class where efficiency times purity is largest.
 
@@ -184,10 +183,8 @@ def evaluate_selections(
         Rectangular cuts to set beside the network.
     columns, tuning_columns : mapping, optional
         Name to array of shape (n_events,), of `events` and of `tuning`: all that `cuts` names.
-    level : float
-        Level of the intervals: percentiles of the bootstrap over events.
-    n_replicas, seed : int
-        As in `event_bootstrap.resampled_sums`.
+    bootstrap : Bootstrap
+        Of all intervals, over the events evaluated.
 
     Raises
     ------
@@ -202,7 +199,7 @@ def evaluate_selections(
         for cut in cuts
     ]
     passing = [*chosen, *(cut for _, cut, _ in found), *(network for _, _, network in found)]
-    judged = _judge(passing, events, level=level, n_replicas=n_replicas, seed=seed)
+    judged = _judge(passing, events, bootstrap)
     of_classes, beside = judged[: len(chosen)], judged[len(chosen) :]
     return Selections(
         classes=tuple(
@@ -210,13 +207,13 @@ def evaluate_selections(
             for one, worth in zip(chosen, of_classes, strict=True)
         ),
         cuts=tuple(
-            _cut_selection(*one, by_cut, by_network, level=level)
+            _cut_selection(*one, by_cut, by_network, level=bootstrap.level)
             for one, by_cut, by_network in zip(
                 found, beside[: len(found)], beside[len(found) :], strict=True
             )
         ),
         n_tuning=len(tuning.labels),
-        level=level,
+        level=bootstrap.level,
     )
 
 
@@ -393,10 +390,7 @@ def best_corner(
 def _judge(
     passing: Sequence[_Passing],
     events: ScoredEvents,
-    *,
-    level: float,
-    n_replicas: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> list[_Worth]:
     added = np.stack(
         [
@@ -406,14 +400,14 @@ def _judge(
         ],
         axis=1,
     )
-    sums = resampled_sums(added, events.weights, n_replicas=n_replicas, seed=seed).group(0)
-    each = [ResampledSums(sums.total[i], sums.replicas[:, i]) for i in range(len(passing))]
+    sums = resampled_sums(added, events.weights, bootstrap).group(0)
+    each = [sums.group(i) for i in range(len(passing))]
     return [
         _Worth(
             Selected(
-                efficiency=one.intervals(_efficiency, level=level).item(),
-                purity=one.intervals(_purity, level=level).item(),
-                product=one.intervals(_product, level=level).item(),
+                efficiency=one.intervals(_efficiency).item(),
+                purity=one.intervals(_purity).item(),
+                product=one.intervals(_product).item(),
             ),
             _efficiency(one.replicas),
         )

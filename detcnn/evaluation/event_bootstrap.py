@@ -1,8 +1,9 @@
 """Bootstrap over events of numbers made from what each event adds to some sums.
 
 Pixels, objects and points of one event share its noise and its geometry, so that they are no
-independent measurements. Whole events are: each enters a replica k times, with k from a Poisson
-distribution of mean 1, and all that is in it enters with it.
+independent measurements, and no more are several images of one event. Whole events are: each enters
+a replica k times, with k from a Poisson distribution of mean 1, and all that is in it enters with
+it.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detcnn.errors import ConfigError
-from detcnn.evaluation.intervals import Interval, Intervals, tail
+from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.intervals import LEVEL, Interval, Intervals, tail
 from detcnn.evaluation.replicas import POISSON_OF_WORD
 from detcnn.seeding import generator
 
@@ -25,6 +26,34 @@ Measure = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Bootstrap:
+    """How events are resampled, and which interval is quoted.
+
+    Parameters
+    ----------
+    level : float
+        Central confidence level, in (0, 1).
+    n_replicas : int
+        Number of replicas, at least one.
+    seed : int
+        Seed of the study.
+    unit : numpy.ndarray, optional
+        Integers, shape (n_rows,): rows of one number are of one event, such as the tiles of a
+        frame or the images of several views, and enter a replica together. By default each row is
+        an event of its own.
+    """
+
+    level: float = LEVEL
+    n_replicas: int = 1000
+    seed: int = 0
+    unit: NDArray[np.integer] | None = None
+
+
+BOOTSTRAP = Bootstrap()
+"""Used where nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ResampledSums:
     """Weighted sums over events, and what becomes of them when events are resampled.
 
@@ -34,36 +63,37 @@ class ResampledSums:
         Shape (n_groups, *shape): Σ w·x over the events of each group.
     replicas : numpy.ndarray
         Shape (n_replicas, n_groups, *shape): the same in each replica, Σ k·w·x.
+    level : float
+        Of the intervals.
     """
 
     total: NDArray[np.float64]
     replicas: NDArray[np.float64]
+    level: float
 
     def group(self, index: int) -> "ResampledSums":
         """Return one group alone, without the axis of groups."""
-        return ResampledSums(self.total[index], self.replicas[:, index])
+        return ResampledSums(self.total[index], self.replicas[:, index], self.level)
 
-    def intervals(self, measure: Measure, *, level: float) -> Intervals:
+    def intervals(self, measure: Measure) -> Intervals:
         """Return a function of the sums with its intervals, see `percentile_intervals`."""
-        return percentile_intervals(measure(self.total), measure(self.replicas), level=level)
+        return percentile_intervals(measure(self.total), measure(self.replicas), level=self.level)
 
 
-def iter_counts(
-    n_events: int, n_replicas: int, *, seed: int
-) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield how often each event enters the replicas, some replicas at a time.
+def iter_counts(n_rows: int, bootstrap: Bootstrap) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield how often each row enters the replicas, some replicas at a time.
 
     Parameters
     ----------
-    n_events, n_replicas : int
-        Numbers of both; at least one replica.
-    seed : int
-        Seed of the study.
+    n_rows : int
+        Number of rows.
+    bootstrap : Bootstrap
+        Which rows are of one event, and how many replicas there are.
 
     Yields
     ------
     slice, numpy.ndarray
-        Which replicas, and their counts, float64 of shape (replicas, n_events). They are the same
+        Which replicas, and their counts, float64 of shape (replicas, n_rows). They are the same
         for one seed whatever is made of them, so that two numbers over the same events keep what
         they have in common; fewer replicas are the first of more.
 
@@ -71,26 +101,35 @@ def iter_counts(
     ------
     ConfigError
         If there is no replica.
+    DataError
+        If there is not one `unit` a row.
 
     Notes
     -----
     B. Efron, Ann. Stat. 7 (1979) 1; with Poisson weights: J. A. Hanley and B. MacGibbon,
     Comput. Methods Programs Biomed. 83 (2006) 57.
     """
-    if n_replicas < 1:
-        raise ConfigError(f"{n_replicas} bootstrap replicas: expected 1 or more")
-    at_once = max(1, _NUMBERS_AT_ONCE // max(n_events, 1))
-    for start in range(0, n_replicas, at_once):
-        now = slice(start, min(start + at_once, n_replicas))
-        yield (
-            now,
-            np.stack(
-                [
-                    _poisson(generator(seed, "bootstrap/events", replica), n_events)
-                    for replica in range(now.start, now.stop)
-                ]
-            ),
+    if bootstrap.n_replicas < 1:
+        raise ConfigError(f"{bootstrap.n_replicas} bootstrap replicas: expected 1 or more")
+    n_events, event = n_rows, None
+    if bootstrap.unit is not None:
+        if bootstrap.unit.shape != (n_rows,):
+            raise DataError(
+                f"{n_rows:,} rows, and {len(bootstrap.unit):,} numbers of the events that they are "
+                "of: expected one a row"
+            )
+        of_events, event = np.unique(bootstrap.unit, return_inverse=True)
+        n_events = len(of_events)
+    at_once = max(1, _NUMBERS_AT_ONCE // max(n_rows, 1))
+    for start in range(0, bootstrap.n_replicas, at_once):
+        now = slice(start, min(start + at_once, bootstrap.n_replicas))
+        counts = np.stack(
+            [
+                _poisson(generator(bootstrap.seed, "bootstrap/events", replica), n_events)
+                for replica in range(now.start, now.stop)
+            ]
         )
+        yield now, counts if event is None else counts[:, event]
 
 
 def _poisson(random: np.random.Generator, n: int) -> NDArray[np.float64]:
@@ -102,9 +141,8 @@ def _poisson(random: np.random.Generator, n: int) -> NDArray[np.float64]:
 def resampled_sums(
     values: ArrayLike,
     weights: NDArray[np.float64],
+    bootstrap: Bootstrap,
     *,
-    n_replicas: int,
-    seed: int,
     groups: NDArray[np.integer] | None = None,
     n_groups: int = 1,
 ) -> ResampledSums:
@@ -113,13 +151,13 @@ def resampled_sums(
     Parameters
     ----------
     values : array_like
-        Shape (n_events, *shape): what each event adds.
+        Shape (n_rows, *shape): what each row adds.
     weights : numpy.ndarray
-        float64, shape (n_events,); may be negative.
-    n_replicas, seed : int
-        As in `iter_counts`.
+        float64, shape (n_rows,); may be negative.
+    bootstrap : Bootstrap
+        Which rows are of one event, and how many replicas there are.
     groups : numpy.ndarray, optional
-        Integers, shape (n_events,): which group an event is in, such as a bin of a column; those
+        Integers, shape (n_rows,): which group a row is in, such as a bin of a column; those
         outside [0, n_groups) are in none. All are in group 0 by default.
     n_groups : int
         Number of groups.
@@ -128,6 +166,8 @@ def resampled_sums(
     ------
     ConfigError
         If there is no replica.
+    DataError
+        If there is not one `unit` a row.
     """
     added = np.asarray(values, np.float64)
     shape = added.shape[1:]
@@ -138,12 +178,14 @@ def resampled_sums(
         else [np.flatnonzero(groups == group) for group in range(n_groups)]
     )
     total = np.stack([added[rows].sum(axis=0) for rows in of_group])
-    replicas = np.empty((n_replicas, *total.shape))
-    for now, counts in iter_counts(len(added), n_replicas, seed=seed):
+    replicas = np.empty((bootstrap.n_replicas, *total.shape))
+    for now, counts in iter_counts(len(added), bootstrap):
         for group, rows in enumerate(of_group):
             replicas[now, group] = counts[:, rows] @ added[rows]
     return ResampledSums(
-        total.reshape(-1, *shape), replicas.reshape(n_replicas, len(of_group), *shape)
+        total.reshape(-1, *shape),
+        replicas.reshape(bootstrap.n_replicas, len(of_group), *shape),
+        bootstrap.level,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.evaluation.event_bootstrap import iter_counts, percentile_intervals, ratio
+from detcnn.evaluation.event_bootstrap import Bootstrap, iter_counts, percentile_intervals, ratio
 from detcnn.evaluation.intervals import Interval, Intervals
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -49,11 +49,9 @@ def event_values(
     name: str,
     values: NDArray[np.float64],
     weights: NDArray[np.float64],
+    bootstrap: Bootstrap,
     *,
     edges: NDArray[np.float64],
-    level: float,
-    n_replicas: int,
-    seed: int,
     levels: tuple[float, ...] = QUANTILES,
 ) -> EventValues:
     """Return how a number is distributed over the events.
@@ -66,19 +64,17 @@ def event_values(
         Shape (n_events,); NaN for an event that has none.
     weights : numpy.ndarray
         Shape (n_events,).
+    bootstrap : Bootstrap
+        Of the intervals.
     edges : numpy.ndarray
         Rising edges of the histogram.
-    level, n_replicas, seed
-        Of the bootstrap over events.
     levels : tuple of float
         Which quantiles, in [0, 1].
     """
     defined = np.isfinite(values)
     x, w = values[defined], weights[defined]
-    estimates, replicas = resampled_quantiles(
-        values, weights, levels, n_replicas=n_replicas, seed=seed
-    )
-    found = percentile_intervals(estimates[0], replicas[:, 0], level=level)
+    estimates, replicas = resampled_quantiles(values, weights, levels, bootstrap)
+    found = percentile_intervals(estimates[0], replicas[:, 0], level=bootstrap.level)
     content, _ = np.histogram(x, edges, weights=w)
     total = w.sum()
     return EventValues(
@@ -99,9 +95,8 @@ def resampled_quantiles(
     values: NDArray[np.float64],
     weights: NDArray[np.float64],
     levels: tuple[float, ...],
+    bootstrap: Bootstrap,
     *,
-    n_replicas: int,
-    seed: int,
     groups: NDArray[np.integer] | None = None,
     n_groups: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -113,8 +108,8 @@ def resampled_quantiles(
         Shape (n_events,); events whose value is NaN are left out.
     levels : tuple of float
         Which quantiles, in [0, 1].
-    n_replicas, seed
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Which rows are of one event, and how many replicas there are.
     groups, n_groups
         As in `event_bootstrap.resampled_sums`.
 
@@ -137,8 +132,8 @@ def resampled_quantiles(
         return np.column_stack([*_quantiles(values[rows], weight, levels).T, mean])
 
     estimates = np.stack([measure(rows, weights[rows][np.newaxis])[0] for rows in of_group])
-    replicas = np.empty((n_replicas, *estimates.shape))
-    for now, counts in iter_counts(len(values), n_replicas, seed=seed):
+    replicas = np.empty((bootstrap.n_replicas, *estimates.shape))
+    for now, counts in iter_counts(len(values), bootstrap):
         for group, rows in enumerate(of_group):
             replicas[now, group] = measure(rows, counts[:, rows] * weights[rows])
     return estimates, replicas

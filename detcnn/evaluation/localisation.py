@@ -9,9 +9,17 @@ from scipy import optimize
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns
-from detcnn.evaluation.event_bootstrap import Measure, ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import (
+    BOOTSTRAP,
+    Bootstrap,
+    Measure,
+    iter_counts,
+    percentile_interval,
+    ratio,
+    resampled_sums,
+)
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval, Intervals
+from detcnn.evaluation.intervals import Interval, Intervals
 
 Floats = NDArray[np.float64]
 
@@ -55,18 +63,27 @@ class ToleranceCurve:
 class ConfidenceCurve:
     """Recall and precision of the points whose confidence is at least a threshold.
 
+    All points take part, by falling confidence, whatever confidence is asked for elsewhere; each
+    takes the nearest true point that is left within the tolerance.
+
     Parameters
     ----------
     threshold, recall, precision : numpy.ndarray
         Shape (n_points,): the threshold falls, recall does not.
-    average_precision : float
-        Σ (r_i − r_(i−1)) p_i over all thresholds, of which the curve keeps some.
+    average_precision : Interval
+        Σ (r_i − r_(i−1)) p_i over all thresholds, of which the curve keeps some; by bootstrap over
+        events.
+
+    Notes
+    -----
+    M. Everingham et al., Int. J. Comput. Vis. 88 (2010) 303, section 4.2, with the sum over all
+    points instead of eleven.
     """
 
     threshold: Floats
     recall: Floats
     precision: Floats
-    average_precision: float
+    average_precision: Interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +98,8 @@ class LocalisationEvaluation:
         Of all lengths.
     tolerance : float
         How far apart two points that belong together may be.
+    least_confidence : float
+        Found points of less are not counted, but in the curve against the confidence.
     n_events, n_true, n_found, n_matched : int
         Events, points in all of them, and pairs.
     precision, recall : Interval
@@ -107,6 +126,7 @@ class LocalisationEvaluation:
     level: float
     unit: str
     tolerance: float
+    least_confidence: float
     n_events: int
     n_true: int
     n_found: int
@@ -180,12 +200,11 @@ def evaluate_localisation(
     tolerance: float,
     unit: str = "pixels",
     confidences: ArrayLike | None = None,
+    least_confidence: float = -np.inf,
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> LocalisationEvaluation:
     """Evaluate found points.
 
@@ -197,13 +216,15 @@ def evaluate_localisation(
         Of all lengths.
     confidences : array_like, optional
         Shape (n_events, m): of the found points, larger for those that are more likely true. The
-        points given count whatever their confidence; the curve asks for more of it.
+        curve against it wants all points that there are, also those of hardly any.
+    least_confidence : float
+        What a found point needs to count in all other numbers.
     weights : array_like, optional
         Shape (n_events,), one each by default.
     columns, edges : mapping, optional
         Columns to give profiles against, shape (n_events,), and their bin edges.
-    level, n_replicas, seed
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -214,8 +235,12 @@ def evaluate_localisation(
         If shapes do not fit, a point has one coordinate alone, a found point has no confidence, or
         there is no true point.
     """
-    pairs = match_points(true, found, tolerance=tolerance)
-    there, seen = _points("true points", true), _points("found points", found)
+    there, every = _points("true points", true), _points("found points", found)
+    confidence = _checked_confidences(confidences, every)
+    seen = every
+    if confidence is not None:
+        seen = np.where((confidence >= least_confidence)[..., np.newaxis], every, np.nan)
+    pairs = match_points(there, seen, tolerance=tolerance)
     n_events = len(there)
     weight = event_weights(weights, n_events)
     n_true, n_found = (
@@ -241,15 +266,16 @@ def evaluate_localisation(
         ],
         axis=1,
     )
-    sums = resampled_sums(tallies, weight, n_replicas=n_replicas, seed=seed).group(0)
+    sums = resampled_sums(tallies, weight, bootstrap).group(0)
 
     def interval(measure: Measure) -> Interval:
-        return sums.intervals(measure, level=level).item()
+        return sums.intervals(measure).item()
 
     return LocalisationEvaluation(
-        level=level,
+        level=bootstrap.level,
         unit=unit,
         tolerance=tolerance,
+        least_confidence=least_confidence,
         n_events=n_events,
         n_true=int(n_true.sum()),
         n_found=int(n_found.sum()),
@@ -267,19 +293,15 @@ def evaluate_localisation(
             tallies,
             weight,
             tolerance,
-            level=level,
-            n_replicas=n_replicas,
-            seed=seed,
+            bootstrap,
         ),
         confidence_curve=None
-        if confidences is None
-        else _confidence_curve(there, seen, confidences, weight, tolerance),
+        if confidence is None
+        else _confidence_curve(there, every, confidence, weight, tolerance, bootstrap),
         profiles=tuple(
             profile
             for of_column in bins
-            for profile in _profiles(
-                of_column, tallies, weight, level=level, n_replicas=n_replicas, seed=seed
-            )
+            for profile in _profiles(of_column, tallies, weight, bootstrap)
         ),
     )
 
@@ -334,10 +356,7 @@ def _tolerance_curve(
     tallies: Floats,
     weights: Floats,
     tolerance: float,
-    *,
-    level: float,
-    n_replicas: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> ToleranceCurve:
     tolerances = 2 * tolerance * np.arange(1, N_TOLERANCES + 1) / N_TOLERANCES
     # Points, and pairs at each tolerance; all in one, so that a replica has the same events.
@@ -345,16 +364,14 @@ def _tolerance_curve(
         np.bincount(match_points(true, found, tolerance=t).event, minlength=len(true))
         for t in tolerances
     ]
-    sums = resampled_sums(
-        np.column_stack([tallies[:, :2], *matched]), weights, n_replicas=n_replicas, seed=seed
-    ).group(0)
+    sums = resampled_sums(np.column_stack([tallies[:, :2], *matched]), weights, bootstrap).group(0)
 
     def at_each(measure: Measure) -> Intervals:
         def spread(of: Floats) -> Floats:
             points = np.broadcast_to(of[..., np.newaxis, :2], (*of.shape[:-1], N_TOLERANCES, 2))
             return measure(np.concatenate([points, of[..., 2:, np.newaxis]], axis=-1))
 
-        return sums.intervals(spread, level=level)
+        return sums.intervals(spread)
 
     return ToleranceCurve(
         tolerance=tolerances,
@@ -365,58 +382,84 @@ def _tolerance_curve(
 
 
 def _confidence_curve(
-    true: Floats, found: Floats, confidences: ArrayLike, weights: Floats, tolerance: float
+    true: Floats,
+    found: Floats,
+    confidence: Floats,
+    weights: Floats,
+    tolerance: float,
+    bootstrap: Bootstrap,
 ) -> ConfidenceCurve:
-    """Return the curve when, from the most confident on, each point takes the nearest one left.
+    event, index = np.nonzero(np.isfinite(found[..., 0]))
+    order = np.argsort(-confidence[event, index], kind="stable")
+    event, index = event[order], index[order]
+    is_true = _taken_in_turn(true, found, confidence, tolerance)[event, index]
+    falling = confidence[event, index]
+    # Points of equal confidence pass together.
+    last = np.flatnonzero(np.append(falling[1:] < falling[:-1], True)[: len(falling)])
+    n_true = np.isfinite(true[..., 0]).sum(axis=1)
 
-    Notes
-    -----
-    M. Everingham et al., Int. J. Comput. Vis. 88 (2010) 303, section 4.2.
-    """
+    def curve(weight: Floats) -> tuple[Floats, Floats]:
+        of_point = weight[event]
+        passing, matched = np.cumsum(of_point)[last], np.cumsum(of_point * is_true)[last]
+        return ratio(matched, np.asarray(weight @ n_true)), ratio(matched, passing)
+
+    def average_precision(recalls: Floats, precisions: Floats) -> float:
+        gained = np.diff(recalls, prepend=0.0)
+        # Points of no weight have no precision, and gain nothing that asks for it.
+        return float(np.sum(np.where(gained == 0, 0.0, gained * precisions)))
+
+    recalls, precisions = curve(weights)
+    replicas = np.empty(bootstrap.n_replicas)
+    for now, counts in iter_counts(len(weights), bootstrap):
+        replicas[now] = [average_precision(*curve(k * weights)) for k in counts]
+    kept = np.unique(np.linspace(0, max(len(last) - 1, 0), _MOST_POINTS).round().astype(int))
+    kept = kept[: len(last)]
+    return ConfidenceCurve(
+        threshold=falling[last][kept],
+        recall=recalls[kept],
+        precision=precisions[kept],
+        average_precision=percentile_interval(
+            average_precision(recalls, precisions), replicas, level=bootstrap.level
+        ),
+    )
+
+
+def _taken_in_turn(
+    true: Floats, found: Floats, confidence: Floats, tolerance: float
+) -> NDArray[np.bool_]:
+    """Return which points are true when, by falling confidence, each takes the nearest one left."""
+    is_true = np.zeros(confidence.shape, np.bool_)
+    for event, (t, f) in enumerate(zip(true, found, strict=True)):
+        of, to = np.flatnonzero(np.isfinite(t[:, 0])), np.flatnonzero(np.isfinite(f[:, 0]))
+        if len(of) == 0:
+            continue
+        to = to[np.argsort(-confidence[event, to], kind="stable")]
+        distance = np.hypot(*(f[to][:, np.newaxis] - t[of]).transpose(2, 0, 1))
+        for place in np.flatnonzero((distance <= tolerance).any(axis=1)):
+            nearest = np.argmin(distance[place])
+            if distance[place, nearest] <= tolerance:
+                distance[:, nearest] = np.inf
+                is_true[event, to[place]] = True
+    return is_true
+
+
+def _checked_confidences(confidences: ArrayLike | None, found: Floats) -> Floats | None:
+    if confidences is None:
+        return None
     confidence = np.asarray(confidences, np.float64)
     if confidence.shape != found.shape[:2]:
         raise DataError(
             f"confidences have shape {confidence.shape} for found points of shape {found.shape}"
         )
-    event, index = np.nonzero(np.isfinite(found[..., 0]))
-    value = confidence[event, index]
-    if not np.isfinite(value).all():
+    if not np.isfinite(confidence[np.isfinite(found[..., 0])]).all():
         raise DataError("a found point has a confidence that is NaN or infinite: expected numbers")
-    order = np.argsort(-value, kind="stable")
-    left = true.copy()
-    is_true = np.zeros(len(order), np.bool_)
-    for place, which in enumerate(order):
-        points = left[event[which]]
-        distance = np.hypot(*(points - found[event[which], index[which]]).T)
-        distance[np.isnan(distance)] = np.inf
-        if len(distance) and distance.min() <= tolerance:
-            points[np.argmin(distance)] = np.nan
-            is_true[place] = True
-    weight = weights[event[order]]
-    passing, matched = np.cumsum(weight), np.cumsum(weight * is_true)
-    falling = value[order]
-    # Points of equal confidence pass together.
-    last = np.append(falling[1:] < falling[:-1], True)[: len(order)]
-    total = float(weights @ np.isfinite(true[..., 0]).sum(axis=1))
-    threshold = falling[last]
-    recalls, precisions = matched[last] / total, ratio(matched[last], passing[last])
-    gained = np.diff(recalls, prepend=0.0)
-    kept = np.unique(np.linspace(0, max(len(threshold) - 1, 0), _MOST_POINTS).round().astype(int))
-    kept = kept[: len(threshold)]
-    return ConfidenceCurve(
-        threshold=threshold[kept],
-        recall=recalls[kept],
-        precision=precisions[kept],
-        average_precision=float(np.sum(gained * precisions)),
-    )
+    return confidence
 
 
 def _profiles(
-    bins: ColumnBins, tallies: Floats, weights: Floats, *, level: float, n_replicas: int, seed: int
+    bins: ColumnBins, tallies: Floats, weights: Floats, bootstrap: Bootstrap
 ) -> list[BinnedMeasure]:
-    sums = resampled_sums(
-        tallies, weights, n_replicas=n_replicas, seed=seed, groups=bins.index, n_groups=bins.n_bins
-    )
+    sums = resampled_sums(tallies, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
         return BinnedMeasure(
@@ -425,7 +468,7 @@ def _profiles(
             names=("all",),
             edges=bins.edges,
             n_entries=bins.n_entries()[np.newaxis],
-            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :], level=level),
+            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :]),
         )
 
     return [profile("recall", recall), profile("precision", precision), profile("rmse", rmse)]

@@ -1,7 +1,7 @@
 """What scores of several labels are worth, each label a question of its own with yes or no."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from detcnn.errors import DataError
 from detcnn.evaluation.classification import TARGETS, Discrimination, discriminate
 from detcnn.evaluation.event_bootstrap import (
+    BOOTSTRAP,
+    Bootstrap,
     Measure,
     iter_counts,
     percentile_interval,
@@ -17,7 +19,7 @@ from detcnn.evaluation.event_bootstrap import (
     resampled_sums,
 )
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval
+from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.pixel_scores import area
 from detcnn.evaluation.pixel_scores import average_precision as binned_precision
 from detcnn.evaluation.roc import Roc, auc, falling_bins, roc_curve
@@ -102,9 +104,7 @@ def evaluate_multi_label(
     names: Sequence[str],
     weights: ArrayLike | None = None,
     targets: Sequence[float] = TARGETS,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> MultiLabelEvaluation:
     """Evaluate scores of several labels.
 
@@ -120,8 +120,8 @@ def evaluate_multi_label(
         Shape (n_events,), one each by default; may be negative.
     targets : sequence of float
         Signal efficiencies of the working points of each label.
-    level, n_replicas, seed
-        Of the intervals.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -167,33 +167,36 @@ def evaluate_multi_label(
         ],
         axis=1,
     )
-    sums = resampled_sums(tallies, weight, n_replicas=n_replicas, seed=seed).group(0)
+    sums = resampled_sums(tallies, weight, bootstrap).group(0)
 
     def interval(measure: Measure) -> Interval:
-        return sums.intervals(measure, level=level).item()
+        return sums.intervals(measure).item()
 
     curves = [roc_curve(score[:, i], is_true[:, i], weights=weight) for i in range(len(names))]
-    areas, precisions = _binned_replicas(
-        curves, score, is_true, weight, n_replicas=n_replicas, seed=seed
-    )
+    areas, precisions = _binned_replicas(curves, score, is_true, weight, bootstrap)
 
     def labelled(i: int, name: str) -> LabelEvaluation:
+        told = discriminate(
+            score[:, i],
+            is_true[:, i],
+            weight,
+            signal=(name,),
+            background=(f"no {name}",),
+            targets=targets,
+            level=bootstrap.level,
+            n_replicas=bootstrap.n_replicas,
+            seed=bootstrap.seed,
+        )
+        # Of the replicas that all numbers have in common, in which rows of one event go together.
+        of_area = percentile_interval(areas[0, i], areas[1:, i], level=bootstrap.level)
         return LabelEvaluation(
             name=name,
             n_true=int(is_true[:, i].sum()),
             prevalence=float(weight @ is_true[:, i] / weight.sum()),
-            discrimination=discriminate(
-                score[:, i],
-                is_true[:, i],
-                weight,
-                signal=(name,),
-                background=(f"no {name}",),
-                targets=targets,
-                level=level,
-                n_replicas=n_replicas,
-                seed=seed,
+            discrimination=replace(told, auc=replace(told.auc, interval=of_area)),
+            average_precision=percentile_interval(
+                precisions[0, i], precisions[1:, i], level=bootstrap.level
             ),
-            average_precision=percentile_interval(precisions[0, i], precisions[1:, i], level=level),
             precision=interval(lambda of: _precision(of)[..., i]),
             recall=interval(lambda of: _recall(of)[..., i]),
             f1=interval(lambda of: _f1(of)[..., i]),
@@ -201,12 +204,14 @@ def evaluate_multi_label(
         )
 
     return MultiLabelEvaluation(
-        level=level,
+        level=bootstrap.level,
         n_events=n_events,
         labels=tuple(labelled(i, name) for i, name in enumerate(names)),
-        macro_auc=percentile_interval(areas[0].mean(), areas[1:].mean(axis=1), level=level),
+        macro_auc=percentile_interval(
+            areas[0].mean(), areas[1:].mean(axis=1), level=bootstrap.level
+        ),
         macro_average_precision=percentile_interval(
-            precisions[0].mean(), precisions[1:].mean(axis=1), level=level
+            precisions[0].mean(), precisions[1:].mean(axis=1), level=bootstrap.level
         ),
         macro_f1=interval(lambda of: np.asarray(_f1(of).mean(axis=-1))),
         micro_f1=interval(_micro_f1),
@@ -229,16 +234,14 @@ def _binned_replicas(
     scores: Floats,
     is_true: NDArray[np.bool_],
     weights: Floats,
-    *,
-    n_replicas: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> tuple[Floats, Floats]:
     """Return areas and average precisions, (1 + n_replicas, n_labels), the exact ones first.
 
     Scores are binned along each curve, so that no replica needs a sort, and the replicas corrected
     for what the bins do to the exact number.
     """
-    shape = (1 + n_replicas, len(curves))
+    shape = (1 + bootstrap.n_replicas, len(curves))
     areas, precisions = np.empty(shape), np.empty(shape)
     for i, curve in enumerate(curves):
         true = is_true[:, i]
@@ -249,7 +252,7 @@ def _binned_replicas(
         cell = n_bins * true.astype(np.int64) + (n_bins - 1 - cell)
 
         binned = partial(_binned_numbers, cell, n_bins)
-        for now, counts in iter_counts(len(scores), n_replicas, seed=seed):
+        for now, counts in iter_counts(len(scores), bootstrap):
             for replica, k in enumerate(counts, start=1 + now.start):
                 areas[replica, i], precisions[replica, i] = binned(k * weights)
         exact = (

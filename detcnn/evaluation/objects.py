@@ -15,21 +15,17 @@ from scipy import ndimage, optimize
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, column_bins
 from detcnn.evaluation.efficiency import quantile_edges
-from detcnn.evaluation.event_bootstrap import ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import BOOTSTRAP, Bootstrap, ratio, resampled_sums
+from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import (
-    LEVEL,
-    Interval,
-    Intervals,
-    clopper_pearson,
-    effective_count,
-)
+from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.profiles import central_edges
+from detcnn.events.identity import mix
 
 Floats = NDArray[np.float64]
 
-_EVEN, _ODD = 0, 1
+_CORRECTING, _COUNTED = 0, 1
 _CORNERS_TOUCH = np.ones((3, 3), np.int8)
 
 
@@ -116,18 +112,21 @@ class ObjectsEvaluation:
         Events, and objects in all of them.
     efficiency, purity : Interval
         Share of the true objects that are found, and of the found ones that are true, each with the
-        weight of its event. Clopper-Pearson, from effective counts (Σw)² / Σw².
+        weight of its event; from `event_shares.event_shares`, as objects of one event are no
+        independent ones.
     efficiency_by_value, purity_by_value : BinnedMeasure
         The same in bins of the value of the true, and of the found object.
     true_count : Interval
-        Σw over the true objects of the events of odd number (the second, the fourth, ...), as the
-        three that follow: by bootstrap over events.
+        Σw over the true objects of one half of the events, which a hash of each event chooses, as
+        the three that follow: by bootstrap over events.
     found_count : Interval
         N, which is Σw over the found ones.
     corrected_count : Interval
         N · purity / efficiency, the number of objects that the found ones speak for. Purity and
         efficiency of the same events would give the true count whatever they are; these are of the
-        events of even number, and the interval holds what they add to that of N.
+        other half, and the interval holds what they add to that of N. To exchange the halves would
+        tell no more: their closures are the inverse of each other, so that the sum of both
+        corrected counts would be the true one to first order, again whatever is found.
     closure : Interval
         `corrected_count` over `true_count`: 1 if such a correction holds.
     value_ratio : EventValues
@@ -280,9 +279,7 @@ def evaluate_objects(
     value_name: str = "pixels",
     edges: Sequence[float] | None = None,
     weights: ArrayLike | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> ObjectsEvaluation:
     """Evaluate the finding of objects.
 
@@ -296,8 +293,8 @@ def evaluate_objects(
         Rising bin edges of the value; eight bins of equal numbers of true objects by default.
     weights : array_like, optional
         Shape (n_events,), one each by default.
-    level, n_replicas, seed
-        Of the intervals.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -326,12 +323,12 @@ def evaluate_objects(
         ],
         axis=1,
     )
+    shares = event_shares(tallies[:, [1, 3]], tallies[:, [0, 2]], weight, bootstrap)
     halves = resampled_sums(
         tallies,
         weight,
-        n_replicas=n_replicas,
-        seed=seed,
-        groups=np.arange(objects.n_events) % 2,
+        bootstrap,
+        groups=_halves(objects.n_events, bootstrap),
         n_groups=2,
     )
     ratios = ratio(
@@ -339,46 +336,46 @@ def evaluate_objects(
         per_event(objects.true_event, objects.true_value),
     )
     return ObjectsEvaluation(
-        level=level,
+        level=bootstrap.level,
         name=name,
         value_name=value_name,
         n_events=objects.n_events,
         n_true=len(objects.true_event),
         n_found=len(objects.found_event),
-        efficiency=_share(objects.is_found, weight[objects.true_event], level=level).item(0),
-        purity=_share(objects.is_true, weight[objects.found_event], level=level).item(0),
-        efficiency_by_value=_share_in_bins(
+        efficiency=shares.item(0),
+        purity=shares.item(1),
+        efficiency_by_value=_shares_in_bins(
             "efficiency",
             value_name,
+            objects.true_event,
             objects.true_value,
             objects.is_found,
-            weight[objects.true_event],
             edge,
-            level=level,
+            weight,
+            bootstrap,
         ),
-        purity_by_value=_share_in_bins(
+        purity_by_value=_shares_in_bins(
             "purity",
             value_name,
+            objects.found_event,
             objects.found_value,
             objects.is_true,
-            weight[objects.found_event],
             edge,
-            level=level,
+            weight,
+            bootstrap,
         ),
-        true_count=halves.intervals(lambda of: of[..., _ODD, 0], level=level).item(),
-        found_count=halves.intervals(lambda of: of[..., _ODD, 2], level=level).item(),
-        corrected_count=halves.intervals(_corrected_count, level=level).item(),
+        true_count=halves.intervals(lambda of: of[..., _COUNTED, 0]).item(),
+        found_count=halves.intervals(lambda of: of[..., _COUNTED, 2]).item(),
+        corrected_count=halves.intervals(_corrected_count).item(),
         closure=halves.intervals(
-            lambda of: ratio(_corrected_count(of), of[..., _ODD, 0]), level=level
+            lambda of: ratio(_corrected_count(of), of[..., _COUNTED, 0])
         ).item(),
         value_ratio=event_values(
             "found sum / true sum",
             ratios,
             weight,
+            bootstrap,
             edges=central_edges(ratios) if np.isfinite(ratios).any() else np.array([0.0, 1.0]),
-            level=level,
-            n_replicas=n_replicas,
-            seed=seed,
         ),
     )
 
@@ -399,45 +396,41 @@ def _matched(
     return is_found, is_true
 
 
+def _halves(n_rows: int, bootstrap: Bootstrap) -> NDArray[np.int64]:
+    """Return 0 or 1 for each row: as many events of either, by the order of their hashes."""
+    unit = np.arange(n_rows) if bootstrap.unit is None else bootstrap.unit
+    of_events, event = np.unique(unit, return_inverse=True)
+    half = np.empty(len(of_events), np.int64)
+    half[np.argsort(mix(of_events.astype(np.uint64)))] = np.arange(len(of_events)) % 2
+    return np.asarray(half[event])
+
+
 def _corrected_count(halves: Floats) -> Floats:
     """Return the count, shape (...), of tallies of two halves of the events, shape (..., 2, 4)."""
     n_true, n_true_found, n_found, n_found_true = np.moveaxis(halves, -1, 0)
     purity, efficiency = ratio(n_found_true, n_found), ratio(n_true_found, n_true)
-    return ratio(n_found[..., _ODD] * purity[..., _EVEN], efficiency[..., _EVEN])
+    return ratio(n_found[..., _COUNTED] * purity[..., _CORRECTING], efficiency[..., _CORRECTING])
 
 
-def _share(
-    passed: NDArray[np.bool_],
-    weights: Floats,
-    *,
-    level: float,
-    bins: NDArray[np.int64] | None = None,
-    n_bins: int = 1,
-) -> Intervals:
-    """Return weighted shares in bins, shape (n_bins,)."""
-    index = np.zeros(len(passed), np.int64) if bins is None else bins
-    inside = (index >= 0) & (index < n_bins)
-    index, w = index[inside], weights[inside]
-    total, passing, squares = (
-        np.bincount(index, of, minlength=n_bins) for of in (w, w * passed[inside], w**2)
-    )
-    n_effective = effective_count(total, squares)
-    share = np.divide(passing, total, out=np.zeros(n_bins), where=n_effective > 0)
-    return clopper_pearson(share * n_effective, n_effective, level=level)
-
-
-def _share_in_bins(
+def _shares_in_bins(
     quantity: str,
     value_name: str,
+    event: NDArray[np.int64],
     values: Floats,
     passed: NDArray[np.bool_],
-    weights: Floats,
     edges: Sequence[float],
-    *,
-    level: float,
+    weights: Floats,
+    bootstrap: Bootstrap,
 ) -> BinnedMeasure:
     bins = column_bins(value_name, values, edges)
-    share = _share(passed, weights, level=level, bins=bins.index, n_bins=bins.n_bins)
+    inside = (bins.index >= 0) & (bins.index < bins.n_bins)
+    cell = event[inside] * bins.n_bins + bins.index[inside]
+    n_cells = len(weights) * bins.n_bins
+    k, n = (
+        np.bincount(cell, of, minlength=n_cells).reshape(-1, bins.n_bins)
+        for of in (passed[inside], np.ones(len(cell)))
+    )
+    share = event_shares(k, n, weights, bootstrap)
     return BinnedMeasure(
         column=value_name,
         quantity=quantity,

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from detcnn.errors import DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns
-from detcnn.evaluation.event_bootstrap import Measure, ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import BOOTSTRAP, Bootstrap, Measure, ratio, resampled_sums
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval
+from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.profiles import central_edges
 
 Floats = NDArray[np.float64]
@@ -138,9 +138,7 @@ def evaluate_pixel_regression(
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> PixelRegressionEvaluation:
     """Evaluate a number for every pixel from the sums of each event.
 
@@ -156,8 +154,8 @@ def evaluate_pixel_regression(
         Shape (n_events,), one each by default.
     columns, edges : mapping, optional
         Columns to give profiles against, shape (n_events,), and their bin edges.
-    level, n_replicas, seed
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -172,27 +170,25 @@ def evaluate_pixel_regression(
         raise DataError(f"no pixel of {n_events:,} events is judged: expected at least one")
     bins = bins_of_columns(columns, edges, n_events)
     values = np.stack([getattr(sums, field.name) for field in fields(PixelSums)], axis=1)
-    resampled = resampled_sums(values, weight, n_replicas=n_replicas, seed=seed).group(0)
+    resampled = resampled_sums(values, weight, bootstrap).group(0)
 
     def interval(measure: Measure) -> Interval:
-        return resampled.intervals(measure, level=level).item()
+        return resampled.intervals(measure).item()
 
     def of_events(label: str, of: Floats) -> EventValues:
         return event_values(
             label,
             of,
             weight,
+            bootstrap,
             edges=central_edges(of) if np.isfinite(of).any() else np.array([0.0, 1.0]),
-            level=level,
-            n_replicas=n_replicas,
-            seed=seed,
         )
 
     def psnr(of: Floats) -> Floats:
         return np.asarray(20 * np.log10(ratio(np.full(of.shape[:-1], peak), rmse(of))))
 
     return PixelRegressionEvaluation(
-        level=level,
+        level=bootstrap.level,
         name=name,
         unit=unit,
         n_events=n_events,
@@ -208,9 +204,7 @@ def evaluate_pixel_regression(
         profiles=tuple(
             profile
             for of_column in bins
-            for profile in _profiles(
-                of_column, values, weight, level=level, n_replicas=n_replicas, seed=seed
-            )
+            for profile in _profiles(of_column, values, weight, bootstrap)
         ),
     )
 
@@ -242,11 +236,9 @@ def conservation(sums: Floats) -> Floats:
 
 
 def _profiles(
-    bins: ColumnBins, values: Floats, weights: Floats, *, level: float, n_replicas: int, seed: int
+    bins: ColumnBins, values: Floats, weights: Floats, bootstrap: Bootstrap
 ) -> list[BinnedMeasure]:
-    sums = resampled_sums(
-        values, weights, n_replicas=n_replicas, seed=seed, groups=bins.index, n_groups=bins.n_bins
-    )
+    sums = resampled_sums(values, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
         return BinnedMeasure(
@@ -255,7 +247,7 @@ def _profiles(
             names=("all",),
             edges=bins.edges,
             n_entries=bins.n_entries()[np.newaxis],
-            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :], level=level),
+            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :]),
         )
 
     return [profile("rmse", rmse), profile("bias", bias), profile("conservation", conservation)]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detcnn.errors import DataError
-from detcnn.evaluation.event_bootstrap import ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import BOOTSTRAP, Bootstrap, ratio, resampled_sums
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval
+from detcnn.evaluation.intervals import Interval
 from detcnn.kernels.binning import unit_bins
 
 Floats = NDArray[np.float64]
@@ -111,9 +111,7 @@ def evaluate_pixel_scores(
     *,
     foreground: str,
     weights: ArrayLike | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> PixelScores:
     """Return curve, area and average precision of the score of the foreground.
 
@@ -126,8 +124,8 @@ def evaluate_pixel_scores(
         Name of the class.
     weights : array_like, optional
         Shape (n_events,), one each by default.
-    level, n_replicas, seed
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -142,7 +140,7 @@ def evaluate_pixel_scores(
             f"histograms of pixel scores have shape {counts.shape}: expected (n_events, 2, n_bins)"
         )
     weight = event_weights(weights, len(counts))
-    sums = resampled_sums(counts, weight, n_replicas=n_replicas, seed=seed).group(0)
+    sums = resampled_sums(counts, weight, bootstrap).group(0)
     for side, name in ((_BACKGROUND, "background"), (_FOREGROUND, f"foreground {foreground!r}")):
         if not sums.total[side].sum() > 0:
             raise DataError(f"no pixel of the {name} is judged: expected pixels of both kinds")
@@ -156,9 +154,9 @@ def evaluate_pixel_scores(
         efficiency=passing[_FOREGROUND] / passing[_FOREGROUND, -1],
         background_efficiency=passing[_BACKGROUND] / passing[_BACKGROUND, -1],
         purity=ratio(passing[_FOREGROUND], passing.sum(axis=0)),
-        auc=sums.intervals(area, level=level).item(),
+        auc=sums.intervals(area).item(),
         auc_binning_error=float(signal @ background / (2 * signal.sum() * background.sum())),
-        average_precision=sums.intervals(average_precision, level=level).item(),
+        average_precision=sums.intervals(average_precision).item(),
         average_precision_binning_error=max(first - value, value - last),
     )
 

@@ -11,6 +11,8 @@ from detcnn.errors import DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns, column_bins
 from detcnn.evaluation.efficiency import quantile_edges
 from detcnn.evaluation.event_bootstrap import (
+    BOOTSTRAP,
+    Bootstrap,
     ResampledSums,
     percentile_intervals,
     ratio,
@@ -18,7 +20,7 @@ from detcnn.evaluation.event_bootstrap import (
 )
 from detcnn.evaluation.event_values import EventValues, event_values, resampled_quantiles
 from detcnn.evaluation.inputs import event_column, event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval, Intervals
+from detcnn.evaluation.intervals import Interval, Intervals
 from detcnn.evaluation.profiles import central_edges
 from detcnn.evaluation.resolution_fit import ResolutionFit, fit_resolution
 
@@ -168,15 +170,6 @@ class RegressionEvaluation:
         return self.relative or self.absolute
 
 
-@dataclass(frozen=True, slots=True)
-class _Bootstrap:
-    """What all intervals have in common."""
-
-    level: float
-    n_replicas: int
-    seed: int
-
-
 def evaluate_regression(
     truth: ArrayLike,
     prediction: ArrayLike,
@@ -189,9 +182,7 @@ def evaluate_regression(
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
     fit: Sequence[str] = TERMS,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> RegressionEvaluation:
     """Evaluate predictions of a number.
 
@@ -211,10 +202,8 @@ def evaluate_regression(
         Further columns to give profiles against, and their bin edges.
     fit : sequence of str
         Terms of `resolution_fit.POWERS` to fit the resolution with; none for no fit.
-    level : float
-        Level of all central intervals.
-    n_replicas, seed : int
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -235,7 +224,6 @@ def evaluate_regression(
             f"{n_events} events with a sum of weights of {weight.sum():g}: expected two or more "
             "with a positive sum"
         )
-    bootstrap = _Bootstrap(level, n_replicas, seed)
     bins = [
         column_bins(name, true, quantile_edges(true) if truth_edges is None else truth_edges),
         *bins_of_columns(columns, edges, n_events),
@@ -246,16 +234,16 @@ def evaluate_regression(
     profiles = [_profiles(of, residual, weight, is_positive, bootstrap) for of in bins]
     line = _sums([np.ones(n_events), true, found, true**2, true * found, off**2], weight, bootstrap)
     offset, slope, r_squared = (
-        percentile_intervals(value, replicas, level=level).item()
+        percentile_intervals(value, replicas, level=bootstrap.level).item()
         for value, replicas in zip(
             _straight_line(line.total), _straight_line(line.replicas), strict=True
         )
     )
     resolution_fit, unfitted = _resolution_fit(
-        fit, is_positive, bins[0], true, weight, profiles[0][2], level=level
+        fit, is_positive, bins[0], true, weight, profiles[0][2], level=bootstrap.level
     )
     return RegressionEvaluation(
-        level=level,
+        level=bootstrap.level,
         name=name,
         unit=unit,
         n_events=n_events,
@@ -277,13 +265,12 @@ def evaluate_regression(
 
 
 def _sums(
-    parts: Sequence[Floats], weights: Floats, bootstrap: _Bootstrap, bins: ColumnBins | None = None
+    parts: Sequence[Floats], weights: Floats, bootstrap: Bootstrap, bins: ColumnBins | None = None
 ) -> ResampledSums:
     sums = resampled_sums(
         np.stack(parts, axis=1),
         weights,
-        n_replicas=bootstrap.n_replicas,
-        seed=bootstrap.seed,
+        bootstrap,
         groups=None if bins is None else bins.index,
         n_groups=1 if bins is None else bins.n_bins,
     )
@@ -310,7 +297,7 @@ def _straight_line(sums: Floats) -> tuple[Floats, Floats, Floats]:
 def _residuals(
     off: Floats,
     weights: Floats,
-    bootstrap: _Bootstrap,
+    bootstrap: Bootstrap,
     *,
     unit: str,
     is_relative: bool = False,
@@ -319,11 +306,9 @@ def _residuals(
         "relative residual" if is_relative else "residual",
         off,
         weights,
+        bootstrap,
         edges=central_edges(off),
         levels=_LEVELS,
-        level=bootstrap.level,
-        n_replicas=bootstrap.n_replicas,
-        seed=bootstrap.seed,
     )
     # About the mean, so that no digits are lost where it is far from zero.
     centred = off - of_events.mean.value
@@ -334,11 +319,9 @@ def _residuals(
         unit=unit,
         mean=of_events.mean,
         median=of_events.quantiles.item(1),
-        rms=sums.intervals(_rms, level=bootstrap.level).item(),
+        rms=sums.intervals(_rms).item(),
         half_width=_half_width(off, weights, bootstrap).item(0),
-        mean_absolute=sums.intervals(
-            lambda of: ratio(of[..., 3], of[..., 0]), level=bootstrap.level
-        ).item(),
+        mean_absolute=sums.intervals(lambda of: ratio(of[..., 3], of[..., 0])).item(),
         core_mean=core_mean,
         core_width=core_width,
         distribution=of_events,
@@ -346,21 +329,20 @@ def _residuals(
 
 
 def _half_width(
-    off: Floats, weights: Floats, bootstrap: _Bootstrap, bins: ColumnBins | None = None
+    off: Floats, weights: Floats, bootstrap: Bootstrap, bins: ColumnBins | None = None
 ) -> Intervals:
     """Return half the central width in each bin, shape (n_bins,)."""
     return _median_and_half_width(off, weights, bootstrap, bins)[1]
 
 
 def _median_and_half_width(
-    off: Floats, weights: Floats, bootstrap: _Bootstrap, bins: ColumnBins | None
+    off: Floats, weights: Floats, bootstrap: Bootstrap, bins: ColumnBins | None
 ) -> tuple[Intervals, Intervals]:
     estimates, replicas = resampled_quantiles(
         off,
         weights,
         _LEVELS,
-        n_replicas=bootstrap.n_replicas,
-        seed=bootstrap.seed,
+        bootstrap,
         groups=None if bins is None else bins.index,
         n_groups=1 if bins is None else bins.n_bins,
     )
@@ -390,14 +372,14 @@ def _core(off: Floats, weights: Floats) -> tuple[float, float]:
 
 
 def _profiles(
-    bins: ColumnBins, residual: Floats, weights: Floats, is_relative: bool, bootstrap: _Bootstrap
+    bins: ColumnBins, residual: Floats, weights: Floats, is_relative: bool, bootstrap: Bootstrap
 ) -> list[BinnedMeasure]:
     centred = residual - np.average(residual)
     shift = float(np.average(residual))
     sums = _sums([np.ones(len(residual)), centred, centred**2], weights, bootstrap, bins)
     median, half_width = _median_and_half_width(residual, weights, bootstrap, bins)
-    mean = sums.intervals(lambda of: shift + ratio(of[..., 1], of[..., 0]), level=bootstrap.level)
-    rms = sums.intervals(_rms, level=bootstrap.level)
+    mean = sums.intervals(lambda of: shift + ratio(of[..., 1], of[..., 0]))
+    rms = sums.intervals(_rms)
     named = {"bias": mean, "median": median, "resolution": half_width, "rms": rms}
     return [
         BinnedMeasure(
@@ -425,7 +407,7 @@ def _means_in_bins(
     bins: ColumnBins,
     values: Mapping[str, Floats],
     weights: Floats,
-    bootstrap: _Bootstrap,
+    bootstrap: Bootstrap,
     *,
     quantity: str,
     root: bool = False,
@@ -443,7 +425,7 @@ def _means_in_bins(
         names=tuple(values),
         edges=bins.edges,
         n_entries=np.tile(bins.n_entries(), (len(values), 1)),
-        measure=sums.intervals(measure, level=bootstrap.level),
+        measure=sums.intervals(measure),
     )
 
 
@@ -483,7 +465,7 @@ def _resolution_fit(
         return None, f"{error_of_fit} (bins of {_LEAST_ENTRIES} or more events count)"
 
 
-def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: _Bootstrap) -> Pull:
+def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: Bootstrap) -> Pull:
     s = event_column("σ", sigma, len(off))
     if not (s > 0).all():
         raise DataError(f"σ of event {int(np.argmin(s > 0))} is {s.min():g}: expected above 0")
@@ -493,22 +475,18 @@ def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: _Bootstrap)
     sums = _sums([np.ones(len(off)), pull, pull**2, *within.T], weights, bootstrap)
 
     def share(columns: slice) -> Intervals:
-        return sums.intervals(
-            lambda of: ratio(of[..., columns], of[..., :1]), level=bootstrap.level
-        )
+        return sums.intervals(lambda of: ratio(of[..., columns], of[..., :1]))
 
     return Pull(
         distribution=event_values(
             "pull",
             pull,
             weights,
+            bootstrap,
             edges=_PULL_EDGES,
             levels=_LEVELS,
-            level=bootstrap.level,
-            n_replicas=bootstrap.n_replicas,
-            seed=bootstrap.seed,
         ),
-        width=sums.intervals(_rms, level=bootstrap.level).item(),
+        width=sums.intervals(_rms).item(),
         chi_squared=share(slice(2, 3)).item(0),
         expected=tuple(float(p) for p in special.erf(reach / np.sqrt(2))),
         coverage=share(slice(3, 5)),

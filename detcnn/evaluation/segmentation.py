@@ -15,10 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 from detcnn.errors import DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns
 from detcnn.evaluation.confusion import Confusion
-from detcnn.evaluation.event_bootstrap import Measure, ResampledSums, ratio, resampled_sums
+from detcnn.evaluation.event_bootstrap import (
+    BOOTSTRAP,
+    Bootstrap,
+    Measure,
+    ResampledSums,
+    ratio,
+    resampled_sums,
+)
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import LEVEL, Interval, Intervals
+from detcnn.evaluation.intervals import Interval, Intervals
 from detcnn.evaluation.pixel_scores import PixelScores
 
 Floats = NDArray[np.float64]
@@ -112,9 +119,7 @@ def evaluate_segmentation(
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
     pixel_scores: PixelScores | None = None,
-    level: float = LEVEL,
-    n_replicas: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> SegmentationEvaluation:
     """Evaluate a segmentation from the confusion matrix of each event.
 
@@ -132,10 +137,8 @@ def evaluate_segmentation(
         one without edges gets eight bins of equal numbers of events.
     pixel_scores : PixelScores, optional
         From `pixel_scores.evaluate_pixel_scores`, to go with the rest.
-    level : float
-        Level of all central intervals.
-    n_replicas, seed : int
-        Of the bootstrap over events.
+    bootstrap : Bootstrap
+        Of all intervals.
 
     Raises
     ------
@@ -153,24 +156,22 @@ def evaluate_segmentation(
             f"no pixel of {n_events:,} events is judged: expected true classes below {n_classes}, "
             "and a positive sum of weights"
         )
-    sums = resampled_sums(counts, weight, n_replicas=n_replicas, seed=seed).group(0)
+    sums = resampled_sums(counts, weight, bootstrap).group(0)
 
     def of_events(name: str, values: Floats) -> EventValues:
         return event_values(
             name,
             values,
             weight,
+            bootstrap,
             edges=_SCORE_EDGES,
-            level=level,
-            n_replicas=n_replicas,
-            seed=seed,
         )
 
     every, true = counts.astype(np.float64), counts.sum(axis=2)
     accuracies = event_accuracies(counts)
-    found = sums.intervals(efficiency, level=level)
+    found = sums.intervals(efficiency)
     return SegmentationEvaluation(
-        level=level,
+        level=bootstrap.level,
         classes=tuple(classes),
         n_events=n_events,
         counts=tuple(
@@ -182,13 +183,13 @@ def evaluate_segmentation(
             )
             for i, name in enumerate(classes)
         ),
-        accuracy=sums.intervals(accuracy, level=level).item(),
-        mean_iou=sums.intervals(mean_iou, level=level).item(),
-        foreground_iou=sums.intervals(foreground_iou, level=level).item(),
-        iou=sums.intervals(iou, level=level),
-        purity=sums.intervals(purity, level=level),
+        accuracy=sums.intervals(accuracy).item(),
+        mean_iou=sums.intervals(mean_iou).item(),
+        foreground_iou=sums.intervals(foreground_iou).item(),
+        iou=sums.intervals(iou),
+        purity=sums.intervals(purity),
         efficiency=found,
-        dice=sums.intervals(dice, level=level),
+        dice=sums.intervals(dice),
         misclassified=Intervals(
             1 - found.value, 1 - found.high, 1 - found.low, found.level, found.method
         ),
@@ -198,7 +199,7 @@ def evaluate_segmentation(
         ),
         event_accuracy=of_events("event accuracy", accuracies),
         event_iou=of_events("event mean IoU", event_mean_iou(counts)),
-        confusion=_confusion(counts, sums, classes=classes, level=level),
+        confusion=_confusion(counts, sums, classes=classes),
         profiles=tuple(
             profile
             for of_column in bins
@@ -206,10 +207,8 @@ def evaluate_segmentation(
                 of_column,
                 counts,
                 weight,
+                bootstrap,
                 classes=classes,
-                level=level,
-                n_replicas=n_replicas,
-                seed=seed,
             )
         ),
         pixel_scores=pixel_scores,
@@ -359,16 +358,14 @@ def _checked(confusions: ArrayLike, classes: Sequence[str]) -> NDArray[np.int64]
 
 
 def _confusion(
-    counts: NDArray[np.int64], sums: ResampledSums, *, classes: Sequence[str], level: float
+    counts: NDArray[np.int64], sums: ResampledSums, *, classes: Sequence[str]
 ) -> Confusion:
     return Confusion(
         classes=tuple(classes),
         n_events=counts.sum(axis=0),
-        fraction=sums.intervals(_row_shares, level=level),
-        accuracy=sums.intervals(accuracy, level=level).item(),
-        macro_accuracy=sums.intervals(
-            lambda of: _mean_of_defined(efficiency(of)), level=level
-        ).item(),
+        fraction=sums.intervals(_row_shares),
+        accuracy=sums.intervals(accuracy).item(),
+        macro_accuracy=sums.intervals(lambda of: _mean_of_defined(efficiency(of))).item(),
     )
 
 
@@ -376,15 +373,11 @@ def _profiles(
     bins: ColumnBins,
     counts: NDArray[np.int64],
     weights: Floats,
+    bootstrap: Bootstrap,
     *,
     classes: Sequence[str],
-    level: float,
-    n_replicas: int,
-    seed: int,
 ) -> list[BinnedMeasure]:
-    sums = resampled_sums(
-        counts, weights, n_replicas=n_replicas, seed=seed, groups=bins.index, n_groups=bins.n_bins
-    )
+    sums = resampled_sums(counts, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
     n_entries = np.tile(bins.n_entries(), (len(classes), 1))
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
@@ -394,7 +387,7 @@ def _profiles(
             names=tuple(classes),
             edges=bins.edges,
             n_entries=n_entries,
-            measure=sums.intervals(lambda of: np.moveaxis(measure(of), -1, -2), level=level),
+            measure=sums.intervals(lambda of: np.moveaxis(measure(of), -1, -2)),
         )
 
     return [profile("iou", iou), profile("efficiency", efficiency), profile("purity", purity)]

@@ -68,6 +68,11 @@ def localisation_rows(evaluation: LocalisationEvaluation) -> list[TableRow]:
     return [
         *(_row(quantity, getattr(evaluation, quantity)) for quantity in quantities),
         *(
+            (_row("average_precision", evaluation.confidence_curve.average_precision),)
+            if evaluation.confidence_curve
+            else ()
+        ),
+        *(
             _row(quantity, getattr(curve, quantity).item(i), column="tolerance", low=t, high=t)
             for quantity in ("recall", "precision", "jaccard")
             for i, t in enumerate(curve.tolerance.tolist())

@@ -52,6 +52,23 @@ def content_ids(table: EventTable | ImageTable) -> NDArray[np.int64]:
     return np.asarray(running[offsets[1:]] - running[offsets[:-1]]).view(np.int64)
 
 
+def physical_events(event_id: NDArray[np.int64], source: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number for each row that tells the events of all sources apart.
+
+    Parameters
+    ----------
+    event_id, source : numpy.ndarray
+        int64, shape (n_rows,): the id, which several sources may have given, and the source.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (n_rows,): a hash of both, the same for rows of one event of one source, such
+        as the tiles of a frame.
+    """
+    return mix(event_id.view(np.uint64) ^ mix(source.view(np.uint64))).view(np.int64)
+
+
 def split_indices(
     event_ids: NDArray[np.int64], fractions: Mapping[str, float], *, salt: int = 0
 ) -> NDArray[np.int8]:

@@ -1,5 +1,6 @@
 """What a report says about points found in images."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from detcnn.evaluation.localisation import (
@@ -57,7 +58,7 @@ def confidence_figure(curve: ConfidenceCurve) -> Figure:
     axes = figure.subplots()
     axes.plot(curve.recall, curve.precision, color=colour(0), drawstyle="steps-pre")
     axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="Recall", ylabel="Precision")
-    axes.set_title(f"average precision {curve.average_precision:.3f}")
+    axes.set_title(f"average precision {curve.average_precision.text()}")
     return figure
 
 
@@ -74,15 +75,16 @@ def _result(evaluation: LocalisationEvaluation) -> Section:
             "flat, the tolerance that counts (dotted) decides nothing.",
         )
     ]
-    if evaluation.confidence_curve is not None:
+    curve = evaluation.confidence_curve
+    if curve is not None:
         pictures.append(
             Picture(
                 "points-confidence",
-                confidence_figure(evaluation.confidence_curve),
+                confidence_figure(curve),
                 "Confidence",
-                "Precision against recall as points of less and less confidence are let in; each "
-                "takes the nearest true point that is left. The curve ends where no point is left "
-                "to let in.",
+                "Precision against recall as points of less and less confidence are let in, also "
+                "below that of the table; each takes the nearest true point that is left. The "
+                "curve ends where no point is left to let in.",
             )
         )
     return Section(
@@ -99,20 +101,28 @@ def _result(evaluation: LocalisationEvaluation) -> Section:
                     ("precision", evaluation.precision.text()),
                     ("F1", evaluation.f1.text()),
                     ("Jaccard index", evaluation.jaccard.text()),
+                    *((("average precision", curve.average_precision.text()),) if curve else ()),
                     (f"root mean square distance [{unit}]", evaluation.rmse.text()),
                     (f"bias along rows [{unit}]", evaluation.bias_row.text()),
                     (f"bias along columns [{unit}]", evaluation.bias_column.text()),
                 ),
                 caption=(
-                    f"{evaluation.n_true:,} true points and {evaluation.n_found:,} found ones in "
-                    f"{evaluation.n_events:,} events, {evaluation.n_matched:,} of them pairs: as "
-                    "many as there can be one to one, the nearest ones. "
+                    f"{evaluation.n_true:,} true points and {evaluation.n_found:,} found ones "
+                    f"{_confident(evaluation)}in {evaluation.n_events:,} events, "
+                    f"{evaluation.n_matched:,} of them pairs: as many as there can be one to one, "
+                    "the nearest ones. "
                     f"{evaluation.jaccard.method.capitalize()}."
                 ),
             ),
         ),
         pictures=tuple(pictures),
     )
+
+
+def _confident(evaluation: LocalisationEvaluation) -> str:
+    if np.isneginf(evaluation.least_confidence):
+        return ""
+    return f"of a confidence of {evaluation.least_confidence:g} or more "
 
 
 def _profiles(evaluation: LocalisationEvaluation) -> Section:

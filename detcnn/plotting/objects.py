@@ -21,7 +21,7 @@ def objects_sections(evaluation: ObjectsEvaluation) -> tuple[Section, ...]:
         rows=(
             ("efficiency", evaluation.efficiency.text()),
             ("purity", evaluation.purity.text()),
-            ("true, in the second of two events each", evaluation.true_count.text()),
+            ("true, in one half of the events", evaluation.true_count.text()),
             ("found there", evaluation.found_count.text()),
             ("found · purity / efficiency", evaluation.corrected_count.text()),
             ("corrected over true", evaluation.closure.text()),
@@ -30,9 +30,9 @@ def objects_sections(evaluation: ObjectsEvaluation) -> tuple[Section, ...]:
             f"{evaluation.n_true:,} true objects of {name} and {evaluation.n_found:,} found ones "
             f"in {evaluation.n_events:,} events; they are pixels that touch, and belong together "
             f"one to one. Efficiency and purity: {evaluation.efficiency.method}; counts: "
-            f"{evaluation.found_count.method}. The count of half the events is corrected with "
-            "purity and efficiency of the other half: corrected over true is 1 if such a "
-            "correction can be trusted."
+            f"{evaluation.found_count.method}. The count of half the events, chosen by a "
+            "hash, is corrected with purity and efficiency of the other half: corrected over true "
+            "is 1 if such a correction can be trusted."
         ),
     )
     return (

@@ -5,6 +5,7 @@ Frames that were cut into tiles are put together again first: a frame is what is
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from detcnn.artifacts.opening import Artifact
 from detcnn.config.evaluate import EvaluateConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.classification import evaluate_classification
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.event_values import best_median_worst
 from detcnn.evaluation.export import TableRow, plain, table_rows
 from detcnn.evaluation.localisation import evaluate_localisation
@@ -40,6 +42,7 @@ from detcnn.evaluation.task_rows import (
     regression_rows,
     segmentation_rows,
 )
+from detcnn.events.identity import physical_events
 from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.displays import (
     LocatedEvent,
@@ -104,10 +107,16 @@ class _Case:
     table: Columns
     prefix: str = ""
 
-    @property
-    def statistics(self) -> dict[str, Any]:
+    def bootstrap(self, rows: NDArray[np.int64] | None = None) -> Bootstrap:
+        """Return how intervals are made, of all rows, or of the events `rows`."""
         config = self.config
-        return {"level": config.level, "n_replicas": config.replicas, "seed": config.seed}
+        unit = physical_events(self.column("event_id"), self.column("source"))
+        return Bootstrap(
+            level=config.level,
+            n_replicas=config.replicas,
+            seed=config.seed,
+            unit=unit if rows is None else unit[rows],
+        )
 
     def column(self, name: str) -> NDArray[Any]:
         if f"column_{name}" not in self.table:
@@ -174,7 +183,9 @@ def _classification(case: _Case) -> Judgement:
         weights=case.table["weight"],
         targets=case.config.working_points,
         **case.binned(),
-        **case.statistics,
+        level=case.config.level,
+        n_replicas=case.config.replicas,
+        seed=case.config.seed,
     )
     return Judgement(
         title="class",
@@ -190,36 +201,52 @@ def _classification(case: _Case) -> Judgement:
 
 def _regression(case: _Case) -> Judgement:
     targets, classes = case.task["targets"], case.store.schema.classes
+    label = case.table["label"]
     parts = []
     for name in targets:
-        judged = _one_number(case, name)
+        judged = _one_number(case, name, np.arange(len(label)))
         parts.append(_named(judged, name) if len(targets) > 1 else judged)
         if not case.config.resolution.by_class:
             continue
         for number, of_class in enumerate(classes):
-            is_of_class = case.table["label"] == number
-            events = {column: values[is_of_class] for column, values in case.table.items()}
-            parts.append(_named(_one_number(replace(case, table=events), name), of_class))
+            try:
+                judged = _one_number(case, name, np.flatnonzero(label == number))
+            except DataError as error:
+                # All events together could be judged: these are too few.
+                judged = _unjudged(name, str(error))
+            parts.append(_named(judged, of_class))
     return _together(parts, title="regression")
 
 
-def _one_number(case: _Case, name: str) -> Judgement:
+def _unjudged(name: str, reason: str) -> Judgement:
+    return Judgement(
+        title=name,
+        numbers={name: {"unjudged": reason}},
+        rows=[],
+        sections=(Section(title=f"Regression: {name}", lead=f"Not judged: {reason}."),),
+        headline=((name, f"not judged: {reason}"),),
+    )
+
+
+def _one_number(case: _Case, name: str, rows: NDArray[np.int64]) -> Judgement:
+    """Judge the events `rows`, in the bins of all events."""
     sigma = case.table.get(f"{case.prefix}sigma_{name}")
     binned = case.binned()
+    binned["columns"] = {column: values[rows] for column, values in binned["columns"].items()}
     # Bins of what is predicted are those of its truth.
     binned["columns"].pop(name, None)
     truth_edges = binned["edges"].pop(name, None)
     evaluation = evaluate_regression(
-        case.column(name).astype(np.float64),
-        case.table[f"{case.prefix}prediction_{name}"].astype(np.float64),
+        case.column(name)[rows].astype(np.float64),
+        case.table[f"{case.prefix}prediction_{name}"][rows].astype(np.float64),
         name=name,
         unit=case.config.units.get(name, "1"),
-        sigma=None if sigma is None else sigma.astype(np.float64),
-        weights=case.table["weight"],
+        sigma=None if sigma is None else sigma[rows].astype(np.float64),
+        weights=case.table["weight"][rows],
         truth_edges=truth_edges,
         fit=case.config.resolution.terms,
         **binned,
-        **case.statistics,
+        bootstrap=case.bootstrap(rows),
     )
     residuals = evaluation.relative or evaluation.absolute
     kind = "relative " if evaluation.relative else ""
@@ -253,7 +280,7 @@ def _multi_label(case: _Case) -> Judgement:
         names=names,
         weights=case.table["weight"],
         targets=case.config.working_points,
-        **case.statistics,
+        bootstrap=case.bootstrap(),
     )
     return Judgement(
         title="labels",
@@ -316,7 +343,10 @@ def _segmentation(case: _Case) -> Judgement:
     pixel_scores = None
     if histograms:
         pixel_scores = evaluate_pixel_scores(
-            np.concatenate(histograms), foreground=classes[1], weights=weights, **case.statistics
+            np.concatenate(histograms),
+            foreground=classes[1],
+            weights=weights,
+            bootstrap=case.bootstrap(events),
         )
     evaluation = evaluate_segmentation(
         counts,
@@ -324,7 +354,7 @@ def _segmentation(case: _Case) -> Judgement:
         weights=weights,
         pixel_scores=pixel_scores,
         **case.binned(events),
-        **case.statistics,
+        bootstrap=case.bootstrap(events),
     )
     shown = best_median_worst(event_mean_iou(counts), case.config.displays)
     displays = []
@@ -362,7 +392,7 @@ def _segmentation(case: _Case) -> Judgement:
             value_name=entry.value,
             edges=entry.edges or None,
             weights=weights,
-            **case.statistics,
+            bootstrap=case.bootstrap(events),
         )
         parts.append(
             Judgement(
@@ -398,7 +428,7 @@ def _pixel_regression(case: _Case) -> Judgement:
         unit=unit,
         weights=case.table["weight"][events],
         **case.binned(events),
-        **case.statistics,
+        bootstrap=case.bootstrap(events),
     )
     displays = []
     for row, word in best_median_worst(-errors, case.config.displays):
@@ -425,22 +455,22 @@ def _pixel_regression(case: _Case) -> Judgement:
 def _localisation(case: _Case) -> Judgement:
     table = read_parquet(case.scores.path / POINTS)
     true = case.frames.points(case.task["points"])
-    is_kept = table["confidence"] >= case.config.confidence
-    event = table["event"][is_kept]
+    event = table["event"]
     counts = np.bincount(event, minlength=len(true))
     number = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
     found = np.full((len(true), max(1, int(counts.max(initial=0))), 3), np.nan)
     for i, name in enumerate(("row", "column", "confidence")):
-        found[event, number, i] = table[name][is_kept]
+        found[event, number, i] = table[name]
     events = _first_of_frames(case)
     evaluation = evaluate_localisation(
         true,
         found[..., :2],
         tolerance=case.task["tolerance"],
         confidences=found[..., 2],
+        least_confidence=case.config.confidence,
         weights=case.table["weight"][events],
         **case.binned(events),
-        **case.statistics,
+        bootstrap=case.bootstrap(events),
     )
     shown = range(min(case.config.displays, len(true)))
     displays = [
@@ -448,7 +478,7 @@ def _localisation(case: _Case) -> Judgement:
             f"event {row}",
             case.frames.images(row, row + 1)[0],
             true[row],
-            found[row, :, :2],
+            found[row, found[row, :, 2] >= case.config.confidence, :2],
         )
         for row in shown
     ]
@@ -462,6 +492,11 @@ def _localisation(case: _Case) -> Judgement:
             ("precision", evaluation.precision.text()),
             ("recall", evaluation.recall.text()),
             ("Jaccard index", evaluation.jaccard.text()),
+            *(
+                ("average precision", curve.average_precision.text())
+                for curve in (evaluation.confidence_curve,)
+                if curve is not None
+            ),
             ("RMSE [pixels]", evaluation.rmse.text()),
         ),
     )
@@ -543,11 +578,21 @@ def _named(judgement: Judgement, name: str) -> Judgement:
     )
 
 
+def _merged(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of two parts, those under one name together."""
+    both = {
+        key: _merged(first[key], other[key])
+        for key in first.keys() & other.keys()
+        if isinstance(first[key], dict) and isinstance(other[key], dict)
+    }
+    return first | other | both
+
+
 def _together(parts: Sequence[Judgement], *, title: str) -> Judgement:
     keys = dict.fromkeys(key for part in parts for row in part.rows for key in row)
     return Judgement(
         title=title,
-        numbers={k: v for part in parts for k, v in part.numbers.items()},
+        numbers=reduce(_merged, (part.numbers for part in parts)),
         rows=[{key: row.get(key) for key in keys} for part in parts for row in part.rows],
         sections=tuple(section for part in parts for section in part.sections),
         headline=tuple(line for part in parts for line in part.headline),

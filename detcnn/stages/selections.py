@@ -10,7 +10,9 @@ from detcnn.artifacts.opening import Artifact
 from detcnn.config.evaluate import EvaluateConfig
 from detcnn.errors import ConfigError
 from detcnn.evaluation.class_selection import Cut, Selections, evaluate_selections
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.inputs import ScoredEvents, scored_events
+from detcnn.events.identity import physical_events
 from detcnn.stages.predict import TABLE
 from detcnn.storage.tables import read_parquet
 
@@ -66,9 +68,12 @@ def find_selections(
         cuts=[Cut(cut.select, cut.keep) for cut in config.selections.cuts],
         columns={name: table[f"column_{name}"] for name in wanted},
         tuning_columns={name: known[f"column_{name}"] for name in wanted},
-        level=config.level,
-        n_replicas=config.replicas,
-        seed=config.seed,
+        bootstrap=Bootstrap(
+            level=config.level,
+            n_replicas=config.replicas,
+            seed=config.seed,
+            unit=physical_events(table["column_event_id"], table["column_source"]),
+        ),
     )
 
 

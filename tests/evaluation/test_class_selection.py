@@ -7,6 +7,7 @@ import pytest
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.class_selection import Cut, best_corner, evaluate_selections
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.export import plain, selection_rows
 from detcnn.evaluation.inputs import scored_events
 
@@ -25,7 +26,7 @@ EVENTS = events([0.95, 0.65, 0.5, 0.4, 0.7, 0.3], [0, 0, 0, 0, 1, 1])
 
 
 def test_thresholds_of_some_events_are_judged_in_others():
-    found = evaluate_selections(EVENTS, TUNING, n_replicas=50)
+    found = evaluate_selections(EVENTS, TUNING, bootstrap=Bootstrap(n_replicas=50))
     a, b = found.classes
     assert (a.name, b.name) == ("a", "b")
     assert a.threshold == pytest.approx(0.6)
@@ -41,7 +42,7 @@ def test_thresholds_of_some_events_are_judged_in_others():
 def test_weights_count_in_the_choice_and_in_the_judgement():
     heavy = events([0.9, 0.8, 0.7, 0.6, 0.2, 0.1], [0, 0, 1, 0, 1, 1], weights=[1, 1, 4, 1, 1, 1])
     judged = events([0.95, 0.85, 0.5, 0.82], [0, 0, 0, 1], weights=[1, 2, 1, 3])
-    a = evaluate_selections(judged, heavy, n_replicas=50).classes[0]
+    a = evaluate_selections(judged, heavy, bootstrap=Bootstrap(n_replicas=50)).classes[0]
     # At 0.6 the purity is now 3/7.
     assert a.threshold == pytest.approx(0.8)
     assert a.selected.efficiency.value == pytest.approx(3 / 4)
@@ -49,7 +50,7 @@ def test_weights_count_in_the_choice_and_in_the_judgement():
 
 
 def test_the_curve_ends_where_all_pass():
-    a = evaluate_selections(EVENTS, TUNING, n_replicas=50).classes[0]
+    a = evaluate_selections(EVENTS, TUNING, bootstrap=Bootstrap(n_replicas=50)).classes[0]
     assert a.efficiency[-1] == 1
     assert a.purity[-1] == pytest.approx(4 / 6)
     assert np.isnan(a.purity[0])
@@ -107,7 +108,7 @@ def cut_beside(judged=EVENTS, tuning=TUNING, cut=CUT, columns=JUDGED, **options)
         cuts=[cut],
         columns=columns,
         tuning_columns=LENGTHS,
-        **{"n_replicas": 100, **options},
+        **{"bootstrap": Bootstrap(n_replicas=100), **options},
     ).cuts[0]
 
 
@@ -144,7 +145,12 @@ def test_a_purity_the_network_never_has_leaves_nothing():
 
 def evaluate(tuning=TUNING):
     return evaluate_selections(
-        EVENTS, tuning, cuts=[CUT], columns=JUDGED, tuning_columns=LENGTHS, n_replicas=100
+        EVENTS,
+        tuning,
+        cuts=[CUT],
+        columns=JUDGED,
+        tuning_columns=LENGTHS,
+        bootstrap=Bootstrap(n_replicas=100),
     )
 
 
@@ -156,7 +162,7 @@ def test_the_same_selection_has_no_gain_in_any_replica():
         cuts=[Cut("a", {"score": "above"})],
         columns={"score": EVENTS.scores[:, 0]},
         tuning_columns={"score": TUNING.scores[:, 0]},
-        n_replicas=100,
+        bootstrap=Bootstrap(n_replicas=100),
     ).cuts[0]
     assert (cut.gain.value, cut.gain.low, cut.gain.high) == (0, 0, 0)
     assert cut.p_value == 1
@@ -169,12 +175,27 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     for seed in range(150):
         labels = np.repeat([0, 1], 100)
         of_a = np.clip(rng.normal(0.6 - 0.2 * labels, 0.15), 0, 1)
-        found = evaluate_selections(events(of_a, labels), TUNING, n_replicas=200, seed=seed)
+        found = evaluate_selections(
+            events(of_a, labels), TUNING, bootstrap=Bootstrap(n_replicas=200, seed=seed)
+        )
         one = found.classes[0].selected.efficiency
         # Threshold 0.6, the mean of the class: half of it passes.
         held.append(one.low <= 0.5 <= one.high)
     # Binomial, three standard deviations of 150 draws and the coarseness of 100 events.
     assert 0.55 < np.mean(held) < 0.82
+
+
+def test_jets_of_one_event_are_no_independent_events():
+    labels = np.repeat([0, 1], 30)
+    of_a = np.clip(np.random.default_rng(2).normal(0.6 - 0.2 * labels, 0.15), 0, 1)
+    once = evaluate_selections(events(of_a, labels), TUNING, bootstrap=Bootstrap(n_replicas=50))
+    thrice = evaluate_selections(
+        events(np.repeat(of_a, 3), np.repeat(labels, 3)),
+        TUNING,
+        bootstrap=Bootstrap(n_replicas=50, unit=np.repeat(np.arange(60), 3)),
+    )
+    for one, of_three in zip(once.classes, thrice.classes, strict=True):
+        assert one.selected == of_three.selected
 
 
 def test_rows_have_the_columns_of_the_others():

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.event_values import (
     best_median_worst,
     event_values,
@@ -26,7 +27,7 @@ def test_replicas_are_quantiles_of_repeated_events():
     values, weights, groups = rng.normal(size=30), np.ones(30), rng.integers(-1, 2, 30)
     values[4] = np.nan
     found, replicas = resampled_quantiles(
-        values, weights, (0.5,), n_replicas=300, seed=1, groups=groups, n_groups=2
+        values, weights, (0.5,), Bootstrap(n_replicas=300, seed=1), groups=groups, n_groups=2
     )
     for group in (0, 1):
         mine = values[(groups == group) & np.isfinite(values)]
@@ -43,10 +44,8 @@ def test_by_hand():
         "x",
         np.array([0.25, np.nan, 1.0, 0.75]),
         np.array([1.0, 5.0, 1.0, 2.0]),
+        Bootstrap(n_replicas=50),
         edges=np.array([0.0, 0.5, 1.0]),
-        level=0.683,
-        n_replicas=50,
-        seed=0,
     )
     assert (found.n_events, found.n_undefined) == (3, 1)
     assert found.mean.value == (0.25 + 1.0 + 1.5) / 4

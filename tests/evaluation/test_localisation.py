@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.localisation import evaluate_localisation, event_jaccard, match_points
 
 NONE = [np.nan, np.nan]
-FAST = {"n_replicas": 40}
+FAST = {"bootstrap": Bootstrap(n_replicas=40)}
 TRUE = np.array([[[0, 0], [10, 0], [20, 0]], [[5, 5], NONE, NONE]], float)
 FOUND = np.array([[[0, 1], [12, 0], NONE], [[30, 30], [5, 2], [5, 6]]], float)
 
@@ -85,13 +86,90 @@ def test_confidence_curve_by_hand():
     np.testing.assert_array_equal(curve.threshold, [0.9, 0.8, 0.7, 0.6, 0.1])
     np.testing.assert_allclose(curve.recall, np.array([1, 1, 2, 2, 2]) / 3)
     np.testing.assert_allclose(curve.precision, [1, 1 / 2, 2 / 3, 2 / 4, 2 / 5])
-    assert curve.average_precision == pytest.approx(1 / 3 + 2 / 9)
+    assert curve.average_precision.value == pytest.approx(1 / 3 + 2 / 9)
     # Points of equal confidence pass together.
     tied = np.where(np.isnan(confidences), np.nan, 0.5)
     curve = evaluate_localisation(
         true, found, tolerance=2, confidences=tied, **FAST
     ).confidence_curve
     np.testing.assert_allclose([curve.recall, curve.precision], [[2 / 3], [2 / 5]])
+
+
+def test_the_curve_holds_points_below_the_working_point():
+    true = [[[0, 0], [10, 10]], [[5, 5], NONE]]
+    found = [[[0, 1], [0, 0], [10, 10]], [[0, 0], NONE, [9, 9]]]
+    confidences = [[0.9, 0.8, 0.3], [0.6, np.nan, 0.1]]
+    result = evaluate_localisation(
+        true, found, tolerance=2, confidences=confidences, least_confidence=0.6, **FAST
+    )
+    # Of the three confident ones the first is right.
+    assert (result.n_found, result.n_matched, result.recall.value) == (3, 1, 1 / 3)
+    # The third true one is the fourth found one.
+    curve = result.confidence_curve
+    np.testing.assert_array_equal(curve.threshold, [0.9, 0.8, 0.6, 0.3, 0.1])
+    assert curve.average_precision.value == pytest.approx(1 / 3 + 1 / 3 * 2 / 4)
+
+
+def test_points_of_no_weight_do_not_spoil_the_average_precision():
+    result = evaluate_localisation(
+        TRUE,
+        FOUND,
+        tolerance=2.5,
+        confidences=[[0.3, 0.2, np.nan], [0.9, 0.8, 0.7]],
+        weights=[1, 0],
+        **FAST,
+    )
+    assert result.confidence_curve.average_precision.value == pytest.approx(2 / 3)
+
+
+def crowd(n_events, rng):
+    true = rng.uniform(0, 10, (n_events, 6, 2))
+    true[rng.random((n_events, 6)) < 0.4] = np.nan
+    found = np.concatenate([true + rng.normal(0, 0.7, true.shape), true[:, ::-1]], axis=1)
+    return true, found, np.round(rng.random(found.shape[:2]), 1)
+
+
+def slow_average_precision(true, found, confidence, weights, tolerance):
+    """From the most confident of all points on, each takes the nearest true point left."""
+    there = np.argwhere(np.isfinite(found[..., 0])).tolist()
+    places = sorted((-confidence[event, index], event, index) for event, index in there)
+    left, right = true.copy(), []
+    for _, event, index in places:
+        away = np.hypot(*(left[event] - found[event, index]).T)
+        nearest = np.argmin(np.where(np.isnan(away), np.inf, away))
+        right.append(away[nearest] <= tolerance)
+        if right[-1]:
+            left[event, nearest] = np.nan
+    total = weights @ np.isfinite(true[..., 0]).sum(axis=1)
+    area = recall = 0.0
+    for level in sorted({place[0] for place in places}):
+        passing = [(weights[p[1]], r) for p, r in zip(places, right, strict=True) if p[0] <= level]
+        matched = sum(w for w, r in passing if r)
+        area += (matched / total - recall) * matched / sum(w for w, _ in passing)
+        recall = matched / total
+    return area
+
+
+def test_average_precision_equals_the_slow_one_and_its_spread():
+    rng = np.random.default_rng(6)
+    true, found, confidence = crowd(40, rng)
+    weights = rng.uniform(0.5, 2, 40)
+    got = evaluate_localisation(
+        true,
+        found,
+        tolerance=1,
+        confidences=confidence,
+        weights=weights,
+        bootstrap=Bootstrap(n_replicas=300),
+    ).confidence_curve.average_precision
+    slow = slow_average_precision(true, found, confidence, weights, 1)
+    assert got.value == pytest.approx(slow)
+    spread = []
+    for _ in range(150):
+        rows = rng.integers(0, 40, 40)
+        of = (true[rows], found[rows], confidence[rows], weights[rows])
+        spread.append(slow_average_precision(*of, 1))
+    assert (got.high - got.low) / 2 == pytest.approx(np.std(spread), rel=0.25)
 
 
 def test_without_found_points():
@@ -101,7 +179,7 @@ def test_without_found_points():
     assert result.recall.value == 0
     assert np.isnan(result.precision.value)
     assert np.isnan(result.rmse.value)
-    assert result.confidence_curve.average_precision == 0
+    assert result.confidence_curve.average_precision.value == 0
     np.testing.assert_array_equal(event_jaccard(TRUE, np.full((2, 1, 2), np.nan), tolerance=1), 0)
 
 
@@ -117,7 +195,7 @@ def test_profiles_and_resolution():
         tolerance=3,
         columns={"density": density},
         edges={"density": [0, 0.5, 1]},
-        n_replicas=300,
+        bootstrap=Bootstrap(n_replicas=300),
     )
     assert result.rmse.value == pytest.approx(np.sqrt(2 * 0.25 + 0.05), rel=0.05)
     pull = (result.bias_row.value - 0.1) / ((result.bias_row.high - result.bias_row.low) / 2)

@@ -3,10 +3,11 @@ import pytest
 from sklearn import metrics
 
 from detcnn.errors import DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.multi_label import evaluate_multi_label
 
 NAMES = ("electron", "muon")
-FAST = {"n_replicas": 40}
+FAST = {"bootstrap": Bootstrap(n_replicas=40)}
 SCORES = np.array([[0.9, 0.2], [0.4, 0.6], [0.7, 0.8], [0.1, 0.5]])
 LABELS = np.array([[1, 0], [1, 1], [0, 1], [0, 0]])
 
@@ -68,10 +69,32 @@ def test_intervals_are_those_of_single_events_whatever_the_bins(n_bins, monkeypa
         k = rng.poisson(1, len(scores))
         expected.append(metrics.average_precision_score(labels, scores, sample_weight=k))
     found = evaluate_multi_label(
-        scores, labels, names="abc", n_replicas=250
+        scores, labels, names="abc", bootstrap=Bootstrap(n_replicas=250)
     ).macro_average_precision
     assert (found.high - found.low) / 2 == pytest.approx(np.std(expected), rel=0.25)
     assert (found.high + found.low) / 2 == pytest.approx(found.value, abs=0.01)
+
+
+def test_images_of_one_event_are_no_independent_events():
+    scores, labels, _ = toy(100)
+    once = evaluate_multi_label(scores, labels, names="abc", **FAST)
+    four = evaluate_multi_label(
+        np.repeat(scores, 4, axis=0),
+        np.repeat(labels, 4, axis=0),
+        names="abc",
+        bootstrap=Bootstrap(n_replicas=40, unit=np.repeat(np.arange(100), 4)),
+    )
+    for name in ("macro_auc", "macro_average_precision", "micro_f1", "subset_accuracy"):
+        same(getattr(four, name), getattr(once, name))
+    for label, alone in zip(four.labels, once.labels, strict=True):
+        same(label.discrimination.auc.interval, alone.discrimination.auc.interval)
+        same(label.recall, alone.recall)
+
+
+def same(found, expected):
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 from sklearn import metrics
 
 from detcnn.errors import DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.pixel_regression import (
     PixelSums,
     evaluate_pixel_regression,
@@ -10,7 +11,7 @@ from detcnn.evaluation.pixel_regression import (
     sums_of_pixels,
 )
 
-FAST = {"name": "charge", "n_replicas": 40}
+FAST = {"name": "charge", "bootstrap": Bootstrap(n_replicas=40)}
 TRUTH = np.array([[[1.0, 2.0], [3.0, 0.0]], [[4.0, 0.0], [0.0, 0.0]]], np.float32)
 FOUND = np.array([[[1.0, 3.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 2.0]]], np.float32)
 

@@ -3,6 +3,7 @@ import pytest
 from sklearn import metrics
 
 from detcnn.errors import DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.pixel_scores import evaluate_pixel_scores, pixel_histograms
 
 
@@ -17,7 +18,9 @@ def test_histograms_by_hand():
 
 def test_by_hand():
     # From the highest bin: signal 2, 1, 1, background 0, 1, 3.
-    found = evaluate_pixel_scores([[[3, 1, 0], [1, 1, 2]]], foreground="track", n_replicas=10)
+    found = evaluate_pixel_scores(
+        [[[3, 1, 0], [1, 1, 2]]], foreground="track", bootstrap=Bootstrap(n_replicas=10)
+    )
     np.testing.assert_allclose(found.efficiency, [0, 2 / 4, 3 / 4, 1])
     np.testing.assert_allclose(found.background_efficiency, [0, 0, 1 / 4, 1])
     np.testing.assert_allclose(found.purity, [np.nan, 1, 3 / 4, 4 / 8])
@@ -39,7 +42,7 @@ def test_equals_scikit_learn_on_binned_scores_and_bounds_the_exact_ones():
         pixel_histograms(scores, truth, n_bins=20),
         foreground="track",
         weights=weights,
-        n_replicas=10,
+        bootstrap=Bootstrap(n_replicas=10),
     )
     each = {"sample_weight": np.repeat(weights, 50)}
     binned = np.minimum(np.floor(scores.ravel() * 20), 19)
@@ -60,7 +63,7 @@ def test_interval_is_that_of_events():
     counts = pixel_histograms(scores, truth)
     # Each event a hundred times its pixels says no more.
     few, many = (
-        evaluate_pixel_scores(of, foreground="track", n_replicas=100)
+        evaluate_pixel_scores(of, foreground="track", bootstrap=Bootstrap(n_replicas=100))
         for of in (counts, 100 * counts)
     )
     assert many.auc.low == pytest.approx(few.auc.low)

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from sklearn import linear_model, metrics
 
 from detcnn.errors import DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.regression import evaluate_regression
 
-FAST = {"n_replicas": 60}
+FAST = {"bootstrap": Bootstrap(n_replicas=60)}
 
 
 def test_by_hand():
@@ -80,7 +81,7 @@ def test_what_was_put_in_comes_out():
         sigma=sigma,
         columns={"depth": energy},
         edges={"depth": [0, 0.5, 1]},
-        n_replicas=200,
+        bootstrap=Bootstrap(n_replicas=200),
     )
     fit = result.resolution_fit
     assert result.unfitted == ""
@@ -128,7 +129,9 @@ def test_coverage_by_hand():
 def test_the_core_does_not_see_the_tails():
     rng = np.random.default_rng(1)
     off = np.r_[rng.normal(0.1, 0.5, 20_000), rng.uniform(3, 20, 1000)]
-    result = evaluate_regression(np.zeros(len(off)), off, name="x", fit=(), n_replicas=5)
+    result = evaluate_regression(
+        np.zeros(len(off)), off, name="x", fit=(), bootstrap=Bootstrap(n_replicas=5)
+    )
     assert result.absolute.core_mean == pytest.approx(0.1, abs=0.02)
     assert result.absolute.core_width == pytest.approx(0.5, abs=0.02)
     assert result.absolute.rms.value > 2
@@ -141,7 +144,7 @@ def test_intervals_cover_as_often_as_they_say():
         rng = np.random.default_rng(trial)
         off = rng.normal(0.3, 2.0, 200)
         found = evaluate_regression(
-            np.zeros(200), off, name="x", fit=(), n_replicas=60, seed=trial
+            np.zeros(200), off, name="x", fit=(), bootstrap=Bootstrap(n_replicas=60, seed=trial)
         ).absolute
         for i, (interval, true) in enumerate(
             ((found.mean, 0.3), (found.rms, 2.0), (found.half_width, 2.0))
@@ -157,7 +160,12 @@ def test_order_and_scale_of_weights_play_no_part(seed):
     truth, prediction, _, rng = toy(30, seed=seed)
     weights = rng.uniform(0.5, 2, 30)
     order = rng.permutation(30)
-    options = {"name": "energy", "truth_edges": [0, 50, 100], "fit": (), "n_replicas": 2}
+    options = {
+        "name": "energy",
+        "truth_edges": [0, 50, 100],
+        "fit": (),
+        "bootstrap": Bootstrap(n_replicas=2),
+    }
     first = evaluate_regression(truth, prediction, weights=weights, **options)
     for other in (
         evaluate_regression(truth[order], prediction[order], weights=weights[order], **options),

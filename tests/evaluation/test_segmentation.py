@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from detcnn.errors import ConfigError, DataError
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.segmentation import (
     confusion_of_pixels,
     evaluate_segmentation,
@@ -13,7 +14,7 @@ from detcnn.evaluation.segmentation import (
 )
 
 CLASSES = ("empty", "track", "shower")
-FAST = {"n_replicas": 40}
+FAST = {"bootstrap": Bootstrap(n_replicas=40)}
 # Two events of 2 × 3 pixels: by hand, truth and prediction.
 TRUTH = np.array([[[0, 0, 1], [1, 1, 2]], [[0, 1, 1], [3, 2, 0]]])
 PREDICTED = np.array([[[0, 1, 1], [1, 2, 2]], [[0, 1, 1], [0, 1, 0]]])
@@ -123,11 +124,15 @@ def test_order_and_scale_of_weights_play_no_part(seed):
     _, _, counts, rng = toy(8, seed=seed)
     weights = rng.uniform(0.5, 2, 8)
     order = rng.permutation(8)
-    first = evaluate_segmentation(counts, classes=CLASSES, weights=weights, n_replicas=3)
-    moved = evaluate_segmentation(
-        counts[order], classes=CLASSES, weights=weights[order], n_replicas=3
+    first = evaluate_segmentation(
+        counts, classes=CLASSES, weights=weights, bootstrap=Bootstrap(n_replicas=3)
     )
-    doubled = evaluate_segmentation(counts, classes=CLASSES, weights=2 * weights, n_replicas=3)
+    moved = evaluate_segmentation(
+        counts[order], classes=CLASSES, weights=weights[order], bootstrap=Bootstrap(n_replicas=3)
+    )
+    doubled = evaluate_segmentation(
+        counts, classes=CLASSES, weights=2 * weights, bootstrap=Bootstrap(n_replicas=3)
+    )
     for name in ("iou", "purity", "efficiency", "dice"):
         value = getattr(first, name).value
         np.testing.assert_allclose(getattr(moved, name).value, value, rtol=1e-12)

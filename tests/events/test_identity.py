@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from detcnn.errors import ConfigError
-from detcnn.events.identity import content_ids, mix, split_indices
+from detcnn.events.identity import content_ids, mix, physical_events, split_indices
 from detcnn.events.images import DenseImages
 from detcnn.events.table import EventTable, ImageTable
 
@@ -29,6 +29,14 @@ def pictures():
     rng = np.random.default_rng(3)
     values = rng.random((4, 2, 3, 3), dtype=np.float32) * (rng.random((4, 2, 3, 3)) < 0.4)
     return ImageTable(DenseImages(values.astype(np.float32)))
+
+
+def test_an_event_is_one_of_a_source():
+    event_id, source = np.array([5, 5, 5, -1, 0, 5]), np.array([0, 0, 1, 1, 5, 2])
+    numbers = physical_events(event_id, source)
+    assert numbers.dtype == np.int64
+    assert numbers[0] == numbers[1]
+    assert len(np.unique(numbers)) == 5
 
 
 def test_mix_is_splitmix64():

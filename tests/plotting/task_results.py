@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.localisation import evaluate_localisation
 from detcnn.evaluation.multi_label import evaluate_multi_label
 from detcnn.evaluation.objects import evaluate_objects, match_objects
@@ -11,7 +12,7 @@ from detcnn.evaluation.regression import evaluate_regression
 from detcnn.evaluation.segmentation import confusion_of_pixels, evaluate_segmentation
 
 CLASSES = ("empty", "track", "shower")
-FAST = {"n_replicas": 60}
+FAST = {"bootstrap": Bootstrap(n_replicas=60)}
 
 
 def masks(n=60, side=24, *, seed=0):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from detcnn.evaluation.class_selection import Cut, evaluate_selections
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.inputs import scored_events
 from detcnn.plotting.class_selection import selections_figure, selections_section
 from detcnn.plotting.report import Report, report_html
@@ -26,7 +27,7 @@ def selections():
         cuts=[Cut("<e>", {"length": "below", "width": "above"})],
         columns=columns,
         tuning_columns=known,
-        n_replicas=40,
+        bootstrap=Bootstrap(n_replicas=40),
     )
 
 
