@@ -1,7 +1,7 @@
 """Objects in masks: which of the true ones are found, how many found are true, and how many exist.
 
-An *object* is a group of pixels of a mask that touch, also at corners. A true and a found object
-can belong together if they overlap; each belongs to one other at most.
+An *object* is a group of pixels of one plane of a mask that touch, also at corners. A true and a
+found object can belong together if they overlap; each belongs to one other at most.
 """
 
 from collections.abc import Sequence
@@ -210,7 +210,8 @@ def match_objects(
     Parameters
     ----------
     true, found : numpy.ndarray
-        bool, shape (n_events, n_rows, n_columns).
+        bool, shape (n_events, n_rows, n_columns), or (n_events, n_planes, n_rows, n_columns): an
+        object is then one of a plane, and belongs to others of the same plane only.
     values : numpy.ndarray, optional
         Same shape: what is summed over the pixels of each object; ones by default.
     least_overlap : float
@@ -230,7 +231,7 @@ def match_objects(
     ConfigError
         If the overlap is not in [0, 1].
     DataError
-        If shapes differ.
+        If shapes differ, or have another number of axes.
     """
     if not 0 <= least_overlap <= 1:
         raise ConfigError(f"least overlap {least_overlap}: expected a number from 0 to 1")
@@ -238,10 +239,13 @@ def match_objects(
         raise DataError(
             f"true masks have shape {true.shape}, predicted ones {found.shape}: expected the same"
         )
+    if true.ndim not in (3, 4):
+        raise DataError(f"masks have shape {true.shape}: expected events, perhaps planes, two axes")
     parts: list[list[NDArray[Any]]] = [[] for _ in range(6)]
-    for event in range(len(true)):
-        of = None if values is None else values[event]
-        there, seen = find_objects(true[event], of), find_objects(found[event], of)
+    for event, *plane in np.ndindex(true.shape[:-2]):
+        at = (event, *plane)
+        of = None if values is None else values[at]
+        there, seen = find_objects(true[at], of), find_objects(found[at], of)
         counts = seen.n_pixels >= least_pixels
         if not counts.all():
             # Before matching, so that a small one takes no true object from a large one.

@@ -213,17 +213,17 @@ def _regression(case: _Case) -> Judgement:
                 judged = _one_number(case, name, np.flatnonzero(label == number))
             except DataError as error:
                 # All events together could be judged: these are too few.
-                judged = _unjudged(name, str(error))
+                judged = _unjudged(name, str(error), title=f"Regression: {name}")
             parts.append(_named(judged, of_class))
     return _together(parts, title="regression")
 
 
-def _unjudged(name: str, reason: str) -> Judgement:
+def _unjudged(name: str, reason: str, *, title: str, of: str = "") -> Judgement:
     return Judgement(
         title=name,
-        numbers={name: {"unjudged": reason}},
+        numbers={f"{of}{name}": {"unjudged": reason}},
         rows=[],
-        sections=(Section(title=f"Regression: {name}", lead=f"Not judged: {reason}."),),
+        sections=(Section(title=title, lead=f"Not judged: {reason}."),),
         headline=((name, f"not judged: {reason}"),),
     )
 
@@ -331,9 +331,10 @@ def _segmentation(case: _Case) -> Judgement:
             number = classes.index(entry.of)
             objects[entry.of].append(
                 match_objects(
-                    (block.truth == number).any(axis=1),
-                    (said == number).any(axis=1),
-                    block.images.sum(axis=1),
+                    (block.truth == number) & block.valid,
+                    # Where the truth is no class, nothing that is said counts.
+                    (said == number) & block.valid & np.isin(block.truth, range(len(classes))),
+                    _of_planes(block.images, planes),
                     least_pixels=entry.least_pixels,
                 )
             )
@@ -386,8 +387,13 @@ def _segmentation(case: _Case) -> Judgement:
     )
     parts = [judged]
     for entry in case.config.objects:
+        matched = MatchedObjects.joined(objects[entry.of])
+        if len(matched.true_event) == 0:
+            reason = f"no true object in {matched.n_events:,} events"
+            parts.append(_unjudged(entry.of, reason, title=f"Objects: {entry.of}", of="objects "))
+            continue
         found = evaluate_objects(
-            MatchedObjects.joined(objects[entry.of]),
+            matched,
             name=entry.of,
             value_name=entry.value,
             edges=entry.edges or None,
@@ -535,6 +541,13 @@ def _block(case: _Case, maps: FrameMaps, start: int, stop: int) -> _Pixels:
         maps=maps.read(start, stop),
         valid=maps.valid(start, stop),
     )
+
+
+def _of_planes(images: NDArray[np.float32], planes: int) -> NDArray[np.float32]:
+    """Return what each plane holds: its channel, or all channels where planes have no own one."""
+    if images.shape[1] == planes:
+        return images
+    return np.repeat(images.sum(axis=1, keepdims=True), planes, axis=1)
 
 
 def _first_of_frames(case: _Case) -> NDArray[np.int64]:

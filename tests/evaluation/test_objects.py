@@ -59,6 +59,20 @@ def test_one_found_object_belongs_to_one_true_one():
     np.testing.assert_array_equal(matched.is_true, [True])
 
 
+def test_objects_are_those_of_a_plane():
+    # In two planes at the same place; only in the second is one found.
+    true = np.stack([mask("aa.", "..."), mask("aa.", "...")])[np.newaxis]
+    found = np.stack([mask("...", "..x"), mask("a..", "...")])[np.newaxis]
+    charge = np.stack([np.full((2, 3), 1.0), np.full((2, 3), 10.0)])[np.newaxis]
+    matched = match_objects(true, found, charge)
+    assert matched.n_events == 1
+    np.testing.assert_array_equal(matched.true_event, [0, 0])
+    np.testing.assert_array_equal(matched.true_value, [2, 20])
+    np.testing.assert_array_equal(matched.is_found, [False, True])
+    np.testing.assert_array_equal(matched.found_value, [1, 10])
+    np.testing.assert_array_equal(matched.is_true, [False, True])
+
+
 def test_blocks_give_the_same():
     rng = np.random.default_rng(0)
     true, found = rng.random((6, 8, 8)) < 0.2, rng.random((6, 8, 8)) < 0.2
@@ -226,5 +240,7 @@ def test_bad_input():
         match_objects(nothing, nothing, least_overlap=2)
     with pytest.raises(DataError, match="expected the same"):
         match_objects(nothing, nothing[:1])
+    with pytest.raises(DataError, match="expected events, perhaps planes, two axes"):
+        match_objects(nothing[0], nothing[0])
     with pytest.raises(DataError, match="expected two axes"):
         find_objects(nothing)
