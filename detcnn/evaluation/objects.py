@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, column_bins
@@ -20,6 +20,7 @@ from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.pairing import best_pairs
 from detcnn.evaluation.profiles import central_edges
 from detcnn.events.identity import mix
 
@@ -223,8 +224,7 @@ def match_objects(
     Returns
     -------
     MatchedObjects
-        The pairs are one-to-one, with the largest sum of intersections over unions (H. W. Kuhn,
-        Nav. Res. Logist. Q. 2 (1955) 83).
+        The pairs are one-to-one, with the largest sum of intersections over unions.
 
     Raises
     ------
@@ -387,16 +387,19 @@ def evaluate_objects(
 def _matched(
     true: Objects, found: Objects, least_overlap: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    shape = (len(true) + 1, len(found) + 1)
-    both = true.labels * np.int64(shape[1]) + found.labels
-    common = np.bincount(both.ravel(), minlength=shape[0] * shape[1]).reshape(shape)[1:, 1:]
-    overlap = common / (true.n_pixels[:, np.newaxis] + found.n_pixels - common)
-    allowed = (common > 0) & (overlap >= least_overlap)
-    rows, columns = optimize.linear_sum_assignment(np.where(allowed, overlap, 0.0), maximize=True)
-    is_pair = allowed[rows, columns]
+    in_both = np.nonzero((true.labels > 0) & (found.labels > 0))
+    n_found = np.int64(len(found))
+    pairs, common = np.unique(
+        (true.labels[in_both] - 1) * n_found + found.labels[in_both] - 1, return_counts=True
+    )
+    of, to = pairs // max(n_found, 1), pairs % max(n_found, 1)
+    overlap = common / (true.n_pixels[of] + found.n_pixels[to] - common)
+    allowed = overlap >= least_overlap
+    of, to = of[allowed], to[allowed]
+    chosen = best_pairs(of, to, overlap[allowed])
     is_found, is_true = np.zeros(len(true), np.bool_), np.zeros(len(found), np.bool_)
-    is_found[rows[is_pair]] = True
-    is_true[columns[is_pair]] = True
+    is_found[of[chosen]] = True
+    is_true[to[chosen]] = True
     return is_found, is_true
 
 
