@@ -314,15 +314,6 @@ def evaluate_localisation(
     )
 
 
-def event_jaccard(true: ArrayLike, found: ArrayLike, *, tolerance: float) -> Floats:
-    """Return the Jaccard index of each event, NaN for one without true or found points."""
-    pairs = match_points(true, found, tolerance=tolerance)
-    there, seen = _points("true points", true), _points("found points", found)
-    n_matched = np.bincount(pairs.event, minlength=len(there)).astype(np.float64)
-    n_true, n_found = (np.isfinite(of[..., 0]).sum(axis=1) for of in (there, seen))
-    return ratio(n_matched, n_true + n_found - n_matched)
-
-
 def recall(sums: Floats) -> Floats:
     """Return the share of the true points that are found, shape (...).
 

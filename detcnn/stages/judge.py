@@ -340,6 +340,7 @@ def _segmentation(case: _Case) -> Judgement:
             )
     counts = np.concatenate(confusions)
     events = _first_of_frames(case)
+    event_id = case.column("event_id")[events]
     weights = case.table["weight"][events]
     pixel_scores = None
     if histograms:
@@ -362,9 +363,10 @@ def _segmentation(case: _Case) -> Judgement:
     for row, word in shown:
         block = _block(case, maps, row, row + 1)
         said = maps.classes(block.maps)
+        mean_iou = event_mean_iou(counts[row : row + 1])[0]
         displays.append(
             SegmentedEvent(
-                f"{word}: event {row}, mean IoU {event_mean_iou(counts[row : row + 1])[0]:.2f}",
+                f"{word}: event {event_id[row]}, mean IoU {mean_iou:.2f}",
                 block.images[0],
                 block.truth[0].astype(np.int64),
                 said[0],
@@ -426,6 +428,7 @@ def _pixel_regression(case: _Case) -> Judgement:
     joined = PixelSums.joined(sums)
     errors = event_errors(joined)
     events = _first_of_frames(case)
+    event_id = case.column("event_id")[events]
     name = case.task["truth"]
     unit = case.config.units.get(name, "1")
     evaluation = evaluate_pixel_regression(
@@ -439,7 +442,7 @@ def _pixel_regression(case: _Case) -> Judgement:
     displays = []
     for row, word in best_median_worst(-errors, case.config.displays):
         block = _block(case, maps, row, row + 1)
-        title = f"{word}: event {row}, RMSE {errors[row]:.3g}"
+        title = f"{word}: event {event_id[row]}, RMSE {errors[row]:.3g}"
         displays.append(MeasuredEvent(title, block.images[0], block.truth[0], block.maps[0]))
     picture = _display(
         case,
@@ -468,6 +471,7 @@ def _localisation(case: _Case) -> Judgement:
     for i, name in enumerate(("row", "column", "confidence")):
         found[event, number, i] = table[name]
     events = _first_of_frames(case)
+    event_id = case.column("event_id")[events]
     evaluation = evaluate_localisation(
         true,
         found[..., :2],
@@ -481,7 +485,7 @@ def _localisation(case: _Case) -> Judgement:
     shown = range(min(case.config.displays, len(true)))
     displays = [
         LocatedEvent(
-            f"event {row}",
+            f"event {event_id[row]}",
             case.frames.images(row, row + 1)[0],
             true[row],
             found[row, found[row, :, 2] >= case.config.confidence, :2],

@@ -47,6 +47,7 @@ def energies(n_of_class, **options):
 def no_figures(monkeypatch):
     for name in ("regression", "segmentation", "objects"):
         monkeypatch.setattr(judge, f"{name}_sections", lambda evaluation: ())
+    monkeypatch.setattr(judge, "segmentation_display", lambda displays, **of: None)
 
 
 def test_each_target_keeps_its_numbers_of_each_class():
@@ -96,13 +97,15 @@ class Maps:
         return self.of_pixels[start:stop]
 
 
-def objects_of(monkeypatch, images, truth, said, valid=None, classes=("background", "hit")):
+def objects_of(
+    monkeypatch, images, truth, said, valid=None, classes=("background", "hit"), table=None
+):
     """Judge what was said of pixels, shape (n_events, planes, rows, columns)."""
     valid = np.ones(truth.shape, bool) if valid is None else valid
     monkeypatch.setattr(judge, "FrameMaps", lambda *of: Maps(said, valid, len(classes)))
-    monkeypatch.setattr(judge, "_display", lambda *of: ())
+    monkeypatch.setattr(judge, "_display", lambda of, draw, n_events: draw() or ())
     of_table = case(
-        {"label": np.zeros(len(truth), np.int64)},
+        table or {"label": np.zeros(len(truth), np.int64)},
         task={"classes": classes, "planes": truth.shape[1], "truth": "mask"},
         objects=[{"of": classes[1], "value": "charge"}],
     )
@@ -155,3 +158,19 @@ def test_a_class_without_true_objects_is_left_out_with_the_reason(monkeypatch):
     )
     assert judged.numbers["objects hit"] == {"unjudged": "no true object in 2 events"}
     assert ("hit", "not judged: no true object in 2 events") in judged.headline
+
+
+def test_events_that_are_shown_have_their_ids(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        judge, "segmentation_display", lambda displays, **of: shown.extend(displays)
+    )
+    truth = np.zeros((3, 1, 4, 4), np.float32)
+    truth[:, 0, 0, :2] = 1
+    said = truth.astype(int)
+    said[1, 0, 0, 0] = 0
+    table = {"label": np.zeros(3, np.int64), "column_event_id": np.array([70, 71, 72])}
+    objects_of(monkeypatch, np.ones(truth.shape, np.float32), truth, said, table=table)
+    assert [one.title.split(",")[0] for one in shown] == [
+        "best: event 70", "median: event 72", "worst: event 71",
+    ]  # fmt: skip
