@@ -1,6 +1,6 @@
 """How many events were read, how many of each class a split has, and where the others went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,15 @@ class EventCounts:
         Raises
         ------
         DataError
-            If a window leaves nothing, a class is absent from a split, or all images are empty.
+            If a window leaves nothing, a class is absent from a split, no pixel has a class, or all
+            images are empty.
         """
         if self.plan.is_unseen:
             self._check_any()
         else:
             self._check_selection()
             self._check_classes()
+            self._check_pixels()
         n_kept = sum(int(counts.sum()) for counts in self.n_events.values())
         if self.totals["n_empty"][0] == n_kept:
             raise DataError(
@@ -70,6 +72,21 @@ class EventCounts:
                 "in the image, no hits there, and no pixels: look at the input with detcnn inspect "
                 "and audit"
             )
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what is odd about what is true of the images."""
+        for name, (n_odd, n_all) in self._counted("n_of_no_class").items():
+            if n_odd:
+                yield (
+                    f"{name}: {n_odd:,} of {n_all:,} pixels are of none of the classes "
+                    f"{', '.join(self.plan.truth[name].classes)}, and count for nothing"
+                )
+        for name, (n_odd, n_all) in self._counted("n_points_outside").items():
+            if n_odd:
+                yield (
+                    f"{name}: {n_odd:,} of {n_all:,} points lie outside their images, where none "
+                    "is learned: a point is its row and its column, in pixels"
+                )
 
     def contents(self) -> dict[str, Any]:
         """Return what the manifest says of them."""
@@ -83,6 +100,12 @@ class EventCounts:
                 for name, truth in plan.truth.items()
                 if truth.classes
             },
+            "n_pixels_of_no_class": {
+                name: n_odd for name, (n_odd, _) in self._counted("n_of_no_class").items()
+            },
+            "n_points_outside": {
+                name: n_odd for name, (n_odd, _) in self._counted("n_points_outside").items()
+            },
             "n_read": int(totals["n_read"][0]),
             "n_dropped": {
                 "label of no class": int(totals["n_no_class"][0]),
@@ -94,6 +117,14 @@ class EventCounts:
             "n_empty_images": int(totals["n_empty"][0]),
             "n_constituents_outside": int(totals["n_outside"][0]),
             "pt_fraction_outside": float(totals["pt_outside"][0] / max(totals["pt"][0], 1e-300)),
+        }
+
+    def _counted(self, what: str) -> dict[str, tuple[int, int]]:
+        """Return for each truth how many of its parts are odd, and how many there are."""
+        return {
+            name.removeprefix(f"{what}."): (int(counts[0]), int(counts[1]))
+            for name, counts in self.totals.items()
+            if name.startswith(f"{what}.")
         }
 
     def _by_class(self, counts: Mapping[str, NDArray[np.int64]]) -> dict[str, dict[str, int]]:
@@ -122,6 +153,15 @@ class EventCounts:
             f"{window.complaint}: {int(n)}"
             for window, n in zip(self.plan.windows, n_cut, strict=True)
         )
+
+    def _check_pixels(self) -> None:
+        for name, truth in self.plan.truth.items():
+            if truth.classes and not self.totals[f"n_pixels.{name}"].any():
+                raise DataError(
+                    f"no pixel of {name!r} in the train split is of one of the classes "
+                    f"{', '.join(truth.classes)}, the numbers 0 to {len(truth.classes) - 1}: name "
+                    "all classes in the order of their numbers"
+                )
 
     def _check_classes(self) -> None:
         for split, of_class in self._by_class(self.n_events).items():

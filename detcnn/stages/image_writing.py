@@ -53,6 +53,8 @@ def write_images(
     totals = add_up(pieces)
     counts = EventCounts(plan, totals)
     counts.check()
+    for remark in counts.remarks():
+        progress.warn(remark)
     n_images = sum(int(of_split.sum()) for of_split in counts.n_rows.values())
     n_filled = {split: int(totals[f"n_filled.{split}"][0]) for split in SPLITS}
     n_filled_of = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.events.identity import split_indices
-from detcnn.events.images import DenseImages, Images, compact, joined
+from detcnn.events.images import DenseImages, Images, as_dense, compact, joined
 from detcnn.events.labels import DROPPED
 from detcnn.events.observables import jet_observables
 from detcnn.events.table import Column, EventTable, ImageTable
@@ -106,6 +106,10 @@ def _make_piece(partition: Partition) -> None:
     totals = {name: np.zeros(1) for name in ("n_read", "n_no_class", "n_outside", "n_empty")}
     totals |= {name: np.zeros(1) for name in ("pt_outside", "pt")}
     totals["n_cut"] = np.zeros((len(plan.windows), 1 + n_classes))
+    totals |= {
+        f"n_of_no_class.{name}": np.zeros(2) for name, kind in plan.truth.items() if kind.classes
+    }
+    totals |= {f"n_points_outside.{name}": np.zeros(2) for name in plan.points}
     for number, source in enumerate(plan.sources):
         for i, sample in enumerate(source.samples):
             start = sample.n_events * partition.index // plan.n_partitions
@@ -134,6 +138,8 @@ def _make_piece(partition: Partition) -> None:
                 totals["n_cut"][k] += _counts(label[is_cut], n_classes)
                 is_kept &= ~is_cut
             _add_up(totals, table, projection, is_kept)
+            if isinstance(table, ImageTable):
+                _add_up_truth(totals, table, plan, np.flatnonzero(is_kept))
             if plan.tiling is not None:
                 of_event = plan.tiling.events(table.n_events)
                 images, truth = plan.tiling.cut(images), plan.tiling.cut_truth(truth)
@@ -248,6 +254,26 @@ def _add_up(
         pt = table.constituents["pt"][np.repeat(is_kept, np.diff(table.offsets))]
         totals["pt"] += pt.sum(dtype=np.float64)
         totals["pt_outside"] += projection.pt_outside[is_kept].sum()
+
+
+def _add_up_truth(
+    totals: dict[str, NDArray[Any]],
+    table: ImageTable,
+    plan: ImagePlan,
+    rows: NDArray[np.int64],
+) -> None:
+    """Count pixels that have no class and points that no image shows, and all there are."""
+    for name, kind in plan.truth.items():
+        if kind.classes:
+            values = as_dense(table.truth.pixels[name].take(rows)).values
+            is_known = (values >= 0) & (values < len(kind.classes))
+            totals[f"n_of_no_class.{name}"] += (values.size - is_known.sum(), values.size)
+    for name in plan.points:
+        places = table.truth.points[name][rows]
+        places = places[np.isfinite(places).all(axis=2)]
+        size = np.array(table.images.shape[1:])
+        is_inside = ((places >= -0.5) & (places < size - 0.5)).all(axis=1)
+        totals[f"n_points_outside.{name}"] += (len(places) - is_inside.sum(), len(places))
 
 
 def _n_filled(images: Images) -> int:

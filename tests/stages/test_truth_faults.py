@@ -6,6 +6,7 @@ import pytest
 
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
+from detcnn.progress import SILENT
 from detcnn.stages import preprocess
 
 N, ROWS, COLUMNS = 24, 6, 8
@@ -35,13 +36,15 @@ def arrays():
     }
 
 
-def preprocessed(folder, given, *options):
+def preprocessed(folder, given, *options, progress=SILENT):
     with h5py.File(folder / "odd.h5", "w") as file:
         for name, values in given.items():
             file[name] = values
     (folder / "study.yaml").write_text(STUDY)
     study = load_study(folder / "study.yaml", list(options))
-    return preprocess.run(study.preprocess, base=folder, output=folder / "images")
+    return preprocess.run(
+        study.preprocess, base=folder, output=folder / "images", progress=progress
+    )
 
 
 def test_the_arrays_are_good(tmp_path):
@@ -125,3 +128,34 @@ def test_an_event_is_named_as_in_the_file_wherever_the_parts_begin(tmp_path):
     given["points/places"][17, 1, 1] = np.nan
     with pytest.raises(DataError, match="event 17, point 1"):
         preprocessed(tmp_path, given, "preprocess.events_per_partition=5")
+
+
+def test_what_counts_for_nothing_is_told(tmp_path, Listener):
+    given = arrays()
+    given["truth/mask"][3, 0, 0, :4] = [3, 255, -1, 1e20]
+    given["points/places"][5, 1] = [ROWS - 0.4, 2]
+    given["points/places"][6, :2] = [[-0.4, COLUMNS - 0.6], [2, 20]]
+    given["points/places"][7, 0] = np.nan
+    listener = Listener()
+    contents = preprocessed(tmp_path, given, progress=listener).artifact.manifest.contents
+    assert contents["n_pixels_of_no_class"] == {"mask": 4}
+    assert contents["n_points_outside"] == {"places": 2}
+    said = "\n".join(listener.said)
+    assert "mask: 4 of 1,152 pixels are of none of the classes nothing, track, shower" in said
+    assert "places: 2 of 71 points lie outside their images" in said
+
+
+def test_nothing_is_told_of_what_is_right(tmp_path, Listener):
+    listener = Listener()
+    contents = preprocessed(tmp_path, arrays(), progress=listener).artifact.manifest.contents
+    assert contents["n_pixels_of_no_class"] == {"mask": 0}
+    assert contents["n_points_outside"] == {"places": 0}
+    assert not listener.said
+
+
+def test_classes_that_no_pixel_is_of(tmp_path):
+    given = arrays()
+    given["truth/mask"] += 3
+    with pytest.raises(DataError, match="no pixel of 'mask' in the train split .* 0 to 2: name"):
+        preprocessed(tmp_path, given)
+    assert not (tmp_path / "images").exists()
