@@ -8,6 +8,8 @@
 #   make validate SCALE=medium   whether the simulated jets are what they should be
 #   make clean
 #
+# Further options of the stages: see options.mk.
+#
 # An including Makefile sets: SIMULATION, the definition of the jets; SEED; SAMPLE, the small file;
 # N_medium and N_full, jets per class; RIVALS, the study files beside study.yaml without their ending.
 
@@ -28,10 +30,7 @@ endif
 # Of further trainings of study.yaml, which has its own.
 SEEDS ?= 2 3 4 5
 
-# Further options of every stage, as in SET='--set train.epochs=30'.
-SET ?=
-
-.PHONY: FORCE jets validate images model report compare seeds clean
+.PHONY: jets validate images model report compare seeds clean
 .DEFAULT_GOAL := report
 .DELETE_ON_ERROR:
 
@@ -46,12 +45,10 @@ $(WORK)/jets.h5:
 validate: $(JETS)
 	$(DETCNN) validate $(JETS) --output $(WORK)/validation --overwrite
 
+include ../options.mk
+
 # A change of study.yaml runs every stage, but with --update each looks at its own section and its
 # inputs, and leaves what it would only make again.
-# Written anew when SET is another one, so that what hangs on it is looked at again.
-$(WORK)/set: FORCE
-	@mkdir -p $(@D); echo '$(SET)' | cmp -s - $@ || echo '$(SET)' > $@
-
 $(WORK)/images/manifest.json: study.yaml $(WORK)/set $(JETS)
 	$(DETCNN) preprocess study.yaml --work $(WORK) --input $(JETS) --update $(SET)
 	@touch $@

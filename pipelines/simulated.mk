@@ -4,6 +4,8 @@
 #   make report SCALE=medium     the sample of the committed result; SCALE=full a larger one
 #   make clean
 #
+# Further options of the stages: see options.mk.
+#
 # An including Makefile sets: SIMULATION, the definition of the images; SEED; N_small, N_medium and
 # N_full, events; SET_small, what of the study is smaller with a small sample; FORMAT, the suffix of
 # the file of events if it is not h5.
@@ -18,11 +20,9 @@ ifeq ($(N_$(SCALE)),)
 $(error SCALE=$(SCALE): expected small, medium or full)
 endif
 
-# Further options of every stage, as in SET='--set train.epochs=30'.
-SET ?=
 SETTINGS := $(SET_$(SCALE)) $(SET)
 
-.PHONY: FORCE events images model report clean
+.PHONY: events images model report clean
 .DEFAULT_GOAL := report
 .DELETE_ON_ERROR:
 
@@ -34,12 +34,11 @@ $(EVENTS):
 	@mkdir -p $(@D)
 	$(DETCNN) simulate $(SIMULATION) --output $@ --events $(N_$(SCALE)) --seed $(SEED)
 
+CHANGEABLE = $(SETTINGS)
+include ../options.mk
+
 # A change of study.yaml runs every stage, but with --update each looks at its own section and its
 # inputs, and leaves what it would only make again.
-# Written anew when SET is another one, so that what hangs on it is looked at again.
-$(WORK)/set: FORCE
-	@mkdir -p $(@D); echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' > $@
-
 $(WORK)/images/manifest.json: study.yaml $(WORK)/set $(EVENTS)
 	$(DETCNN) preprocess study.yaml --work $(WORK) --input $(EVENTS) --update $(SETTINGS)
 	@touch $@

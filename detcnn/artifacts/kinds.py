@@ -32,9 +32,10 @@ IMAGES = Kind("images", version=1, made_by="detcnn preprocess")
 #    weight, training_weight, columns/; statistics/ of the training split. Later, and without harm
 #    to older readers, truth/ and points/.
 
-MODEL = Kind("model", version=2, made_by="detcnn train")
+MODEL = Kind("model", version=3, made_by="detcnn train")
 # 1  model.json, best.safetensors, last.safetensors, history.csv, figures.
 # 2  The task in model.json is a mapping with all that is needed to make it again.
+# 3  Weights of a model that cuts its pixels have standardise.limit.
 
 LEARNING_RATES = Kind("learning_rates", version=1, made_by="detcnn train --find-learning-rate")
 # 1  learning_rates.csv: learning_rate, loss, smoothed_loss of each step; figure.

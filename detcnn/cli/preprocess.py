@@ -82,6 +82,7 @@ def _preprocess(
     summary = {
         "images": str(result.artifact.path),
         "events": contents["n_events"],
+        **({"tiles": contents["n_tiles"]} if contents.get("n_tiles") else {}),
         # Names that a study gives to numbers may be in the wrong order.
         "class_labels": contents["class_labels"],
         "image_shape": contents["image_shape"],

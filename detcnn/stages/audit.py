@@ -44,6 +44,7 @@ from detcnn.quality.values import selected_events, sound_events
 from detcnn.sources.base import Sample, Source
 from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
+from detcnn.stages.frames import open_frames
 from detcnn.stages.inputs import classes_of, open_sources
 from detcnn.stages.recipes import (
     build_hit_recipe,
@@ -359,34 +360,37 @@ def _review_images(path: Path, progress: Progress) -> Review:
     )
     review.note(_damage(artifact), "integrity")
     review.note((), "unreadable")
-    n_events = sum(split.n_events for split in store.splits.values())
+    splits = {name: open_frames(artifact, name) for name in SPLITS}
+    counts = contents.get("n_tiles") or contents["n_events"]
+    n_events = sum(frames.n_frames for frames in splits.values())
     task = progress.task("looking at images", total=n_events, unit="images")
-    for number, (name, split) in enumerate(store.splits.items()):
-        place = Place(f"{path}: {name}")
+    for number, (name, frames) in enumerate(splits.items()):
+        place, split = Place(f"{path}: {name}"), frames.split
         try:
             columns = {name: split.column(name) for name in split.column_names}
             columns |= {"weight": split.weight, "training_weight": split.training_weight}
             label = split.label
+            first = frames.first_rows(columns["event_id"])
         except DataError as error:
-            review.note([_unreadable(split.n_events, error)])
+            review.note([_unreadable(frames.n_frames, error)])
             continue
-        review.note(_contradictions(label, contents["n_events"][name], place), "integrity")
+        review.note(_contradictions(label, counts[name], place), "integrity")
         label[(label < 0) | (label >= len(schema.classes))] = DROPPED
-        for start, stop in _blocks(split.n_events, schema.shape):
-            here = replace(place, start=start)
+        for start, stop in _blocks(frames.n_frames, (len(schema.channels), *frames.grid.shape)):
+            here, rows = replace(place, start=start), first[start:stop]
             try:
-                images = split.images(start, stop)
+                images = frames.stored(start, stop)
             except DataError as error:
                 review.note([_unreadable(stop - start, error)])
                 continue
-            review.take_images(images.folded, here, classes=label[start:stop])
+            review.take_images(images.folded, here, classes=label[rows])
             review.take_events(
-                {name: values[start:stop] for name, values in columns.items()},
+                {name: values[rows] for name, values in columns.items()},
                 here,
                 worked_out={},
                 file=0,
                 contents=content_ids(ImageTable(as_dense(images))),
-                classes=label[start:stop],
+                classes=label[rows],
                 splits=np.full(stop - start, number, dtype=np.int8),
             )
             task.advance(stop - start)
@@ -464,7 +468,7 @@ def _contradictions(
             "trouble",
             int(np.count_nonzero(~is_class)),
             place.name,
-            f"the manifest counts {', '.join(f'{n} {c}' for n, c in counts.items())} events, "
+            f"the manifest counts {', '.join(f'{n} {c}' for n, c in counts.items())} images, "
             f"the labels {', '.join(map(str, found))}",
             "make the artifact again",
         )

@@ -35,6 +35,7 @@ from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
 from detcnn.stages.baselines import find_baselines
 from detcnn.stages.bins import bin_edges
+from detcnn.stages.frames import open_frames
 from detcnn.stages.judge import Judgement, judge
 from detcnn.stages.learned import describe_learned
 from detcnn.stages.selections import find_selections
@@ -342,6 +343,13 @@ def _images_section(images: Artifact) -> Section:
     units = [channel.unit for channel in schema.picture_channels]
     means = means.reshape(len(means), len(channels), *schema.grid.picture.shape)
     contents = images.manifest.contents
+    tiling = open_frames(images, "train").tiling
+    of_frames = (
+        ""
+        if tiling is None
+        else f" They are tiles: {tiling.n_tiles} of each event, whose images have "
+        f"{tiling.frame[0]} × {tiling.frame[1]} pixels."
+    )
     pictures = [
         Picture(
             "class-means",
@@ -361,7 +369,7 @@ def _images_section(images: Artifact) -> Section:
         title="Images",
         lead=(
             f"{' × '.join(map(str, contents['image_shape']))} pixels, "
-            f"{100 * contents['occupancy']:.1f}\N{NO-BREAK SPACE}% of them not zero."
+            f"{100 * contents['occupancy']:.1f}\N{NO-BREAK SPACE}% of them not zero.{of_frames}"
         ),
         tables=(
             Table(

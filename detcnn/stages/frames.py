@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detcnn.artifacts.opening import Artifact
 from detcnn.errors import DataError
 from detcnn.events.grid import Grid
-from detcnn.events.images import as_dense, filled_planes
+from detcnn.events.images import DenseImages, Images, as_dense, filled_planes
 from detcnn.events.truth import Points
 from detcnn.imaging.tiling import Tiling
 from detcnn.storage.maps import open_maps
@@ -77,9 +77,16 @@ class Frames:
             )
         return np.arange(self.n_frames) * self.n_tiles
 
+    def stored(self, start: int, stop: int) -> Images:
+        """Return the images of frames, those that were not cut as they are stored."""
+        images = self.split.images(*self.rows(start, stop))
+        if self.tiling is None:
+            return images
+        return DenseImages(self.tiling.stitch(as_dense(images).values))
+
     def images(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return the images of frames `start` to `stop`, (n_frames, channels, *axes)."""
-        return self._whole(as_dense(self.split.images(*self.rows(start, stop))).values)
+        return as_dense(self.stored(start, stop)).values
 
     def truth(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
         """Return what is true of the pixels of frames, (n_frames, planes, *axes)."""

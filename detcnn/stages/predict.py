@@ -201,7 +201,7 @@ def run(
                 "task": task.description,
                 "split": split,
                 "classes": list(store.schema.classes),
-                "n_events": chosen.n_events,
+                "n_events": frames.n_frames,
                 "columns": list(chosen.column_names),
                 "occlusion": made,
             },

@@ -323,21 +323,17 @@ def _make_plan(
     # Refuses bad shares before any work starts.
     split_indices(np.zeros(1, dtype=np.int64), fractions)
     columns, roles = _common_columns(sources)
-    if tiling is not None:
-        columns = tuple(sorted({*columns, *TILE_COLUMNS}))
     observables = _observables(config, columns)
     columns = tuple(sorted({*columns, *observables}))
+    # Events are selected whole, before they are cut.
+    _check_select(config, columns)
+    if tiling is not None:
+        columns = _with_tile_columns(columns)
     if config.planing is not None and config.planing.column not in columns:
         raise ConfigError(
             f"preprocess.planing.column: no column {config.planing.column!r} in the input; "
             f"there are: {', '.join(columns)}"
         )
-    for name in config.select:
-        if name not in columns:
-            raise ConfigError(
-                f"preprocess.select: no column {name!r} in the input; "
-                f"there are: {', '.join(columns)}"
-            )
     return _Plan(
         sources=sources,
         classes=classes,
@@ -365,6 +361,28 @@ def _make_plan(
             max(s.n_events for s in samples),
         ),
     )
+
+
+def _check_select(config: PreprocessConfig, columns: tuple[str, ...]) -> None:
+    for name in config.select:
+        if name not in columns:
+            remedy = ""
+            if config.tiles is not None and name in TILE_COLUMNS:
+                remedy = ": events are selected whole, not by tile: leave it out"
+            raise ConfigError(
+                f"preprocess.select: no column {name!r} in the input; "
+                f"there are: {', '.join(columns)}{remedy}"
+            )
+
+
+def _with_tile_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    for name in TILE_COLUMNS:
+        if name in columns:
+            raise ConfigError(
+                f"preprocess.tiles: the input has its own column {name!r}, in whose place would "
+                "stand where a tile is in its frame: map it to another name under columns"
+            )
+    return tuple(sorted({*columns, *TILE_COLUMNS}))
 
 
 def _events_at_once(
@@ -677,7 +695,9 @@ def _write_store(
     for piece in pieces:
         for name, value in piece.totals().items():
             totals[name] = totals[name] + value if name in totals else value
-    n_events = {split: totals[f"n_events.{split}"] for split in SPLITS}
+    n_rows = {split: totals[f"n_events.{split}"] for split in SPLITS}
+    n_tiles = 1 if plan.tiling is None else plan.tiling.n_tiles
+    n_events = {split: counts // n_tiles for split, counts in n_rows.items()}
     n_filled = {split: int(totals[f"n_filled.{split}"][0]) for split in SPLITS}
     if plan.is_unseen:
         _check_any(plan, n_events, totals["n_cut"])
@@ -692,7 +712,8 @@ def _write_store(
             "audit"
         )
     n_pixels = len(plan.channels) * plan.grid.n_pixels
-    size = n_pixels * n_kept
+    n_images = n_kept * n_tiles
+    size = n_pixels * n_images
     occupancy = sum(n_filled.values()) / size
     encoding: Encoding = "sparse" if occupancy <= MOST_SPARSE else "dense"
     if config.encoding != "auto":
@@ -708,7 +729,7 @@ def _write_store(
         channels=plan.channels,
         classes=plan.classes.names,
         truth=tuple(
-            _truth_info(name, plan, first, sum(filled[name].values()), n_kept)
+            _truth_info(name, plan, first, sum(filled[name].values()), n_images)
             for name in plan.truth
         ),
         points=tuple(PointsInfo(name, _most_points(name, pieces)) for name in plan.points),
@@ -732,7 +753,7 @@ def _write_store(
             group,
             split,
             schema,
-            n_events=int(n_events[split].sum()),
+            n_events=int(n_rows[split].sum()),
             n_filled=n_filled[split],
             columns=columns,
             n_filled_of={name: filled[name][split] for name in plan.truth},
@@ -758,10 +779,8 @@ def _write_store(
             name: list(values)
             for name, values in zip(plan.classes.names, plan.classes.values, strict=True)
         },
-        "n_events": {
-            split: dict(zip(plan.classes.names, counts[1:].tolist(), strict=True))
-            for split, counts in n_events.items()
-        },
+        "n_events": _by_class(n_events, plan),
+        "n_tiles": None if plan.tiling is None else _by_class(n_rows, plan),
         "n_without_class": sum(int(counts[0]) for counts in n_events.values()),
         "n_pixels": {
             name: dict(zip(truth.classes, totals[f"n_pixels.{name}"].tolist(), strict=True))
@@ -788,9 +807,16 @@ def _write_store(
     }
 
 
-def _truth_info(name: str, plan: _Plan, truth: Truth, n_filled: int, n_events: int) -> TruthInfo:
+def _by_class(counts: Mapping[str, NDArray[Any]], plan: _Plan) -> dict[str, dict[str, int]]:
+    return {
+        split: dict(zip(plan.classes.names, of_split[1:].tolist(), strict=True))
+        for split, of_split in counts.items()
+    }
+
+
+def _truth_info(name: str, plan: _Plan, truth: Truth, n_filled: int, n_images: int) -> TruthInfo:
     shape = truth.pixels[name].shape
-    is_sparse = n_filled <= MOST_SPARSE * n_events * prod(shape)
+    is_sparse = n_filled <= MOST_SPARSE * n_images * prod(shape)
     return TruthInfo(name, "sparse" if is_sparse else "dense", shape[0], plan.truth[name].classes)
 
 

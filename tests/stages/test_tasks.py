@@ -1,13 +1,15 @@
 """What is learned beyond one class for each image, from the input file to the metrics."""
 
 import json
+import os
+import signal
 
 import h5py
 import numpy as np
 import pytest
 
 from detcnn.config.loading import load_study
-from detcnn.errors import ConfigError, DataError
+from detcnn.errors import CheckpointedError, ConfigError, DataError
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, judge, preprocess, train, training_plan
 from detcnn.storage.csv_tables import read_csv
@@ -232,6 +234,24 @@ def test_what_is_favoured_reaches_the_training(blobs, monkeypatch, tmp_path):
     study = load_study(blobs / "study.yaml", overrides)
     train.run(study.train, images=blobs / "images", output=tmp_path / "model")
     assert made == [Favour(classes=(1,), share=0.7, planes=1)]
+
+
+@pytest.mark.parametrize("name", ["filled", "pixel-regression", "localisation", "multi-task"])
+def test_an_interrupted_training_of_every_kind_of_truth_ends_alike(blobs, tmp_path, name, Listener):
+    task, network = TASKS[name]
+    overrides = [f"train.task={task}", f"train.network={network}"]
+    if name == "filled":
+        overrides.append("train.favour={classes: [blob], share: 0.7}")
+    study = load_study(blobs / "study.yaml", overrides)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train.run(study.train, images=blobs / "images", output=whole)
+    # Six steps an epoch: in the midst of the second one.
+    stop = Listener(at=9, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(CheckpointedError):
+        train.run(study.train, images=blobs / "images", output=parts, progress=stop)
+    train.run(study.train, images=blobs / "images", output=parts, resume=True)
+    for file in ("best.safetensors", "last.safetensors", "history.csv"):
+        assert (parts / file).read_bytes() == (whole / file).read_bytes()
 
 
 def stored(folder):

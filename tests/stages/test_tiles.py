@@ -6,10 +6,13 @@ import h5py
 import numpy as np
 import pytest
 
+from detcnn.artifacts.kinds import SCORES
+from detcnn.artifacts.opening import open_artifact
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError
 from detcnn.evaluation.localisation import match_points
-from detcnn.stages import evaluate, judge, overlays, predict, preprocess, train, unseen
+from detcnn.events.images import as_dense
+from detcnn.stages import audit, evaluate, judge, overlays, predict, preprocess, train, unseen
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet
 
@@ -39,9 +42,11 @@ train:
 evaluate: {replicas: 20, displays: 1, formats: [png], confidence: 0.3}
 """
 
+SOURCES = "[{{path: {path}, images: {{images: ''}}, columns: {{number: number, label: label}}}}]"
+
 
 def write_spots(path, numbers):
-    """Write frames of bright pixels that are not neighbours, with half of their light beside."""
+    """Write frames of pairs of bright pixels, the spot between the two."""
     rng = np.random.default_rng(numbers)
     images = np.zeros((len(numbers), 1, *SHAPE), dtype=np.float32)
     points = np.full((len(numbers), MOST, 2), np.nan, dtype=np.float32)
@@ -50,7 +55,7 @@ def write_spots(path, numbers):
         for place, field in zip(places, fields, strict=False):
             row, column = 1 + 4 * (field // 4), 2 + 5 * (field % 4)
             row, column = row + rng.integers(2), column + rng.integers(2)
-            image[0, row, column : column + 2] = 1
+            image[0, row, column : column + 2] = rng.uniform(0.8, 1)
             place[:] = row, column + 0.5
     with h5py.File(path, "w") as file:
         file["images"], file["spots"] = images, points
@@ -103,6 +108,10 @@ def test_points_are_judged_in_frames(spots, tmp_path, monkeypatch):
     assert numbers["precision"]["value"] > 0.9
     assert numbers["rmse"]["value"] < 0.3
     assert np.sum(numbers["profiles"][0]["n_entries"]) == len(number)
+    scores = open_artifact(tmp_path / "scores", expected=SCORES)
+    assert scores.manifest.contents["n_events"] == len(number)
+    report = (tmp_path / "metrics" / "report.html").read_text()
+    assert "They are tiles: 6 of each event, whose images have 14 × 20 pixels." in report
     table = read_parquet(tmp_path / "scores" / "scores.parquet")
     found = read_parquet(tmp_path / "scores" / "points.parquet")
     assert len(table["label"]) == N_TILES * len(number)
@@ -144,6 +153,20 @@ def test_points_of_new_files_are_in_their_frames(spots, tmp_path, monkeypatch):
         np.testing.assert_array_equal(event.points, said[event_id][:, :2])
 
 
+def test_a_known_event_has_the_same_points_read_again(spots, tmp_path):
+    study = load_study(spots / "study.yaml")
+    model = spots / "model"
+    unseen.run(
+        study.preprocess, files=["spots.h5"], model=model, base=spots, output=tmp_path / "images"
+    )
+    for images, scores in ((spots / "images", "known"), (tmp_path / "images", "again")):
+        predict.run(model=model, images=images, split="test", output=tmp_path / scores)
+    known, again = spots_in(tmp_path / "known"), spots_in(tmp_path / "again")
+    assert len(known) < len(again) == N_EVENTS
+    for event_id, points in known.items():
+        np.testing.assert_allclose(again[event_id], points, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "task",
     [
@@ -162,4 +185,61 @@ def test_what_is_of_whole_images_is_not_learned_of_tiles(spots, tmp_path, task):
         ConfigError, match=f"^train.task: {name} is about whole .* leave out preprocess.tiles"
     ):
         train.run(study.train, images=spots / "images", output=tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_events_are_counted_whole_and_tiles_beside_them(spots, tmp_path):
+    write_spots(tmp_path / "spots.h5", range(40))
+    with h5py.File(tmp_path / "spots.h5", "r+") as file:
+        file["images"][30] = 0
+        file["label"] = np.repeat([0, 1, 2], [20, 12, 8])
+    overrides = [
+        f"preprocess.sources={SOURCES.format(path=tmp_path / 'spots.h5')}",
+        "preprocess.classes={a: 0, b: 1}",
+        "preprocess.select={number: [3, null]}",
+    ]
+    study = load_study(spots / "study.yaml", overrides)
+    made = preprocess.run(study.preprocess, base=spots, output=tmp_path / "images")
+    contents = made.artifact.manifest.contents
+    n_events, n_tiles = (
+        {name: sum(of[name] for of in contents[key].values()) for name in ("a", "b")}
+        for key in ("n_events", "n_tiles")
+    )
+    assert n_events == {"a": 17, "b": 12}
+    assert n_tiles == {"a": 17 * N_TILES, "b": 12 * N_TILES}
+    assert contents["n_dropped"] == {"label of no class": 8, "number below 3": 3}
+    assert contents["n_read"] == sum(n_events.values()) + sum(contents["n_dropped"].values())
+    assert contents["n_empty_images"] == 1
+    splits = open_store(tmp_path / "images" / "images.zarr").splits
+    for name, split in splits.items():
+        assert split.n_events == sum(contents["n_tiles"][name].values())
+    stored = [as_dense(split.images()).values for split in splits.values()]
+    assert contents["occupancy"] == pytest.approx(np.mean(np.concatenate(stored) != 0))
+    findings = audit.run(tmp_path / "images").findings
+    assert [(f.check, f.count) for f in findings if f.severity == "trouble"] == [
+        ("empty-events", 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        (
+            "preprocess.select={tile_row: [0, 1]}",
+            "preprocess.select: no column 'tile_row' .* there are: .*number.* selected whole",
+        ),
+        (
+            "preprocess.sources={sources}",
+            "preprocess.tiles: the input has its own column 'tile_row', .* map it to another name",
+        ),
+    ],
+)
+def test_columns_of_tiles_are_not_those_of_the_input(spots, tmp_path, override, fault):
+    sources = SOURCES.format(path="spots.h5").replace(
+        "number: number, label: label", "tile_row: number"
+    )
+    sources = sources.replace("}]", ", class: spots}]")
+    study = load_study(spots / "study.yaml", [override.replace("{sources}", sources)])
+    with pytest.raises(ConfigError, match=f"^{fault}"):
+        preprocess.run(study.preprocess, base=spots, output=tmp_path / "images")
     assert not list(tmp_path.iterdir())
