@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from detcnn.config.evaluate import EvaluateConfig
-from detcnn.stages import judge
+from detcnn.stages.judges import regression, segmentation
+from detcnn.stages.judges.case import Case
 
 
 def case(table, *, classes=("a", "b"), task=None, **options):
@@ -20,7 +21,7 @@ def case(table, *, classes=("a", "b"), task=None, **options):
     }
     config = EvaluateConfig.model_validate_json(json.dumps({"replicas": 10, **options}))
     store = SimpleNamespace(path="images.zarr", schema=SimpleNamespace(classes=classes))
-    return judge._Case(
+    return Case(
         config=config, task=task or {}, scores=None, store=store, frames=None, table=own | table
     )
 
@@ -45,13 +46,14 @@ def energies(n_of_class, **options):
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    for name in ("regression", "segmentation", "objects"):
-        monkeypatch.setattr(judge, f"{name}_sections", lambda evaluation: ())
-    monkeypatch.setattr(judge, "segmentation_display", lambda displays, **of: None)
+    for of, name in ((regression, "regression"), (segmentation, "segmentation")):
+        monkeypatch.setattr(of, f"{name}_sections", lambda evaluation: ())
+    monkeypatch.setattr(segmentation, "objects_sections", lambda evaluation: ())
+    monkeypatch.setattr(segmentation, "segmentation_display", lambda displays, **of: None)
 
 
 def test_each_target_keeps_its_numbers_of_each_class():
-    numbers = judge._regression(energies([30, 20])).numbers
+    numbers = regression.judge(energies([30, 20])).numbers
     assert set(numbers) == {"energy", "depth", "class 0", "class 1"}
     for number, n_events in enumerate((30, 20)):
         of_class = numbers[f"class {number}"]
@@ -64,7 +66,7 @@ def test_each_target_keeps_its_numbers_of_each_class():
 
 def test_classes_of_few_events_are_left_out_with_the_reason():
     bins = [{"column": "energy", "bins": 3, "low": 2}]
-    judged = judge._regression(energies([40, 1, 0, 2], efficiency_bins=bins))
+    judged = regression.judge(energies([40, 1, 0, 2], efficiency_bins=bins))
     for name in ("class 1", "class 2"):
         for of_target in judged.numbers[name].values():
             assert "expected two or more" in of_target["unjudged"]
@@ -102,8 +104,8 @@ def objects_of(
 ):
     """Judge what was said of pixels, shape (n_events, planes, rows, columns)."""
     valid = np.ones(truth.shape, bool) if valid is None else valid
-    monkeypatch.setattr(judge, "FrameMaps", lambda *of: Maps(said, valid, len(classes)))
-    monkeypatch.setattr(judge, "_display", lambda of, draw, n_events: draw() or ())
+    monkeypatch.setattr(segmentation, "FrameMaps", lambda *of: Maps(said, valid, len(classes)))
+    monkeypatch.setattr(segmentation, "display_section", lambda of, draw, n_events: draw() or ())
     of_table = case(
         table or {"label": np.zeros(len(truth), np.int64)},
         task={"classes": classes, "planes": truth.shape[1], "truth": "mask"},
@@ -115,7 +117,7 @@ def objects_of(
         first_rows=lambda event_id: np.arange(len(event_id)),
     )
     scores = SimpleNamespace(path=None)
-    return judge._segmentation(replace(of_table, frames=frames, scores=scores))
+    return segmentation.judge(replace(of_table, frames=frames, scores=scores))
 
 
 def test_pixels_that_do_not_count_make_no_objects(monkeypatch):
@@ -163,7 +165,7 @@ def test_a_class_without_true_objects_is_left_out_with_the_reason(monkeypatch):
 def test_events_that_are_shown_have_their_ids(monkeypatch):
     shown = []
     monkeypatch.setattr(
-        judge, "segmentation_display", lambda displays, **of: shown.extend(displays)
+        segmentation, "segmentation_display", lambda displays, **of: shown.extend(displays)
     )
     truth = np.zeros((3, 1, 4, 4), np.float32)
     truth[:, 0, 0, :2] = 1

@@ -12,7 +12,8 @@ from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError
 from detcnn.evaluation.localisation import match_points
 from detcnn.events.images import as_dense
-from detcnn.stages import audit, evaluate, judge, overlays, predict, preprocess, train, unseen
+from detcnn.stages import audit, evaluate, overlays, predict, preprocess, train, unseen
+from detcnn.stages.judges import localisation
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet
 
@@ -88,7 +89,7 @@ def spots_in(folder):
 
 def test_points_are_judged_in_frames(spots, tmp_path, monkeypatch):
     # The figures are drawn elsewhere.
-    monkeypatch.setattr(judge, "localisation_sections", lambda evaluation: ())
+    monkeypatch.setattr(localisation, "localisation_sections", lambda evaluation: ())
     study = load_study(spots / "study.yaml", ["evaluate.efficiency_bins=[{column: number}]"])
     evaluate.run(
         study.evaluate,
