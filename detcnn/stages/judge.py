@@ -213,17 +213,17 @@ def _regression(case: _Case) -> Judgement:
                 judged = _one_number(case, name, np.flatnonzero(label == number))
             except DataError as error:
                 # All events together could be judged: these are too few.
-                judged = _unjudged(name, str(error))
+                judged = _unjudged(name, str(error), title=f"Regression: {name}")
             parts.append(_named(judged, of_class))
     return _together(parts, title="regression")
 
 
-def _unjudged(name: str, reason: str) -> Judgement:
+def _unjudged(name: str, reason: str, *, title: str, of: str = "") -> Judgement:
     return Judgement(
         title=name,
-        numbers={name: {"unjudged": reason}},
+        numbers={f"{of}{name}": {"unjudged": reason}},
         rows=[],
-        sections=(Section(title=f"Regression: {name}", lead=f"Not judged: {reason}."),),
+        sections=(Section(title=title, lead=f"Not judged: {reason}."),),
         headline=((name, f"not judged: {reason}"),),
     )
 
@@ -331,14 +331,16 @@ def _segmentation(case: _Case) -> Judgement:
             number = classes.index(entry.of)
             objects[entry.of].append(
                 match_objects(
-                    (block.truth == number).any(axis=1),
-                    (said == number).any(axis=1),
-                    block.images.sum(axis=1),
+                    (block.truth == number) & block.valid,
+                    # Where the truth is no class, nothing that is said counts.
+                    (said == number) & block.valid & np.isin(block.truth, range(len(classes))),
+                    _of_planes(block.images, planes),
                     least_pixels=entry.least_pixels,
                 )
             )
     counts = np.concatenate(confusions)
     events = _first_of_frames(case)
+    event_id = case.column("event_id")[events]
     weights = case.table["weight"][events]
     pixel_scores = None
     if histograms:
@@ -361,9 +363,10 @@ def _segmentation(case: _Case) -> Judgement:
     for row, word in shown:
         block = _block(case, maps, row, row + 1)
         said = maps.classes(block.maps)
+        mean_iou = event_mean_iou(counts[row : row + 1])[0]
         displays.append(
             SegmentedEvent(
-                f"{word}: event {row}, mean IoU {event_mean_iou(counts[row : row + 1])[0]:.2f}",
+                f"{word}: event {event_id[row]}, mean IoU {mean_iou:.2f}",
                 block.images[0],
                 block.truth[0].astype(np.int64),
                 said[0],
@@ -386,8 +389,13 @@ def _segmentation(case: _Case) -> Judgement:
     )
     parts = [judged]
     for entry in case.config.objects:
+        matched = MatchedObjects.joined(objects[entry.of])
+        if len(matched.true_event) == 0:
+            reason = f"no true object in {matched.n_events:,} events"
+            parts.append(_unjudged(entry.of, reason, title=f"Objects: {entry.of}", of="objects "))
+            continue
         found = evaluate_objects(
-            MatchedObjects.joined(objects[entry.of]),
+            matched,
             name=entry.of,
             value_name=entry.value,
             edges=entry.edges or None,
@@ -420,6 +428,7 @@ def _pixel_regression(case: _Case) -> Judgement:
     joined = PixelSums.joined(sums)
     errors = event_errors(joined)
     events = _first_of_frames(case)
+    event_id = case.column("event_id")[events]
     name = case.task["truth"]
     unit = case.config.units.get(name, "1")
     evaluation = evaluate_pixel_regression(
@@ -433,7 +442,7 @@ def _pixel_regression(case: _Case) -> Judgement:
     displays = []
     for row, word in best_median_worst(-errors, case.config.displays):
         block = _block(case, maps, row, row + 1)
-        title = f"{word}: event {row}, RMSE {errors[row]:.3g}"
+        title = f"{word}: event {event_id[row]}, RMSE {errors[row]:.3g}"
         displays.append(MeasuredEvent(title, block.images[0], block.truth[0], block.maps[0]))
     picture = _display(
         case,
@@ -462,6 +471,7 @@ def _localisation(case: _Case) -> Judgement:
     for i, name in enumerate(("row", "column", "confidence")):
         found[event, number, i] = table[name]
     events = _first_of_frames(case)
+    event_id = case.column("event_id")[events]
     evaluation = evaluate_localisation(
         true,
         found[..., :2],
@@ -475,7 +485,7 @@ def _localisation(case: _Case) -> Judgement:
     shown = range(min(case.config.displays, len(true)))
     displays = [
         LocatedEvent(
-            f"event {row}",
+            f"event {event_id[row]}",
             case.frames.images(row, row + 1)[0],
             true[row],
             found[row, found[row, :, 2] >= case.config.confidence, :2],
@@ -535,6 +545,13 @@ def _block(case: _Case, maps: FrameMaps, start: int, stop: int) -> _Pixels:
         maps=maps.read(start, stop),
         valid=maps.valid(start, stop),
     )
+
+
+def _of_planes(images: NDArray[np.float32], planes: int) -> NDArray[np.float32]:
+    """Return what each plane holds: its channel, or all channels where planes have no own one."""
+    if images.shape[1] == planes:
+        return images
+    return np.repeat(images.sum(axis=1, keepdims=True), planes, axis=1)
 
 
 def _first_of_frames(case: _Case) -> NDArray[np.int64]:

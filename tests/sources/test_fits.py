@@ -1,8 +1,10 @@
 """FITS: cubes and single frames, scaled and packed pixels, keywords, and what is wrong with any."""
 
 import gzip
+import io
 import pickle
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from detcnn.sources.formats.fits import FITS
 from detcnn.sources.opening import open_source
 
 fits = pytest.importorskip("astropy.io.fits")
+fits_images = pytest.importorskip("detcnn.sources.formats.fits_images")
+fits_checksums = pytest.importorskip("detcnn.sources.formats.fits_checksums")
 
 EXPOSURE = Layout(kind="images", class_name="exposure")
 
@@ -153,8 +157,93 @@ def test_a_checksum_that_does_not_fit(write, frames):
     content = bytearray(path.read_bytes())
     content[2880 * 2 + 3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"in\.fits: .*[cC]hecksum"):
+    told = r"in\.fits: 0: does not fit its checksum, DATASUM: it is damaged"
+    with pytest.raises(DataError, match=told):
         images(path)
+
+
+class Counted(io.BytesIO):
+    """A file in memory that keeps count of the bytes that are read, and of the most at once."""
+
+    def __init__(self, content):
+        super().__init__(content)
+        self.n_bytes = self.most = 0
+
+    def read(self, size=-1):
+        part = super().read(size)
+        self.n_bytes += len(part)
+        self.most = max(self.most, len(part))
+        return part
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Open FITS files as ``counted[-1]``."""
+    streams = []
+
+    @contextmanager
+    def open_counted(path):
+        streams.append(Counted(path.read_bytes()))
+        yield streams[-1]
+
+    monkeypatch.setattr(fits_images, "open_plain", open_counted)
+    return streams
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_only_the_frames_asked_for_are_read(write, counted, is_compressed):
+    frames = np.random.default_rng(1).integers(0, 1 << 14, (30, 60, 50)).astype(np.int32)
+    tiles = fits.CompImageHDU(frames, name="SCI", compression_type="RICE_1")
+    path = write(*([fits.PrimaryHDU(), tiles] if is_compressed else [frames]), checksum=True)
+    source = open_source(path, EXPOSURE)
+    assert len(counted) == 1
+    whole = path.stat().st_size
+    np.testing.assert_array_equal(source.read(0, 11, 14).images.values[:, 0], frames[11:14])
+    # Three of thirty frames, the headers, and where the tiles of each row lie.
+    assert counted[-1].n_bytes < whole * (3 / 30 + 0.25)
+    np.testing.assert_array_equal(source.read(0, 0, 30).images.values[:, 0], frames)
+
+
+def test_checksums_are_told_in_pieces(write, counted, monkeypatch):
+    monkeypatch.setattr(fits_checksums, "_PIECE", 2880)
+    frames = np.arange(20 * 60 * 50, dtype=np.int32).reshape(20, 60, 50)
+    path = write(frames, checksum=True)
+    with FITS.open(path, EXPOSURE) as container:
+        assert counted[-1].n_bytes < path.stat().st_size / 4
+        container.datasets()
+        once = counted[-1].n_bytes
+        assert once > path.stat().st_size
+        assert counted[-1].most <= 2880
+        container.datasets()
+        assert counted[-1].n_bytes == once
+
+
+@pytest.mark.parametrize("place", ["header", "pixels", "table"])
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_bit_that_is_turned_over_anywhere(write, frames, place, is_compressed):
+    image = (fits.CompImageHDU if is_compressed else fits.ImageHDU)(frames, name="SCI")
+    table = fits.BinTableHDU.from_columns([fits.Column("X", "J", array=[1, 2])], name="POINTS")
+    path = write(fits.PrimaryHDU(), image, table, checksum=True, NIGHT="first")
+    with fits.open(path) as opened:
+        pixels, points = opened[1].fileinfo()["datLoc"], opened[2].fileinfo()["datLoc"]
+    content = bytearray(path.read_bytes())
+    at, told = {
+        "header": (content.index(b"first"), "0: does not fit its checksum, CHECKSUM"),
+        "pixels": (pixels + 5, "'SCI': does not fit its checksum, DATASUM"),
+        "table": (points + 3, "'POINTS': does not fit its checksum, DATASUM"),
+    }[place]
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"in\.fits: {told}: it is damaged"):
+        open_source(path, EXPOSURE)
+
+
+def test_checksums_are_those_that_astropy_makes(write, frames):
+    rng = np.random.default_rng(2)
+    units = [fits.ImageHDU(rng.integers(0, 256, n, dtype=np.uint8)) for n in (1, 2, 3, 2880, 9001)]
+    path = write(frames, *units, fits.ImageHDU(np.full(4000, -1)), checksum=True)
+    with path.open("rb") as stream, fits.open(path) as opened:
+        assert [fits_checksums.misfit(stream, unit) for unit in opened] == [""] * 7
 
 
 def test_no_image_at_all(write):
