@@ -53,6 +53,7 @@ from detcnn.stages.recipes import (
     image_channels,
     image_grid,
     project_events,
+    stated_channels,
 )
 from detcnn.storage.pieces import Block, Piece, write_piece
 from detcnn.storage.schema import (
@@ -137,6 +138,7 @@ def run(
     base: Path,
     output: Path,
     unseen_by: Classes | None = None,
+    unstated: tuple[ChannelInfo, ...] = (),
     workers: int = 1,
     overwrite: bool = False,
     update: bool = False,
@@ -155,6 +157,8 @@ def run(
     unseen_by : Classes, optional
         Those of a trained model that is to be shown these events: all go to the test split, and
         none need tell its class.
+    unstated : tuple of ChannelInfo
+        What the channels of ready images are, where the files state nothing of them.
     workers : int
         Number of processes; the result does not depend on it.
     overwrite : bool
@@ -190,7 +194,7 @@ def run(
         for of_source, source in zip(named, sources, strict=True)
     ]
     paths = [path for of_source in files for path in of_source]
-    plan = _make_plan(config, sources, base=base, unseen_by=unseen_by)
+    plan = _make_plan(config, sources, base=base, unseen_by=unseen_by, unstated=unstated)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
         progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")
@@ -213,6 +217,7 @@ def run(
             "config": config.identity(),
             "inputs": [entry.digest for entry in inputs],
             **({} if unseen_by is None else {"unseen_by": asdict(unseen_by)}),
+            **({} if not unstated else {"unstated": [asdict(info) for info in unstated]}),
         }
     )
     current = find_current(output, kind=IMAGES, identity=identity) if update else None
@@ -257,6 +262,7 @@ def _make_plan(
     *,
     base: Path,
     unseen_by: Classes | None,
+    unstated: tuple[ChannelInfo, ...],
 ) -> _Plan:
     shapes = {source.image_shape for source in sources}
     kinds = {(s.image_shape, s.layout.axes, tuple(s.layout.channels)) for s in sources}
@@ -341,7 +347,9 @@ def _make_plan(
         resampling=resampling,
         image_steps=steps,
         grid=grid if tiling is None else tiling.grid(grid),
-        channels=image_channels(shape, recipe, steps, names=sources[0].layout.channels),
+        channels=image_channels(
+            shape, recipe, steps, stated=stated_channels(sources), unstated=unstated
+        ),
         columns=columns,
         truth=truth,
         points=points,
