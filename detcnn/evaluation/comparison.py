@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
 from detcnn.evaluation.classification import TARGETS
+from detcnn.evaluation.common_events import Result, match_results
 from detcnn.evaluation.intervals import LEVEL, LIMIT_LEVEL, Interval, tail
-from detcnn.evaluation.matching import Result, match_results
 from detcnn.evaluation.p_values import p_value_text
 from detcnn.evaluation.published import PublishedFigure
 from detcnn.evaluation.replicas import percentiles, two_sided_p_value
@@ -283,7 +283,7 @@ def compare(
         If a signal name is unknown or no background is left, a target or level is out of range, or
         an ensemble is asked for where there is none to make.
     DataError
-        If results do not go together, see `matching.match_results`.
+        If results do not go together, see `common_events.match_results`.
 
     Notes
     -----

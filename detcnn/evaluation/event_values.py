@@ -27,7 +27,7 @@ class EventValues:
     levels : tuple of float
         Which quantiles.
     quantiles : Intervals
-        Shape (n_levels,): see `weighted_quantiles`.
+        Shape (n_levels,): the least values up to which the share of the weight reaches each level.
     edges : numpy.ndarray
         Shape (n_bins + 1,): of the histogram.
     share : numpy.ndarray
@@ -139,32 +139,14 @@ def resampled_quantiles(
     return estimates, replicas
 
 
-def weighted_quantiles(
-    values: NDArray[np.float64], weights: NDArray[np.float64], levels: tuple[float, ...]
-) -> NDArray[np.float64]:
-    """Return the least values up to which the share of the weight reaches each level.
-
-    Parameters
-    ----------
-    values, weights : numpy.ndarray
-        Shape (n,); negative weights can make the share fall again, and the first place counts.
-    levels : tuple of float
-        In [0, 1].
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_levels,); NaN without a positive sum of weights. Definition 1 of R. J. Hyndman and
-        Y. Fan, Am. Stat. 50 (1996) 361.
-    """
-    order = np.argsort(values, kind="stable")
-    return np.asarray(_quantiles(values[order], weights[order][np.newaxis], levels)[0])
-
-
 def _quantiles(
     rising: NDArray[np.float64], weights: NDArray[np.float64], levels: tuple[float, ...]
 ) -> NDArray[np.float64]:
-    """Return shape (n, n_levels) for weights of shape (n, n_values)."""
+    """Return shape (n, n_levels) for weights of shape (n, n_values), NaN without a positive sum.
+
+    Definition 1 of R. J. Hyndman and Y. Fan, Am. Stat. 50 (1996) 361. Negative weights can make the
+    share fall again: the first place counts.
+    """
     out = np.full((len(weights), len(levels)), np.nan)
     if len(rising) == 0:
         return out

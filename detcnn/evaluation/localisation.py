@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, ColumnBins, bins_of_columns
@@ -20,6 +20,7 @@ from detcnn.evaluation.event_bootstrap import (
 )
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import Interval, Intervals
+from detcnn.evaluation.pairing import best_pairs
 
 Floats = NDArray[np.float64]
 
@@ -157,7 +158,7 @@ def match_points(true: ArrayLike, found: ArrayLike, *, tolerance: float) -> Matc
     -------
     MatchedPoints
         One-to-one: as many pairs as there can be in each event, and among those ways the one with
-        the least sum of distances (H. W. Kuhn, Nav. Res. Logist. Q. 2 (1955) 83).
+        the least sum of distances.
 
     Raises
     ------
@@ -174,21 +175,28 @@ def match_points(true: ArrayLike, found: ArrayLike, *, tolerance: float) -> Matc
             f"{len(there):,} events with true points and {len(seen):,} with found ones: expected "
             "the same events"
         )
-    parts: list[tuple[NDArray[np.int64], ...]] = []
+    parts: list[list[NDArray[Any]]] = [[] for _ in range(4)]
     for event, (t, f) in enumerate(zip(there, seen, strict=True)):
         of, to = np.flatnonzero(np.isfinite(t[:, 0])), np.flatnonzero(np.isfinite(f[:, 0]))
         if len(of) == 0 or len(to) == 0:
             continue
         distance = np.hypot(*(t[of][:, np.newaxis] - f[to]).transpose(2, 0, 1))
-        allowed = distance <= tolerance
-        # A pair that is not allowed costs more than all that are, so that there are few of them.
-        worse = tolerance * (min(distance.shape) + 1)
-        rows, columns = optimize.linear_sum_assignment(np.where(allowed, distance, worse))
-        kept = allowed[rows, columns]
-        parts.append((np.full(kept.sum(), event), of[rows[kept]], to[columns[kept]]))
+        rows, columns = np.nonzero(distance <= tolerance)
+        # One more pair is worth more than all that can be gained by nearer ones.
+        most = tolerance * (min(distance.shape) + 1)
+        new = (np.full(len(rows), event), of[rows], to[columns], most - distance[rows, columns])
+        for part, values in zip(parts, new, strict=True):
+            part.append(values)
     event_of, of_true, of_found = (
-        np.concatenate([np.zeros(0, np.int64), *(part[i] for part in parts)]) for i in range(3)
+        np.concatenate([np.zeros(0, np.int64), *part]) for part in parts[:3]
     )
+    # Of all events at once, which no pair connects.
+    chosen = best_pairs(
+        event_of * there.shape[1] + of_true,
+        event_of * seen.shape[1] + of_found,
+        np.concatenate([np.zeros(0), *parts[3]]),
+    )
+    event_of, of_true, of_found = event_of[chosen], of_true[chosen], of_found[chosen]
     offset = seen[event_of, of_found] - there[event_of, of_true]
     return MatchedPoints(event_of, of_true, of_found, offset.reshape(-1, 2))
 
@@ -304,15 +312,6 @@ def evaluate_localisation(
             for profile in _profiles(of_column, tallies, weight, bootstrap)
         ),
     )
-
-
-def event_jaccard(true: ArrayLike, found: ArrayLike, *, tolerance: float) -> Floats:
-    """Return the Jaccard index of each event, NaN for one without true or found points."""
-    pairs = match_points(true, found, tolerance=tolerance)
-    there, seen = _points("true points", true), _points("found points", found)
-    n_matched = np.bincount(pairs.event, minlength=len(there)).astype(np.float64)
-    n_true, n_found = (np.isfinite(of[..., 0]).sum(axis=1) for of in (there, seen))
-    return ratio(n_matched, n_true + n_found - n_matched)
 
 
 def recall(sums: Floats) -> Floats:

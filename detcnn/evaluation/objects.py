@@ -1,7 +1,7 @@
 """Objects in masks: which of the true ones are found, how many found are true, and how many exist.
 
-An *object* is a group of pixels of a mask that touch, also at corners. A true and a found object
-can belong together if they overlap; each belongs to one other at most.
+An *object* is a group of pixels of one plane of a mask that touch, also at corners. A true and a
+found object can belong together if they overlap; each belongs to one other at most.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.binned_measure import BinnedMeasure, column_bins
@@ -20,6 +20,7 @@ from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.pairing import best_pairs
 from detcnn.evaluation.profiles import central_edges
 from detcnn.events.identity import mix
 
@@ -210,7 +211,8 @@ def match_objects(
     Parameters
     ----------
     true, found : numpy.ndarray
-        bool, shape (n_events, n_rows, n_columns).
+        bool, shape (n_events, n_rows, n_columns), or (n_events, n_planes, n_rows, n_columns): an
+        object is then one of a plane, and belongs to others of the same plane only.
     values : numpy.ndarray, optional
         Same shape: what is summed over the pixels of each object; ones by default.
     least_overlap : float
@@ -222,15 +224,14 @@ def match_objects(
     Returns
     -------
     MatchedObjects
-        The pairs are one-to-one, with the largest sum of intersections over unions (H. W. Kuhn,
-        Nav. Res. Logist. Q. 2 (1955) 83).
+        The pairs are one-to-one, with the largest sum of intersections over unions.
 
     Raises
     ------
     ConfigError
         If the overlap is not in [0, 1].
     DataError
-        If shapes differ.
+        If shapes differ, or have another number of axes.
     """
     if not 0 <= least_overlap <= 1:
         raise ConfigError(f"least overlap {least_overlap}: expected a number from 0 to 1")
@@ -238,10 +239,13 @@ def match_objects(
         raise DataError(
             f"true masks have shape {true.shape}, predicted ones {found.shape}: expected the same"
         )
+    if true.ndim not in (3, 4):
+        raise DataError(f"masks have shape {true.shape}: expected events, perhaps planes, two axes")
     parts: list[list[NDArray[Any]]] = [[] for _ in range(6)]
-    for event in range(len(true)):
-        of = None if values is None else values[event]
-        there, seen = find_objects(true[event], of), find_objects(found[event], of)
+    for event, *plane in np.ndindex(true.shape[:-2]):
+        at = (event, *plane)
+        of = None if values is None else values[at]
+        there, seen = find_objects(true[at], of), find_objects(found[at], of)
         counts = seen.n_pixels >= least_pixels
         if not counts.all():
             # Before matching, so that a small one takes no true object from a large one.
@@ -383,16 +387,19 @@ def evaluate_objects(
 def _matched(
     true: Objects, found: Objects, least_overlap: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    shape = (len(true) + 1, len(found) + 1)
-    both = true.labels * np.int64(shape[1]) + found.labels
-    common = np.bincount(both.ravel(), minlength=shape[0] * shape[1]).reshape(shape)[1:, 1:]
-    overlap = common / (true.n_pixels[:, np.newaxis] + found.n_pixels - common)
-    allowed = (common > 0) & (overlap >= least_overlap)
-    rows, columns = optimize.linear_sum_assignment(np.where(allowed, overlap, 0.0), maximize=True)
-    is_pair = allowed[rows, columns]
+    in_both = np.nonzero((true.labels > 0) & (found.labels > 0))
+    n_found = np.int64(len(found))
+    pairs, common = np.unique(
+        (true.labels[in_both] - 1) * n_found + found.labels[in_both] - 1, return_counts=True
+    )
+    of, to = pairs // max(n_found, 1), pairs % max(n_found, 1)
+    overlap = common / (true.n_pixels[of] + found.n_pixels[to] - common)
+    allowed = overlap >= least_overlap
+    of, to = of[allowed], to[allowed]
+    chosen = best_pairs(of, to, overlap[allowed])
     is_found, is_true = np.zeros(len(true), np.bool_), np.zeros(len(found), np.bool_)
-    is_found[rows[is_pair]] = True
-    is_true[columns[is_pair]] = True
+    is_found[of[chosen]] = True
+    is_true[to[chosen]] = True
     return is_found, is_true
 
 

@@ -141,12 +141,26 @@ class RegressionEvaluation:
         the absolute one.
     linearity : BinnedMeasure
         In bins of the truth: mean prediction, and mean truth.
+    response : BinnedMeasure
+        In the same bins: how much the mean prediction rises with the truth, from the bins on both
+        sides. 1 where predictions are not pulled to the middle.
+    corrected_resolution : BinnedMeasure
+        That of calibrated predictions: half the central width of prediction − mean prediction at
+        the same truth, divided by the `response`, and by the truth if residuals are relative. A
+        network that pulls predictions together has a small ``"resolution"`` without telling truths
+        apart any better; this one it cannot make smaller so, and what the bias changes over a bin
+        is not in it. NaN where predictions do not rise with the truth.
     resolution_fit : ResolutionFit, optional
-        Of the ``"resolution"`` against the truth.
+        Of the `corrected_resolution`, as σ/E of a calorimeter is quoted for a calibrated response.
     unfitted : str
         Why there is no fit; empty if there is one.
     pull : Pull, optional
         If predictions come with their σ.
+
+    Notes
+    -----
+    The correction is that of a calibration by inversion of the mean prediction as a function of the
+    truth, to first order: A. Cukierman and B. Nachman, Nucl. Instrum. Meth. A 858 (2017) 1.
     """
 
     level: float
@@ -160,6 +174,8 @@ class RegressionEvaluation:
     slope: Interval
     profiles: tuple[BinnedMeasure, ...]
     linearity: BinnedMeasure
+    response: BinnedMeasure
+    corrected_resolution: BinnedMeasure
     resolution_fit: ResolutionFit | None
     unfitted: str
     pull: Pull | None
@@ -232,6 +248,7 @@ def evaluate_regression(
     off = found - true
     residual = off / true if is_positive else off
     profiles = [_profiles(of, residual, weight, is_positive, bootstrap) for of in bins]
+    response, corrected = _response(bins[0], true, found, weight, is_positive, bootstrap)
     line = _sums([np.ones(n_events), true, found, true**2, true * found, off**2], weight, bootstrap)
     offset, slope, r_squared = (
         percentile_intervals(value, replicas, level=bootstrap.level).item()
@@ -240,7 +257,7 @@ def evaluate_regression(
         )
     )
     resolution_fit, unfitted = _resolution_fit(
-        fit, is_positive, bins[0], true, weight, profiles[0][2], level=bootstrap.level
+        fit, is_positive, bins[0], true, weight, corrected, level=bootstrap.level
     )
     return RegressionEvaluation(
         level=bootstrap.level,
@@ -258,6 +275,8 @@ def evaluate_regression(
         linearity=_means_in_bins(
             bins[0], {"prediction": found, "truth": true}, weight, bootstrap, quantity="mean"
         ),
+        response=response,
+        corrected_resolution=corrected,
         resolution_fit=resolution_fit,
         unfitted=unfitted,
         pull=None if sigma is None else _pull(off, sigma, weight, bootstrap),
@@ -320,7 +339,9 @@ def _residuals(
         mean=of_events.mean,
         median=of_events.quantiles.item(1),
         rms=sums.intervals(_rms).item(),
-        half_width=_half_width(off, weights, bootstrap).item(0),
+        half_width=percentile_intervals(
+            *map(_half_width, _quantiles(off, weights, bootstrap)), level=bootstrap.level
+        ).item(0),
         mean_absolute=sums.intervals(lambda of: ratio(of[..., 3], of[..., 0])).item(),
         core_mean=core_mean,
         core_width=core_width,
@@ -328,17 +349,11 @@ def _residuals(
     )
 
 
-def _half_width(
+def _quantiles(
     off: Floats, weights: Floats, bootstrap: Bootstrap, bins: ColumnBins | None = None
-) -> Intervals:
-    """Return half the central width in each bin, shape (n_bins,)."""
-    return _median_and_half_width(off, weights, bootstrap, bins)[1]
-
-
-def _median_and_half_width(
-    off: Floats, weights: Floats, bootstrap: Bootstrap, bins: ColumnBins | None
-) -> tuple[Intervals, Intervals]:
-    estimates, replicas = resampled_quantiles(
+) -> tuple[Floats, Floats]:
+    """Return quantiles in each bin and their replicas, shapes (n_bins, 4) and (..., n_bins, 4)."""
+    return resampled_quantiles(
         off,
         weights,
         _LEVELS,
@@ -347,13 +362,10 @@ def _median_and_half_width(
         n_groups=1 if bins is None else bins.n_bins,
     )
 
-    def half(quantiles: Floats) -> Floats:
-        return np.asarray((quantiles[..., 2] - quantiles[..., 0]) / 2)
 
-    return (
-        percentile_intervals(estimates[..., 1], replicas[..., 1], level=bootstrap.level),
-        percentile_intervals(half(estimates), half(replicas), level=bootstrap.level),
-    )
+def _half_width(quantiles: Floats) -> Floats:
+    """Return half the central width, shape (...), of `_quantiles`."""
+    return np.asarray((quantiles[..., 2] - quantiles[..., 0]) / 2)
 
 
 def _core(off: Floats, weights: Floats) -> tuple[float, float]:
@@ -377,30 +389,86 @@ def _profiles(
     centred = residual - np.average(residual)
     shift = float(np.average(residual))
     sums = _sums([np.ones(len(residual)), centred, centred**2], weights, bootstrap, bins)
-    median, half_width = _median_and_half_width(residual, weights, bootstrap, bins)
+    quantiles = _quantiles(residual, weights, bootstrap, bins)
+    median, half_width = (
+        percentile_intervals(*map(measure, quantiles), level=bootstrap.level)
+        for measure in (lambda of: of[..., 1], _half_width)
+    )
     mean = sums.intervals(lambda of: shift + ratio(of[..., 1], of[..., 0]))
     rms = sums.intervals(_rms)
     named = {"bias": mean, "median": median, "resolution": half_width, "rms": rms}
     return [
-        BinnedMeasure(
-            column=bins.column,
-            quantity=f"relative_{quantity}" if is_relative else quantity,
-            names=("all",),
-            edges=bins.edges,
-            n_entries=bins.n_entries()[np.newaxis],
-            measure=_as_row(intervals),
-        )
+        _in_bins(bins, f"relative_{quantity}" if is_relative else quantity, intervals)
         for quantity, intervals in named.items()
     ]
 
 
-def _as_row(intervals: Intervals) -> Intervals:
-    return replace(
-        intervals,
-        value=intervals.value[np.newaxis],
-        low=intervals.low[np.newaxis],
-        high=intervals.high[np.newaxis],
+def _in_bins(bins: ColumnBins, quantity: str, intervals: Intervals) -> BinnedMeasure:
+    return BinnedMeasure(
+        column=bins.column,
+        quantity=quantity,
+        names=("all",),
+        edges=bins.edges,
+        n_entries=bins.n_entries()[np.newaxis],
+        measure=replace(
+            intervals,
+            value=intervals.value[np.newaxis],
+            low=intervals.low[np.newaxis],
+            high=intervals.high[np.newaxis],
+        ),
     )
+
+
+def _response(
+    bins: ColumnBins,
+    truth: Floats,
+    prediction: Floats,
+    weights: Floats,
+    is_relative: bool,
+    bootstrap: Bootstrap,
+) -> tuple[BinnedMeasure, BinnedMeasure]:
+    """Return the local response, and the resolution of calibrated predictions."""
+    sums = _sums([np.ones(len(truth)), truth, prediction], weights, bootstrap, bins)
+    off = prediction - _mean_prediction(sums.total, truth)
+    quantiles = _quantiles(off / truth if is_relative else off, weights, bootstrap, bins)
+    # Both have the same events in a replica.
+    slopes = _local_slope(sums.total), _local_slope(sums.replicas)
+    corrected = [ratio(_half_width(q), slope) for q, slope in zip(quantiles, slopes, strict=True)]
+    name = "corrected_resolution"
+    return (
+        _in_bins(bins, "response", percentile_intervals(*slopes, level=bootstrap.level)),
+        _in_bins(
+            bins,
+            f"relative_{name}" if is_relative else name,
+            percentile_intervals(*corrected, level=bootstrap.level),
+        ),
+    )
+
+
+def _mean_prediction(sums: Floats, truth: Floats) -> Floats:
+    """Return the mean prediction at each truth, on straight lines between the means of bins."""
+    t, p = (ratio(sums[:, i], sums[:, 0]) for i in (1, 2))
+    t, p = t[np.isfinite(t)], p[np.isfinite(t)]
+    if len(t) < 2:
+        return np.full(len(truth), np.nan)
+    piece = np.clip(np.searchsorted(t, truth), 1, len(t) - 1)
+    slope = ratio(np.diff(p), np.diff(t))[piece - 1]
+    return np.asarray(p[piece] + slope * (truth - t[piece]))
+
+
+def _local_slope(sums: Floats) -> Floats:
+    """Return the slope between the neighbours of each bin of sums Σw(1, t, p), shape (..., 3)."""
+    t, p = (ratio(sums[..., i], sums[..., 0]) for i in (1, 2))
+    before, after = ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1)))
+    ends = []
+    for to, of in (before, after):
+        end = np.stack([t, p])
+        # A bin at the edge, or beside one without events, is an end itself.
+        is_there = np.isfinite(t[..., to])
+        end[..., of] = np.where(is_there, end[..., to], end[..., of])
+        ends.append(end)
+    low, high = ends
+    return np.where(np.isfinite(t), ratio(high[1] - low[1], high[0] - low[0]), np.nan)
 
 
 def _means_in_bins(

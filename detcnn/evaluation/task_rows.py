@@ -107,7 +107,8 @@ def regression_rows(evaluation: RegressionEvaluation) -> list[TableRow]:
             _row(f"pull_coverage_{100 * expected:.3g}", pull.coverage.item(i), of=of)
             for i, expected in enumerate(pull.expected)
         )
-    return [*rows, *_profile_rows(evaluation.profiles, of=of)]
+    profiles = (*evaluation.profiles, evaluation.response, evaluation.corrected_resolution)
+    return [*rows, *_profile_rows(profiles, of=of)]
 
 
 def pixel_regression_rows(evaluation: PixelRegressionEvaluation) -> list[TableRow]:

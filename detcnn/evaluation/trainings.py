@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError
+from detcnn.evaluation.common_events import MatchedResults
 from detcnn.evaluation.discriminant import discriminant
 from detcnn.evaluation.inputs import ScoredEvents
-from detcnn.evaluation.matching import MatchedResults
 from detcnn.evaluation.replicas import curve_replicas
 from detcnn.evaluation.roc import Roc, roc_curve
 from detcnn.seeding import generator

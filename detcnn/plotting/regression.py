@@ -87,7 +87,7 @@ def linearity_figure(evaluation: RegressionEvaluation) -> Figure:
 def resolution_figure(
     resolution: BinnedMeasure, fit: ResolutionFit, *, name: str, unit: str
 ) -> Figure:
-    """Draw the relative resolution in bins of the truth and its fit, above the pulls of the fit."""
+    """Draw the corrected resolution in bins of the truth with its fit, above the pulls of that."""
     figure = new_figure(5.6, 5.2)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(2.6, 1))
     energy = np.geomspace(fit.energy.min(), fit.energy.max(), 200)
@@ -100,10 +100,10 @@ def resolution_figure(
         linestyle="none",
         linewidth=1.3,
         marker=marker(0),
-        label="half the central 68.3 %",
+        label="half the central 68.3 %, corrected",
     )
     top = float((fit.resolution + fit.error).max())
-    upper.set(ylabel="Relative resolution", ylim=(0, 1.3 * top))
+    upper.set(ylabel="Corrected relative resolution", ylim=(0, 1.3 * top))
     upper.legend(loc="upper right", title=_coefficients(fit), title_fontsize=9)
     upper.set_title(
         rf"$\chi^2$ / ndf = {fit.chi_squared:.1f} / {fit.n_degrees}, p = {fit.p_value:.2g}",
@@ -260,12 +260,15 @@ def _against_truth(evaluation: RegressionEvaluation) -> Section:
         Picture(
             f"regression-{name}-widths",
             binned_figure(
-                [resolution, rms],
+                [resolution, rms, evaluation.corrected_resolution],
                 ylabel=_resolution_label(evaluation),
             ),
             "Resolution",
             "Half the width of the central 68.3 % of the residuals, and their root mean square "
-            "deviation, which tails widen.",
+            "deviation, which tails widen. Corrected: of the distance to the mean prediction at "
+            "the same truth, divided by how much that rises with the truth: the resolution of "
+            "calibrated predictions. It stays where a network that has little to go by pulls "
+            "predictions to the middle.",
         ),
     ]
     fit = evaluation.resolution_fit
@@ -273,10 +276,11 @@ def _against_truth(evaluation: RegressionEvaluation) -> Section:
         pictures.append(
             Picture(
                 f"regression-{name}-fit",
-                resolution_figure(resolution, fit, name=name, unit=unit),
+                resolution_figure(evaluation.corrected_resolution, fit, name=name, unit=unit),
                 "Fit of the resolution",
-                "Least squares over the bins of the truth; ⊕ adds in quadrature. Brackets: "
-                "intervals from the curvature of χ². Below: deviation over its error.",
+                "Of the corrected one: least squares over the bins of the truth; ⊕ adds in "
+                "quadrature. Brackets: intervals from the curvature of χ². Below: deviation over "
+                "its error.",
             )
         )
     return Section(

@@ -37,10 +37,14 @@ class Resampling:
         return self.camera.averaged(images, self.means)
 
     def truth(self, truth: Truth, kinds: Mapping[str, PixelTruth]) -> Truth:
-        """Return pictures of truths: classes as their owners have them, values shared out."""
+        """Return pictures of truths: classes as their owners have them, values shared out.
+
+        Squares beside the camera are of the number after the last class, and so do not count: they
+        would be background that no network can miss.
+        """
         return Truth(
             pixels={
-                name: self.camera.owned(images)
+                name: self.camera.owned(images, beside=len(kinds[name].classes))
                 if kinds[name].classes
                 else self.camera.shared_out(images)
                 for name, images in truth.pixels.items()

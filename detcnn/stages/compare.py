@@ -14,13 +14,13 @@ from detcnn.artifacts.opening import Artifact, find_current, is_artifact, open_a
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.classification import TARGETS
+from detcnn.evaluation.common_events import Result
 from detcnn.evaluation.comparison import Comparison, compare, training_names
 from detcnn.evaluation.comparison_rows import comparison_rows
 from detcnn.evaluation.export import plain
 from detcnn.evaluation.inputs import scored_events
 from detcnn.evaluation.intervals import LEVEL
 from detcnn.evaluation.learning_curve import learning_curves
-from detcnn.evaluation.matching import Result
 from detcnn.evaluation.published import PublishedFigure, published_figures
 from detcnn.plotting.comparison import comparison_sections
 from detcnn.plotting.learning_curve import learning_curve_section

@@ -36,7 +36,8 @@ from detcnn.stages import predict
 from detcnn.stages.baselines import find_baselines
 from detcnn.stages.bins import bin_edges
 from detcnn.stages.frames import open_frames
-from detcnn.stages.judge import Judgement, judge
+from detcnn.stages.judge import judge
+from detcnn.stages.judges.judgement import Judgement
 from detcnn.stages.learned import describe_learned
 from detcnn.stages.selections import find_selections
 from detcnn.storage.csv_tables import read_csv, write_csv

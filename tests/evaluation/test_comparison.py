@@ -7,12 +7,12 @@ from scipy import special
 from sklearn.metrics import roc_auc_score
 
 from detcnn.errors import ConfigError
+from detcnn.evaluation.common_events import Result
 from detcnn.evaluation.comparison import RejectionRatio, compare, mean_text
 from detcnn.evaluation.comparison_rows import comparison_rows
 from detcnn.evaluation.export import plain
 from detcnn.evaluation.inputs import scored_events
 from detcnn.evaluation.intervals import Interval
-from detcnn.evaluation.matching import Result
 from detcnn.evaluation.published import PublishedFigure
 from detcnn.evaluation.roc import roc_curve
 from detcnn.evaluation.working_points import working_points

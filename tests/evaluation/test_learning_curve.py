@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError
+from detcnn.evaluation.common_events import Result
 from detcnn.evaluation.comparison import compare
 from detcnn.evaluation.inputs import scored_events
 from detcnn.evaluation.learning_curve import learning_curves
-from detcnn.evaluation.matching import Result
 
 
 def compared(*labels, **options):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.event_bootstrap import Bootstrap
-from detcnn.evaluation.localisation import evaluate_localisation, event_jaccard, match_points
+from detcnn.evaluation.localisation import evaluate_localisation, match_points
 
 NONE = [np.nan, np.nan]
 FAST = {"bootstrap": Bootstrap(n_replicas=40)}
@@ -30,7 +30,6 @@ def test_by_hand():
     assert result.rmse.value == pytest.approx(np.sqrt(6 / 3))
     assert result.bias_row.value == pytest.approx(2 / 3)
     assert result.bias_column.value == pytest.approx(2 / 3)
-    np.testing.assert_allclose(event_jaccard(TRUE, FOUND, tolerance=2.5), [2 / 3, 1 / 3])
     weighted = evaluate_localisation(TRUE, FOUND, tolerance=2.5, weights=[1, 3], **FAST)
     assert weighted.recall.value == pytest.approx((2 + 3) / (3 + 3))
 
@@ -180,7 +179,6 @@ def test_without_found_points():
     assert np.isnan(result.precision.value)
     assert np.isnan(result.rmse.value)
     assert result.confidence_curve.average_precision.value == 0
-    np.testing.assert_array_equal(event_jaccard(TRUE, np.full((2, 1, 2), np.nan), tolerance=1), 0)
 
 
 def test_profiles_and_resolution():

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.event_bootstrap import Bootstrap
@@ -57,6 +59,43 @@ def test_one_found_object_belongs_to_one_true_one():
     matched = match_objects(true[np.newaxis], found[np.newaxis])
     np.testing.assert_array_equal(matched.is_found, [False, True])
     np.testing.assert_array_equal(matched.is_true, [True])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 0.5), st.sampled_from([0.0, 0.2, 0.5]))
+def test_pairs_have_the_overlap_of_the_dense_assignment(seed, filled, least_overlap):
+    rng = np.random.default_rng(seed)
+    true = rng.random((1, 12, 12)) < filled
+    found = np.where(rng.random(true.shape) < 0.6, true, rng.random(true.shape) < filled)
+    there, seen = find_objects(true[0]), find_objects(found[0])
+    overlap = np.zeros((len(there), len(seen)))
+    for i, j in np.ndindex(overlap.shape):
+        one, other = there.labels == i + 1, seen.labels == j + 1
+        overlap[i, j] = (one & other).sum() / (one | other).sum()
+    overlap[overlap < least_overlap] = 0
+    rows, columns = optimize.linear_sum_assignment(overlap, maximize=True)
+    kept = overlap[rows, columns] > 0
+    matched = match_objects(true, found, least_overlap=least_overlap)
+    assert matched.is_found.sum() == matched.is_true.sum()
+    # Choices of equal overlap may be of other objects; those chosen must allow as much.
+    among = overlap[np.ix_(matched.is_found, matched.is_true)]
+    best = optimize.linear_sum_assignment(among, maximize=True)
+    assert among[best].sum() == pytest.approx(overlap[rows[kept], columns[kept]].sum())
+    assert (among[best] > 0).all()
+
+
+def test_objects_are_those_of_a_plane():
+    # In two planes at the same place; only in the second is one found.
+    true = np.stack([mask("aa.", "..."), mask("aa.", "...")])[np.newaxis]
+    found = np.stack([mask("...", "..x"), mask("a..", "...")])[np.newaxis]
+    charge = np.stack([np.full((2, 3), 1.0), np.full((2, 3), 10.0)])[np.newaxis]
+    matched = match_objects(true, found, charge)
+    assert matched.n_events == 1
+    np.testing.assert_array_equal(matched.true_event, [0, 0])
+    np.testing.assert_array_equal(matched.true_value, [2, 20])
+    np.testing.assert_array_equal(matched.is_found, [False, True])
+    np.testing.assert_array_equal(matched.found_value, [1, 10])
+    np.testing.assert_array_equal(matched.is_true, [False, True])
 
 
 def test_blocks_give_the_same():
@@ -226,5 +265,7 @@ def test_bad_input():
         match_objects(nothing, nothing, least_overlap=2)
     with pytest.raises(DataError, match="expected the same"):
         match_objects(nothing, nothing[:1])
+    with pytest.raises(DataError, match="expected events, perhaps planes, two axes"):
+        match_objects(nothing[0], nothing[0])
     with pytest.raises(DataError, match="expected two axes"):
         find_objects(nothing)

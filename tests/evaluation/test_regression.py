@@ -178,6 +178,51 @@ def test_order_and_scale_of_weights_play_no_part(seed):
         assert other.r_squared.value == pytest.approx(first.r_squared.value)
 
 
+def test_pulling_predictions_together_does_not_better_the_corrected_resolution():
+    truth, prediction, _, _ = toy(2000)
+    options = {"name": "energy", **FAST}
+    first = evaluate_regression(truth, prediction, **options)
+    pulled = evaluate_regression(truth, 30 + 0.4 * prediction, **options)
+    np.testing.assert_allclose(pulled.response.measure.value, 0.4 * first.response.measure.value)
+    for part in ("value", "low", "high"):
+        np.testing.assert_allclose(
+            getattr(pulled.corrected_resolution.measure, part),
+            getattr(first.corrected_resolution.measure, part),
+        )
+    for one, other in zip(
+        pulled.resolution_fit.coefficients, first.resolution_fit.coefficients, strict=True
+    ):
+        assert one.value == pytest.approx(other.value, rel=1e-4)
+    # The plain one is smaller, in spite of what the bias changes over a bin.
+    plain = [result.profiles[2].measure.value[0, -1] for result in (pulled, first)]
+    assert plain[0] < 0.7 * plain[1]
+    # The response is 1.02 everywhere: corrected for it, what was put in.
+    expected = np.hypot(0.2 / np.sqrt(first.linearity.measure.value[1]), 0.03) / 1.02
+    pulls = first.corrected_resolution.measure
+    error = (pulls.high - pulls.low)[0] / 2
+    assert np.sum(((pulls.value[0] - expected) / error) ** 2) < 25
+
+
+def test_response_by_hand():
+    # Means of truth 1, 3, 8 and of prediction 2, 3, 13; the third of four bins has no event.
+    truth, prediction = [0.5, 1.5, 2.5, 3.5, 7.0, 9.0], [1.5, 2.5, 4.0, 2.0, 12.5, 13.5]
+    result = evaluate_regression(
+        truth, prediction, name="energy", truth_edges=[0, 2, 4, 6, 10], fit=(), **FAST
+    )
+    response, corrected = result.response, result.corrected_resolution
+    # Of the first bin to the second; of the second from the first; of the last none beside it.
+    np.testing.assert_allclose(response.measure.value[0], [1 / 2, 1 / 2, np.nan, np.nan])
+    assert response.measure.method == "bootstrap over events"
+    # On the lines through the means: 1.75 and 2.25 below 3, off by −0.25 and 0.25, over truth.
+    spread = (0.25 / 1.5 + 0.25 / 0.5) / 2
+    assert corrected.measure.value[0, 0] == pytest.approx(spread / (1 / 2))
+    assert corrected.quantity == "relative_corrected_resolution"
+    assert np.isnan(corrected.measure.value[0, 2:]).all()
+    # A network that says the same of all tells nothing apart.
+    flat = evaluate_regression(truth, np.ones(6), name="energy", truth_edges=[0, 2, 10], **FAST)
+    assert np.isnan(flat.corrected_resolution.measure.value).all()
+
+
 def test_few_bins_are_not_fitted():
     truth, prediction, _, _ = toy(300)
     result = evaluate_regression(truth, prediction, name="energy", truth_edges=[0, 50, 100], **FAST)

@@ -3,9 +3,9 @@ import re
 import numpy as np
 import pytest
 
+from detcnn.evaluation.common_events import Result
 from detcnn.evaluation.comparison import compare
 from detcnn.evaluation.inputs import scored_events
-from detcnn.evaluation.matching import Result
 from detcnn.evaluation.published import PublishedFigure
 from detcnn.plotting.comparison import comparison_figure, comparison_sections
 from detcnn.plotting.report import Report, report_html

@@ -1,13 +1,15 @@
 """What the parts of a judgement are, of scores made up here."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from detcnn.config.evaluate import EvaluateConfig
-from detcnn.stages import judge
+from detcnn.stages.judges import regression, segmentation
+from detcnn.stages.judges.case import Case
 
 
 def case(table, *, classes=("a", "b"), task=None, **options):
@@ -19,7 +21,7 @@ def case(table, *, classes=("a", "b"), task=None, **options):
     }
     config = EvaluateConfig.model_validate_json(json.dumps({"replicas": 10, **options}))
     store = SimpleNamespace(path="images.zarr", schema=SimpleNamespace(classes=classes))
-    return judge._Case(
+    return Case(
         config=config, task=task or {}, scores=None, store=store, frames=None, table=own | table
     )
 
@@ -44,11 +46,14 @@ def energies(n_of_class, **options):
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr(judge, "regression_sections", lambda evaluation: ())
+    for of, name in ((regression, "regression"), (segmentation, "segmentation")):
+        monkeypatch.setattr(of, f"{name}_sections", lambda evaluation: ())
+    monkeypatch.setattr(segmentation, "objects_sections", lambda evaluation: ())
+    monkeypatch.setattr(segmentation, "segmentation_display", lambda displays, **of: None)
 
 
 def test_each_target_keeps_its_numbers_of_each_class():
-    numbers = judge._regression(energies([30, 20])).numbers
+    numbers = regression.judge(energies([30, 20])).numbers
     assert set(numbers) == {"energy", "depth", "class 0", "class 1"}
     for number, n_events in enumerate((30, 20)):
         of_class = numbers[f"class {number}"]
@@ -61,7 +66,7 @@ def test_each_target_keeps_its_numbers_of_each_class():
 
 def test_classes_of_few_events_are_left_out_with_the_reason():
     bins = [{"column": "energy", "bins": 3, "low": 2}]
-    judged = judge._regression(energies([40, 1, 0, 2], efficiency_bins=bins))
+    judged = regression.judge(energies([40, 1, 0, 2], efficiency_bins=bins))
     for name in ("class 1", "class 2"):
         for of_target in judged.numbers[name].values():
             assert "expected two or more" in of_target["unjudged"]
@@ -72,3 +77,102 @@ def test_classes_of_few_events_are_left_out_with_the_reason():
         what == "class 2, depth" and "not judged: 0" in text for what, text in judged.headline
     )
     assert any("Not judged" in section.lead for section in judged.sections)
+
+
+class Maps:
+    """What is said of pixels, as `FrameMaps` tells it."""
+
+    def __init__(self, said, valid, n_classes):
+        self.said, self.of_pixels, self.n_classes = said, valid, n_classes
+
+    def iter_ranges(self):
+        yield from ((i, i + 1) for i in range(len(self.said)))
+
+    def read(self, start, stop):
+        maps = np.stack([self.said[start:stop] == i for i in range(self.n_classes)], axis=1)
+        return maps.reshape(stop - start, -1, *maps.shape[3:]).astype(np.float32)
+
+    def classes(self, maps):
+        return maps.reshape(len(maps), self.n_classes, -1, *maps.shape[2:]).argmax(axis=1)
+
+    def valid(self, start, stop):
+        return self.of_pixels[start:stop]
+
+
+def objects_of(
+    monkeypatch, images, truth, said, valid=None, classes=("background", "hit"), table=None
+):
+    """Judge what was said of pixels, shape (n_events, planes, rows, columns)."""
+    valid = np.ones(truth.shape, bool) if valid is None else valid
+    monkeypatch.setattr(segmentation, "FrameMaps", lambda *of: Maps(said, valid, len(classes)))
+    monkeypatch.setattr(segmentation, "display_section", lambda of, draw, n_events: draw() or ())
+    of_table = case(
+        table or {"label": np.zeros(len(truth), np.int64)},
+        task={"classes": classes, "planes": truth.shape[1], "truth": "mask"},
+        objects=[{"of": classes[1], "value": "charge"}],
+    )
+    frames = SimpleNamespace(
+        images=lambda start, stop: images[start:stop],
+        truth=lambda name, start, stop: truth[start:stop],
+        first_rows=lambda event_id: np.arange(len(event_id)),
+    )
+    scores = SimpleNamespace(path=None)
+    return segmentation.judge(replace(of_table, frames=frames, scores=scores))
+
+
+def test_pixels_that_do_not_count_make_no_objects(monkeypatch):
+    truth = np.zeros((2, 1, 4, 6), np.float32)
+    truth[:, 0, 0, :2] = 1
+    said = truth.astype(int)
+    truth[:, 0, 2, 2:4] = 255
+    said[:, 0, 2, 2:4] = 1
+    # Nothing was asked of the last column, where an object would be.
+    valid = np.ones(truth.shape, bool)
+    valid[..., 5] = False
+    truth[:, 0, 0, 5] = said[:, 0, 3, 5] = 1
+    judged = objects_of(monkeypatch, np.ones((2, 1, 4, 6), np.float32), truth, said, valid)
+    found = judged.numbers["objects hit"]
+    assert (found["n_true"], found["n_found"]) == (2, 2)
+    assert (found["efficiency"]["value"], found["purity"]["value"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("n_channels", "sums"), [(2, (1, 10)), (3, (111, 111))])
+def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, sums):
+    images = np.zeros((1, n_channels, 4, 4), np.float32)
+    images[:] = np.array([1, 10, 100])[:n_channels, np.newaxis, np.newaxis]
+    truth = np.zeros((1, 2, 4, 4), np.float32)
+    # At one place in both planes; in the second it is found, and one more in the first.
+    truth[0, :, 1, 1] = 1
+    said = np.zeros(truth.shape, int)
+    said[0, 1, 1, 1] = said[0, 0, 3, 3] = 1
+    judged = objects_of(monkeypatch, images, truth, said).numbers["objects hit"]
+    assert (judged["n_true"], judged["n_found"]) == (2, 2)
+    assert (judged["efficiency"]["value"], judged["purity"]["value"]) == (0.5, 0.5)
+    edges = judged["efficiency_by_value"]["edges"]
+    assert (edges[0], edges[-1]) == pytest.approx((min(sums), max(sums)))
+
+
+def test_a_class_without_true_objects_is_left_out_with_the_reason(monkeypatch):
+    nothing = np.zeros((2, 1, 4, 4), np.float32)
+    nothing[1, 0, 0, 0] = 2
+    judged = objects_of(
+        monkeypatch, nothing, nothing, nothing.astype(int), classes=("background", "hit", "track")
+    )
+    assert judged.numbers["objects hit"] == {"unjudged": "no true object in 2 events"}
+    assert ("hit", "not judged: no true object in 2 events") in judged.headline
+
+
+def test_events_that_are_shown_have_their_ids(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        segmentation, "segmentation_display", lambda displays, **of: shown.extend(displays)
+    )
+    truth = np.zeros((3, 1, 4, 4), np.float32)
+    truth[:, 0, 0, :2] = 1
+    said = truth.astype(int)
+    said[1, 0, 0, 0] = 0
+    table = {"label": np.zeros(3, np.int64), "column_event_id": np.array([70, 71, 72])}
+    objects_of(monkeypatch, np.ones(truth.shape, np.float32), truth, said, table=table)
+    assert [one.title.split(",")[0] for one in shown] == [
+        "best: event 70", "median: event 72", "worst: event 71",
+    ]  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 from detcnn.config.loading import load_study
 from detcnn.errors import CheckpointedError, ConfigError, DataError
 from detcnn.events.images import as_dense
-from detcnn.stages import evaluate, judge, preprocess, train, training_plan
+from detcnn.stages import evaluate, preprocess, train, training_plan
+from detcnn.stages.judges import regression
 from detcnn.storage.csv_tables import read_csv
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store
@@ -312,7 +313,7 @@ def test_a_regression_is_judged_for_each_class_with_the_terms_asked_for(
     blobs, tmp_path, monkeypatch
 ):
     # The figures are drawn elsewhere.
-    monkeypatch.setattr(judge, "regression_sections", lambda evaluation: ())
+    monkeypatch.setattr(regression, "regression_sections", lambda evaluation: ())
     task, network = TASKS["regression"]
     overrides = [
         f"train.task={task}",

@@ -156,7 +156,11 @@ def test_masks_are_of_whole_frames(squares, tmp_path):
     first = maps.reshape(40, 4, 2, 8, 8)[:, 0].argmax(axis=1)
     np.testing.assert_array_equal(mask[:, 0, :6, :6], first[:, :6, :6])
     drawn = overlays.run(
-        tmp_path / "scores", images=tmp_path / "new", folder=tmp_path / "drawn", n_events=2
+        tmp_path / "scores",
+        images=tmp_path / "new",
+        folder=tmp_path / "drawn",
+        n_events=2,
+        confidence=0.5,
     )
     assert [path.name for path in drawn] == [f"{i:04d}_{event_id[i]}.png" for i in range(2)]
     assert all(path.stat().st_size > 1000 for path in drawn)

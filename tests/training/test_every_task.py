@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import jaccard_score
 from torch import Tensor
 
+from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.localisation import evaluate_localisation
 from detcnn.evaluation.pixel_regression import evaluate_pixel_regression, sums_of_pixels
 from detcnn.evaluation.segmentation import confusion_of_pixels, evaluate_segmentation
@@ -281,7 +282,7 @@ def test_validation_and_evaluation_agree_on_pixels():
     judgement = evaluate_segmentation(
         confusion_of_pixels(true, said, n_classes=3, valid=counts & (true < 3)),
         classes=CLASSES,
-        n_replicas=10,
+        bootstrap=Bootstrap(n_replicas=10),
     )
     assert found["accuracy"] == pytest.approx(judgement.accuracy.value)
     assert found["mean_iou"] == pytest.approx(judgement.mean_iou.value)
@@ -298,7 +299,7 @@ def test_validation_and_evaluation_agree_on_numbers_of_pixels():
     judgement = evaluate_pixel_regression(
         sums_of_pixels(true, example.task.scores(outputs).numpy(), valid=counts),
         name="charge",
-        n_replicas=10,
+        bootstrap=Bootstrap(n_replicas=10),
     )
     assert found["rmse"] == pytest.approx(judgement.rmse.value, rel=1e-5)
 
@@ -310,7 +311,7 @@ def test_validation_and_evaluation_agree_on_points():
     scores = example.task.scores(outputs).numpy()
     scores[scores[..., 2] < 0.5] = np.nan
     judgement = evaluate_localisation(
-        example.targets.numpy(), scores[..., :2], tolerance=0.5, n_replicas=10
+        example.targets.numpy(), scores[..., :2], tolerance=0.5, bootstrap=Bootstrap(n_replicas=10)
     )
     assert 0 < found["jaccard"] < 1
     assert found["jaccard"] == pytest.approx(judgement.jaccard.value)

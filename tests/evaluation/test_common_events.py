@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from detcnn.errors import DataError
+from detcnn.evaluation.common_events import Result, match_results
 from detcnn.evaluation.inputs import scored_events
-from detcnn.evaluation.matching import Result, match_results
 
 N = 40
 

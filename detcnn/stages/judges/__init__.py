@@ -1,0 +1,1 @@
+"""What the scores of each task are worth, one file a task."""

@@ -1,0 +1,77 @@
+"""Judge predicted numbers, of all events and of those of each class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detcnn.errors import DataError
+from detcnn.evaluation.export import plain
+from detcnn.evaluation.regression import evaluate_regression
+from detcnn.evaluation.task_rows import (
+    regression_rows,
+)
+from detcnn.plotting.regression import regression_sections
+from detcnn.stages.judges.case import Case
+from detcnn.stages.judges.judgement import Judgement, named, together, unjudged
+
+
+def judge(case: Case) -> Judgement:
+    """Return what predicted numbers are worth, and those of each class if the study asks for it."""
+    targets, classes = case.task["targets"], case.store.schema.classes
+    label = case.table["label"]
+    parts = []
+    for name in targets:
+        judged = _one_number(case, name, np.arange(len(label)))
+        parts.append(named(judged, name) if len(targets) > 1 else judged)
+        if not case.config.resolution.by_class:
+            continue
+        for number, of_class in enumerate(classes):
+            try:
+                judged = _one_number(case, name, np.flatnonzero(label == number))
+            except DataError as error:
+                # All events together could be judged: these are too few.
+                judged = unjudged(name, str(error), title=f"Regression: {name}")
+            parts.append(named(judged, of_class))
+    return together(parts, title="regression")
+
+
+def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
+    """Judge the events `rows`, in the bins of all events."""
+    sigma = case.table.get(f"{case.prefix}sigma_{name}")
+    binned = case.binned()
+    binned["columns"] = {column: values[rows] for column, values in binned["columns"].items()}
+    # Bins of what is predicted are those of its truth.
+    binned["columns"].pop(name, None)
+    truth_edges = binned["edges"].pop(name, None)
+    evaluation = evaluate_regression(
+        case.column(name)[rows].astype(np.float64),
+        case.table[f"{case.prefix}prediction_{name}"][rows].astype(np.float64),
+        name=name,
+        unit=case.config.units.get(name, "1"),
+        sigma=None if sigma is None else sigma[rows].astype(np.float64),
+        weights=case.table["weight"][rows],
+        truth_edges=truth_edges,
+        fit=case.config.resolution.terms,
+        **binned,
+        bootstrap=case.bootstrap(rows),
+    )
+    residuals = evaluation.relative or evaluation.absolute
+    kind = "relative " if evaluation.relative else ""
+    headline = [
+        (f"{name}: mean {kind}residual", residuals.mean.text()),
+        (f"{name}: half the central 68.3 % of the {kind}residual", residuals.half_width.text()),
+    ]
+    if evaluation.pull is not None:
+        headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))
+    fit = evaluation.resolution_fit
+    if fit is not None:
+        headline.extend(
+            (f"{name}: {term} term of the resolution", coefficient.text())
+            for term, coefficient in zip(fit.terms, fit.coefficients, strict=True)
+        )
+    return Judgement(
+        title=name,
+        numbers={name: plain(evaluation)},
+        rows=regression_rows(evaluation),
+        sections=regression_sections(evaluation),
+        headline=tuple(headline),
+    )
