@@ -83,7 +83,8 @@ def build_resampling(config: HexagonalConfig, source: Source, *, base: Path) -> 
             f"preprocess.hexagonal: the points {', '.join(source.layout.points)} would stay where "
             "the image moves: leave them out of the study"
         )
-    names = [channel.name for channel in image_channels(shape, None, names=source.layout.channels)]
+    channels = image_channels(shape, None, stated=source.layout.channel_units)
+    names = [channel.name for channel in channels]
     try:
         means = check_means(config.means, names)
     except ConfigError as error:

@@ -37,6 +37,7 @@ from detcnn.stages.recipes import (
     check_recipe,
     image_channels,
     image_grid,
+    stated_channels,
 )
 from detcnn.storage.schema import (
     SPLITS,
@@ -117,6 +118,7 @@ def plan_images(
     *,
     base: Path,
     unseen_by: Classes | None,
+    unstated: tuple[ChannelInfo, ...] = (),
 ) -> ImagePlan:
     """Hold a study against its input and return what is to be done.
 
@@ -130,6 +132,8 @@ def plan_images(
         Folder that relative paths start from.
     unseen_by : Classes, optional
         Those of a trained model that is to be shown these events.
+    unstated : tuple of ChannelInfo
+        What the channels of ready images are, where the files state nothing of them.
 
     Raises
     ------
@@ -221,7 +225,9 @@ def plan_images(
         resampling=resampling,
         image_steps=steps,
         grid=grid if tiling is None else tiling.grid(grid),
-        channels=image_channels(shape, recipe, steps, names=sources[0].layout.channels),
+        channels=image_channels(
+            shape, recipe, steps, stated=stated_channels(sources), unstated=unstated
+        ),
         columns=columns,
         truth=truth,
         points=points,

@@ -69,6 +69,7 @@ def layout_of(source: SourceConfig) -> Layout:
         event_id=source.event_id,
         images=source.images,
         channels=source.channels,
+        channel_units=source.channel_units,
         axes=source.axes,
         channels_last=source.channels_last,
         pixels={

@@ -24,7 +24,7 @@ from detcnn.stages.image_writing import write_images
 from detcnn.stages.inputs import input_files, open_sources
 from detcnn.stages.partitions import Partition, make_pieces
 from detcnn.storage.pieces import Piece
-from detcnn.storage.schema import STORE
+from detcnn.storage.schema import STORE, ChannelInfo
 
 _PIECES = "pieces"
 
@@ -54,6 +54,7 @@ def run(
     base: Path,
     output: Path,
     unseen_by: Classes | None = None,
+    unstated: tuple[ChannelInfo, ...] = (),
     workers: int = 1,
     overwrite: bool = False,
     update: bool = False,
@@ -72,6 +73,8 @@ def run(
     unseen_by : Classes, optional
         Those of a trained model that is to be shown these events: all go to the test split, and
         none need tell its class.
+    unstated : tuple of ChannelInfo
+        What the channels of ready images are, where the files state nothing of them.
     workers : int
         Number of processes; the result does not depend on it.
     overwrite : bool
@@ -107,7 +110,7 @@ def run(
         for of_source, source in zip(named, sources, strict=True)
     ]
     paths = [path for of_source in files for path in of_source]
-    plan = plan_images(config, sources, base=base, unseen_by=unseen_by)
+    plan = plan_images(config, sources, base=base, unseen_by=unseen_by, unstated=unstated)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
         progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")
@@ -130,6 +133,7 @@ def run(
             "config": config.identity(),
             "inputs": [entry.digest for entry in inputs],
             **({} if unseen_by is None else {"unseen_by": asdict(unseen_by)}),
+            **({} if not unstated else {"unstated": [asdict(info) for info in unstated]}),
         }
     )
     current = find_current(output, kind=IMAGES, identity=identity) if update else None

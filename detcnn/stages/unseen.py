@@ -16,6 +16,7 @@ from detcnn.stages import preprocess
 from detcnn.stages.image_plan import image_identity
 from detcnn.stages.preprocess import PreprocessResult
 from detcnn.stages.trained import require_same
+from detcnn.storage.schema import ChannelInfo
 
 
 def run(
@@ -78,6 +79,7 @@ def run(
         config.model_copy(update={"sources": (source,)}),
         base=base,
         output=output,
+        unstated=tuple(ChannelInfo(**told) for told in opened.manifest.contents["channels"]),
         unseen_by=Classes(tuple(labels), tuple(tuple(values) for values in labels.values())),
         workers=workers,
         overwrite=overwrite,

@@ -4,6 +4,7 @@ import gzip
 import io
 import pickle
 import sys
+import tracemalloc
 from contextlib import contextmanager
 
 import numpy as np
@@ -277,7 +278,7 @@ def sample(n=4):
 
 def test_frames_come_back(tmp_path):
     written, path = sample(), tmp_path / "frames.fits"
-    write_frames(path, written, unit="keV", keywords={"CLASSES": "exposure", "NOISE": 2.0})
+    write_frames(path, [written], unit="keV", keywords={"CLASSES": "exposure", "NOISE": 2.0})
     layout = Layout(kind="images", images={"images": "exposure"})
     source = open_source(path, layout)
     table = source.read(0, 0, 4)
@@ -293,16 +294,65 @@ def test_frames_come_back(tmp_path):
 
 def test_equal_samples_give_equal_bytes(tmp_path):
     for name in ("a", "b"):
-        write_frames(tmp_path / name, sample(), keywords={"SEED": 1})
+        write_frames(tmp_path / name, [sample()], keywords={"SEED": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_blocks_give_the_bytes_of_the_whole(tmp_path):
+    whole = sample(9)
+    parts = [(0, 4), (4, 4), (4, 9)]
+
+    def cut(values, first, last):
+        return {name: array[first:last] for name, array in values.items()}
+
+    groups = ("truth", "columns", "points", "point_values")
+    blocks = (
+        ImageSample(
+            images=whole.images[i:k],
+            **{group: cut(getattr(whole, group), i, k) for group in groups},
+        )
+        for i, k in parts
+    )
+    write_frames(tmp_path / "a.fits", blocks, unit="keV", keywords={"SEED": 1})
+    # What astropy makes of arrays in memory.
+    units = [fits.PrimaryHDU(whole.images[:, 0]), fits.ImageHDU(whole.truth["mask"][:, 0])]
+    units[0].header.update({"BUNIT": "keV", "SEED": 1})
+    units[1].name = "MASK"
+    for name, values in whole.columns.items():
+        units.append(fits.ImageHDU(values, name=name.upper()))
+    for unit in units:
+        unit.add_checksum(when="of this unit")
+    fits.HDUList(units).writeto(tmp_path / "b.fits")
+    expected = (tmp_path / "b.fits").read_bytes()
+    content = (tmp_path / "a.fits").read_bytes()
+    assert content[: len(expected)] == expected
+    assert b"DECAYS" in content[len(expected) :]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.fits", "b.fits"]
+
+
+def test_frames_are_not_held_in_memory(tmp_path):
+    n_blocks, n_frames = 24, 4
+
+    def blocks():
+        for number in range(n_blocks):
+            images = np.full((n_frames, 1, 128, 128), number, dtype=np.float32)
+            yield ImageSample(images, {"mask": images.astype(np.uint8)}, {"label": np.zeros(4)})
+
+    write_frames(tmp_path / "warm.fits", blocks())
+    tracemalloc.start()
+    write_frames(tmp_path / "a.fits", blocks())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < n_blocks * n_frames * 128 * 128 * 5 / 4
+    assert fits.getdata(tmp_path / "a.fits")[::n_frames, 5, 7].tolist() == [*range(n_blocks)]
 
 
 def test_what_fits_has_no_place_for(tmp_path):
     volume = ImageSample(np.zeros((2, 1, 3, 4, 5), np.float32), {}, {})
     with pytest.raises(ConfigError, match="one channel"):
-        write_frames(tmp_path / "a.fits", volume)
+        write_frames(tmp_path / "a.fits", [volume])
     with pytest.raises(ConfigError, match="'exposure' is no keyword of FITS"):
-        write_frames(tmp_path / "a.fits", sample(), keywords={"exposure": 1})
+        write_frames(tmp_path / "a.fits", [sample()], keywords={"exposure": 1})
     with pytest.raises(StorageError, match="no_folder"):
-        write_frames(tmp_path / "no_folder" / "a.fits", sample())
+        write_frames(tmp_path / "no_folder" / "a.fits", [sample()])
     assert list(tmp_path.iterdir()) == []

@@ -47,6 +47,8 @@ def write_squares(path, numbers, *, is_known):
     with h5py.File(path, "w") as file:
         file["images"], file["number"] = images, np.asarray(numbers)
         if is_known:
+            # New files state nothing of it, and are taken to be alike.
+            file.attrs["channels"], file["images"].attrs["units"] = ["charge"], "e"
             file["side"] = (places[:, 1] >= SIDE // 2).astype(np.int64)
             file["energy"] = np.ones(len(numbers), dtype=np.float32)
             file["truth/mask"] = (images > 0).astype(np.uint8)
@@ -103,6 +105,9 @@ def test_new_events_are_those_of_the_file_in_its_order(show, tmp_path):
     # The steps of the study: the root of 4.
     assert stored.values.max() == 2
     assert not [text for text in said if "trained with" in text]
+    assert contents["channels"] == [
+        {"name": "charge", "unit": "1", "meaning": "as in the input file, in e, sqrt"}
+    ]
 
 
 def test_a_model_says_the_same_of_an_event_whether_it_is_known_or_not(show, squares, tmp_path):
@@ -198,6 +203,14 @@ def test_another_study_is_refused_before_any_work(show, tmp_path):
     with pytest.raises(DataError, match="the study: image .* but the model"):
         show("classification", "new.h5", overrides=["preprocess.image_steps=[]"])
     assert not (tmp_path / "images").exists()
+
+
+def test_new_files_in_another_unit_are_refused(show, squares):
+    write_squares(squares / "other.h5", range(2000, 2010), is_known=False)
+    with h5py.File(squares / "other.h5", "a") as file:
+        file["images"].attrs["units"] = "fC"
+    with pytest.raises(DataError, match=r"channels .*in fC, sqrt.* was trained with .*in e, sqrt"):
+        show("classification", "other.h5")
 
 
 def test_a_window_that_leaves_nothing(show):
