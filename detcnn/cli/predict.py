@@ -142,7 +142,11 @@ def _predict(
     drawn = output.with_name(f"{output.name}-overlays")
     if overlays:
         overlaid.run(
-            output, images=images or opened.output / "images", folder=drawn, n_events=overlays
+            output,
+            images=images or opened.output / "images",
+            folder=drawn,
+            n_events=overlays,
+            confidence=config.confidence,
         )
     contents = result.artifact.manifest.contents
     summary: dict[str, object] = {

@@ -112,6 +112,11 @@ class SourceConfig(Section):
         default_factory=dict,
         description="Name to column of a channel, for ready images that have a column for each.",
     )
+    channel_units: dict[str, str] = Field(
+        default_factory=dict,
+        description="Channel of ready images to unit, where the file states none or lies: any of "
+        "channels; of images in one column, all in order, which names them.",
+    )
     axes: Annotated[tuple[AxisName, ...], Field(max_length=3)] = Field(
         default=(),
         description="Names of the axes of ready images, in order and without the channels: [time] "
@@ -157,7 +162,10 @@ class SourceConfig(Section):
     def identity(self) -> dict[str, Any]:
         """Return the options that determine a result, as plain JSON-able values."""
         # Keys have no order in a digest, and channels have one.
-        return super().identity() | {"channels": [[*pair] for pair in self.channels.items()]}
+        return super().identity() | {
+            "channels": [[*pair] for pair in self.channels.items()],
+            "channel_units": [[*pair] for pair in self.channel_units.items()],
+        }
 
 
 def _require_nothing(schema: dict[str, Any]) -> None:

@@ -111,13 +111,15 @@ class HexagonalCamera:
             sums[:, mean] = average
         return self._pictures(sums)
 
-    def owned(self, classes: Images) -> DenseImages:
-        """Return the class of each square: that of its owner, and 0 where there is none.
+    def owned(self, classes: Images, *, beside: int) -> DenseImages:
+        """Return the class of each square: that of its owner.
 
         Parameters
         ----------
         classes : SparseImages or DenseImages
             Shape (planes, n_pixels).
+        beside : int
+            The class of squares that have no owner.
 
         Returns
         -------
@@ -125,7 +127,7 @@ class HexagonalCamera:
             Shape (planes, rows, columns).
         """
         values = as_dense(classes).values[:, :, self.owner]
-        return self._pictures(np.where(self.owner == NOT_COVERED, 0, values))
+        return self._pictures(np.where(self.owner == NOT_COVERED, beside, values))
 
     def _sums(self, values: Floats) -> Floats:
         flat = values.reshape(-1, self.n_pixels)

@@ -7,9 +7,12 @@ values of the points that have as many.
 """
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,21 +29,22 @@ _LONGEST = 8
 
 def write_frames(
     path: Path,
-    sample: ImageSample,
+    blocks: Iterable[ImageSample],
     *,
     unit: str = "",
     keywords: Mapping[str, str | int | float | bool] | None = None,
 ) -> None:
     """Write frames of one channel; the file is there entirely, flushed to disk, or not at all.
 
-    Equal samples give equal bytes.
+    Equal frames give equal bytes, in whatever blocks they come. Of a block, pixels go to disk at
+    once, in files without a name beside `path`; event columns and points are held in memory.
 
     Parameters
     ----------
     path : Path
         The file; what is there already is replaced.
-    sample : ImageSample
-        Images of shape (n_frames, 1, rows, columns).
+    blocks : iterable of ImageSample
+        One or more, with images of shape (n_frames, 1, rows, columns), written one after the other.
     unit : str
         Of the images, for BUNIT.
     keywords : mapping, optional
@@ -56,47 +60,114 @@ def write_frames(
         If the disk is full or cannot be written.
     """
     fits = _astropy_fits(path)
-    if sample.images.ndim != 4 or sample.images.shape[1] != 1:
-        raise ConfigError(
-            f"{path}: images of shape {sample.images.shape[1:]}: FITS files are made of frames of "
-            "one channel, (1, rows, columns): write an HDF5 file"
-        )
     for name in keywords or {}:
         if not name.isascii() or len(name) > _LONGEST or name != name.upper():
             raise ConfigError(
                 f"{path}: {name!r} is no keyword of FITS: expected at most eight capital letters"
             )
-    first = fits.PrimaryHDU(sample.images[:, 0])
-    if unit:
-        first.header["BUNIT"] = unit
-    first.header.update(dict(keywords or {}))
-    units = [first]
-    for name, values in sample.truth.items():
-        planes = values[:, 0] if values.shape[1] == 1 else values
-        units.append(fits.ImageHDU(planes, name=name.upper()))
-    for name, values in sample.columns.items():
-        units.append(fits.ImageHDU(np.asarray(values), name=name.upper()))
-    for name, places in sample.points.items():
-        columns = _catalogue(places, sample.point_values)
-        table = fits.BinTableHDU.from_columns(
-            [fits.Column(key, _FORMATS[column.dtype.kind], array=column) for key, column in columns]
-        )
-        table.name = name.upper()
-        units.append(table)
-    for part in units:
-        # astropy's own comment is the time.
-        part.add_checksum(when=_CHECKED)
+    with ExitStack() as stack:
+        images: _Pixels | None = None
+        truth: dict[str, _Pixels] = {}
+        rest: list[ImageSample] = []
+        for block in blocks:
+            if block.images.ndim != 4 or block.images.shape[1] != 1:
+                raise ConfigError(
+                    f"{path}: images of shape {block.images.shape[1:]}: FITS files are made of "
+                    "frames of one channel, (1, rows, columns): write an HDF5 file"
+                )
+            frames = block.images[:, 0]
+            masks = {n: v[:, 0] if v.shape[1] == 1 else v for n, v in block.truth.items()}
+            with _no_storage_named(path):
+                if images is None:
+                    images = stack.enter_context(_pixels_beside(path, frames))
+                    truth = {
+                        name: stack.enter_context(_pixels_beside(path, values))
+                        for name, values in masks.items()
+                    }
+                images.append(frames)
+                for name, values in masks.items():
+                    truth[name].append(values)
+            # No view, which would keep the pixels.
+            nothing = np.zeros((len(frames), 1, 0, 0), dtype=np.float32)
+            rest.append(replace(block, images=nothing, truth={}))
+        assert images is not None
+        sample = ImageSample.joined(rest)
+        first = fits.PrimaryHDU(images.values())
+        if unit:
+            first.header["BUNIT"] = unit
+        first.header.update(dict(keywords or {}))
+        units = [first]
+        units += [fits.ImageHDU(v.values(), name=name.upper()) for name, v in truth.items()]
+        for name, values in sample.columns.items():
+            units.append(fits.ImageHDU(np.asarray(values), name=name.upper()))
+        for name, places in sample.points.items():
+            columns = _catalogue(places, sample.point_values)
+            table = fits.BinTableHDU.from_columns(
+                [fits.Column(key, _FORMATS[of.dtype.kind], array=of) for key, of in columns]
+            )
+            table.name = name.upper()
+            units.append(table)
+        for part in units:
+            # astropy's own comment is the time.
+            part.add_checksum(when=_CHECKED)
+        _write(path, fits.HDUList(units))
+
+
+def _write(path: Path, units: Any) -> None:
     unfinished = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
+    with _no_storage_named(path):
+        try:
+            with unfinished.open("wb") as file:
+                units.writeto(file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Pixels:
+    """Pixels that grow in a file, in the byte order of FITS, so that they need not be in memory."""
+
+    file: IO[bytes]
+    dtype: np.dtype[Any]
+    row: tuple[int, ...]
+    n: int = 0
+
+    def append(self, values: NDArray[Any]) -> None:
+        self.n += len(values)
+        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+
+    def values(self) -> NDArray[Any]:
+        self.file.flush()
+        shape = (self.n, *self.row)
+        if 0 in shape:
+            return np.zeros(shape, dtype=self.dtype)
+        kind = _Bytes if self.dtype.itemsize == 1 else np.memmap
+        return kind(self.file, dtype=self.dtype, mode="r", shape=shape)
+
+
+class _Bytes(np.memmap):
+    """Pixels of one byte, which have no order: astropy would copy all of them to sum them up."""
+
+    def byteswap(self, inplace: bool = False) -> "_Bytes":
+        return self
+
+
+@contextmanager
+def _pixels_beside(path: Path, like: NDArray[Any]) -> Iterator[_Pixels]:
+    # Without a name, so that nothing stays of it however this process ends.
+    with tempfile.TemporaryFile(dir=path.parent) as file:
+        yield _Pixels(file, like.dtype.newbyteorder(">"), like.shape[1:])
+
+
+@contextmanager
+def _no_storage_named(path: Path) -> Iterator[None]:
     try:
-        with unfinished.open("wb") as file:
-            fits.HDUList(units).writeto(file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        yield
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def check_frames(path: Path, definition: ImageDefinition) -> None:

@@ -87,6 +87,9 @@ class Layout:
         Dataset to class name, for ready images; an empty name where a label column tells.
     channels : mapping
         Name to the column of a channel of ready images that come as a column each, (event, *axes).
+    channel_units : mapping
+        Name of a channel of ready images to its unit: of any of `channels`, or of every channel of
+        images that come as one column, in their order, which names them.
     axes : tuple of str
         Names of the axes of a ready image, without that of the channels, the last one running
         fastest: one for waveforms, three for volumes. Left out: row and column, and a layer before
@@ -130,6 +133,7 @@ class Layout:
     event_id: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    channel_units: Mapping[str, str] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     channels_last: bool | None = None
     pixels: Mapping[str, PixelTruth] = field(default_factory=dict)

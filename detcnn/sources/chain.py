@@ -178,6 +178,7 @@ def _check_alike(first: Source, other: Source) -> None:
         ("image shape", [first.image_shape], [other.image_shape]),
         ("constituents", first.layout.constituents, other.layout.constituents),
         ("hits", first.layout.hits, other.layout.hits),
+        ("channels", _channels(first), _channels(other)),
         ("event columns", first.layout.columns, other.layout.columns),
         ("classes", [s.class_name for s in first.samples], [s.class_name for s in other.samples]),
         ("truth of pixels", [*first.layout.pixels], [*other.layout.pixels]),
@@ -189,6 +190,10 @@ def _check_alike(first: Source, other: Source) -> None:
                 f"{other.path}: {what}: found {_listed(found)}, but {first.path.name} has "
                 f"{_listed(expected)}: files of one source must be alike"
             )
+
+
+def _channels(source: Source) -> list[str]:
+    return [f"{name} [{unit or 'no unit'}]" for name, unit in source.layout.channel_units.items()]
 
 
 def _listed(values: Mapping[str, str] | Sequence[object]) -> str:

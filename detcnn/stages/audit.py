@@ -200,7 +200,7 @@ def _channel_names(source: Source, recipe: Recipe | HitRecipe | None) -> tuple[s
     if shape is None:
         return ()
     grid = image_grid(shape, recipe, names=source.layout.axes)
-    planes = image_channels(shape, recipe, names=source.layout.channels)
+    planes = image_channels(shape, recipe, stated=source.layout.channel_units)
     channels = picture_channels(planes, grid)
     return tuple(channel.name for channel in channels)
 

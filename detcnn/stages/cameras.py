@@ -37,10 +37,14 @@ class Resampling:
         return self.camera.averaged(images, self.means)
 
     def truth(self, truth: Truth, kinds: Mapping[str, PixelTruth]) -> Truth:
-        """Return pictures of truths: classes as their owners have them, values shared out."""
+        """Return pictures of truths: classes as their owners have them, values shared out.
+
+        Squares beside the camera are of the number after the last class, and so do not count: they
+        would be background that no network can miss.
+        """
         return Truth(
             pixels={
-                name: self.camera.owned(images)
+                name: self.camera.owned(images, beside=len(kinds[name].classes))
                 if kinds[name].classes
                 else self.camera.shared_out(images)
                 for name, images in truth.pixels.items()
@@ -79,7 +83,8 @@ def build_resampling(config: HexagonalConfig, source: Source, *, base: Path) -> 
             f"preprocess.hexagonal: the points {', '.join(source.layout.points)} would stay where "
             "the image moves: leave them out of the study"
         )
-    names = [channel.name for channel in image_channels(shape, None, names=source.layout.channels)]
+    channels = image_channels(shape, None, stated=source.layout.channel_units)
+    names = [channel.name for channel in channels]
     try:
         means = check_means(config.means, names)
     except ConfigError as error:

@@ -172,6 +172,6 @@ def _of_source(path: Path, preset: str | None) -> Gallery:
         classes=tuple(dict.fromkeys(classes)),
         grid=grid.picture,
         channels=picture_channels(
-            image_channels(shape, recipe, names=source.layout.channels), grid
+            image_channels(shape, recipe, stated=source.layout.channel_units), grid
         ),
     )

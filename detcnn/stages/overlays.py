@@ -20,7 +20,9 @@ _NOT_SAID = ("label", "weight")
 _MOST_SAID = 4
 
 
-def run(scores: Path, *, images: Path, folder: Path, n_events: int) -> tuple[Path, ...]:
+def run(
+    scores: Path, *, images: Path, folder: Path, n_events: int, confidence: float
+) -> tuple[Path, ...]:
     """Draw the first events of scores.
 
     Parameters
@@ -33,6 +35,8 @@ def run(scores: Path, *, images: Path, folder: Path, n_events: int) -> tuple[Pat
         Where the figures go; made if need be. Figures of those names are replaced.
     n_events : int
         How many, at most.
+    confidence : float
+        Of the points that are drawn, at least.
 
     Returns
     -------
@@ -62,11 +66,13 @@ def run(scores: Path, *, images: Path, folder: Path, n_events: int) -> tuple[Pat
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for number, row in enumerate(rows.tolist()):
-        said = "" if maps is not None else _said(table, row, classes)
         found = None
         if points is not None:
-            is_here = points["event"] == number
-            found = np.column_stack([points[name][is_here] for name in ("row", "column")])
+            is_shown = (points["event"] == number) & (points["confidence"] >= confidence)
+            found = np.column_stack([points[name][is_shown] for name in ("row", "column")])
+            said = f"\n{len(found)} points of confidence {confidence:g} or more"
+        else:
+            said = "" if maps is not None else _said(table, row, classes)
         event = SaidOfEvent(
             f"event {event_id[row]}{said}",
             frames.images(number, number + 1)[0],

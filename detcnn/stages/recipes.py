@@ -1,7 +1,7 @@
 """From the ``image`` section of a study to the recipe that imaging follows, and its meaning."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detcnn.config.preprocess import (
@@ -300,7 +300,8 @@ def image_channels(
     recipe: Recipe | HitRecipe | None,
     steps: Sequence[ImageStep] = (),
     *,
-    names: Iterable[str] = (),
+    stated: Mapping[str, str],
+    unstated: tuple[ChannelInfo, ...] = (),
 ) -> tuple[ChannelInfo, ...]:
     """Return name, unit and meaning of each channel.
 
@@ -308,8 +309,12 @@ def image_channels(
     ----------
     shape, recipe, steps
         As for `image_grid`.
-    names : iterable of str
-        What the channels of ready images are called, if not by their number.
+    stated : mapping
+        Names of the channels of ready images to their units, as their layout has them; empty where
+        nothing is known of them.
+    unstated : tuple of ChannelInfo
+        What the channels are where `stated` tells no unit, nor other names: those that a model was
+        trained on.
     """
     if isinstance(recipe, Recipe):
         return tuple(_describe(channel, recipe) for channel in recipe.channels)
@@ -318,10 +323,49 @@ def image_channels(
             _after(steps, ChannelInfo(channel.name, channel.unit, channel.meaning))
             for channel in recipe.channels
         )
+    is_told = any(stated.values()) or [*stated] not in ([], [info.name for info in unstated])
+    if len(unstated) == shape[0] and not is_told:
+        return unstated
     return tuple(
-        _after(steps, ChannelInfo(name, unit="1", meaning="as in the input file"))
-        for name in (tuple(names) or (f"channel_{i}" for i in range(shape[0])))
+        _after(
+            steps,
+            # A step may leave numbers without a unit, and files of another one are to be told.
+            ChannelInfo(name, unit or "1", f"as in the input file{f', in {unit}' if unit else ''}"),
+        )
+        for name, unit in (stated or {f"channel_{i}": "" for i in range(shape[0])}).items()
     )
+
+
+def stated_channels(sources: Sequence[Source]) -> Mapping[str, str]:
+    """Return names and units of the channels of ready images, as the files of a study state them.
+
+    What one file does not state is as another does.
+
+    Raises
+    ------
+    ConfigError
+        If two state different names or units.
+    """
+    known: dict[str, str] = {}
+    told_by = Path()
+    for source in sources:
+        stated = source.layout.channel_units
+        if not known:
+            known, told_by = dict(stated), source.path
+        differ = any(
+            stated.get(name) and unit and stated[name] != unit for name, unit in known.items()
+        )
+        if stated and (differ or [*stated] != [*known]):
+            raise ConfigError(
+                f"{source.path}: the channels are {_told(stated)}, but those of {told_by.name} "
+                f"{_told(known)}: give both sources the same channel_units in the study"
+            )
+        known = {name: unit or stated.get(name, "") for name, unit in known.items()}
+    return known
+
+
+def _told(channels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} [{unit or 'no unit'}]" for name, unit in channels.items())
 
 
 def _describe(channel: Channel, recipe: Recipe) -> ChannelInfo:

@@ -72,7 +72,7 @@ def run(
 ) -> SimulateImagesResult:
     """Simulate detector images and write them to one HDF5 file, or to one FITS file.
 
-    It is made in pieces (`detcnn.stages.simulated_pieces`). A FITS file is put together in memory.
+    It is made in pieces (`detcnn.stages.simulated_pieces`), of which one at a time is in memory.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _write(
         (unit,) = definition.channels.values()
         keywords = {keyword: origin[name] for keyword, name in _KEYWORDS.items()}
         keywords["CLASSES"] = ", ".join(definition.classes)
-        write_frames(path, ImageSample.joined(list(blocks)), unit=unit, keywords=keywords)
+        write_frames(path, blocks, unit=unit, keywords=keywords)
     else:
         write_images(path, blocks, definition, origin)
     return [int(count) for count in counts]

@@ -13,8 +13,10 @@ from detcnn.config.preprocess import PreprocessConfig
 from detcnn.events.labels import Classes
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import preprocess
+from detcnn.stages.image_plan import image_identity
 from detcnn.stages.preprocess import PreprocessResult
 from detcnn.stages.trained import require_same
+from detcnn.storage.schema import ChannelInfo
 
 
 def run(
@@ -67,7 +69,7 @@ def run(
         If the output exists or is being written.
     """
     opened = open_artifact(model, expected=MODEL)
-    require_same(opened, {"image": preprocess.image_identity(config, base=base)}, place="the study")
+    require_same(opened, {"image": image_identity(config, base=base)}, place="the study")
     # Torch takes seconds to import, which a study that does not fit need not wait for.
     from detcnn.training.export import read_description
 
@@ -77,6 +79,7 @@ def run(
         config.model_copy(update={"sources": (source,)}),
         base=base,
         output=output,
+        unstated=tuple(ChannelInfo(**told) for told in opened.manifest.contents["channels"]),
         unseen_by=Classes(tuple(labels), tuple(tuple(values) for values in labels.values())),
         workers=workers,
         overwrite=overwrite,

@@ -333,7 +333,7 @@ def test_an_interrupted_preprocessing_exits_with_130(folder, detcnn, monkeypatch
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preprocess, "_write_store", interrupted)
+    monkeypatch.setattr(preprocess, "write_images", interrupted)
     result = detcnn("preprocess", folder.study, "-q")
     assert result.exit_code == 130
     assert one_line(result) == "detcnn: interrupted\n"

@@ -170,13 +170,13 @@ def test_means_are_weighted_with_the_charge(pair):
 
 def test_classes_are_those_of_the_pixel_that_covers_most(pair):
     classes = DenseImages(np.array([[[3, 1]]], dtype=np.float32))
-    assert pair.owned(classes).values[0, 0].tolist() == [[3] * 3] * 2 + [[1] * 3] * 2
-    # Of equal pixels the first; and background where there is none.
+    assert pair.owned(classes, beside=9).values[0, 0].tolist() == [[3] * 3] * 2 + [[1] * 3] * 2
+    # Of equal pixels the first.
     one = hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(1, 1))
-    assert one.owned(classes).values.ravel().tolist() == [3]
+    assert one.owned(classes, beside=9).values.ravel().tolist() == [3]
     beside = hexagonal_camera(np.array([[0.0, 0.0], [2.0, 0.0]]), pixels=(4, 5))
-    expected = [[0, 3, 3, 3, 0]] * 2 + [[0, 1, 1, 1, 0]] * 2
-    assert beside.owned(classes).values[0, 0].tolist() == expected
+    expected = [[9, 3, 3, 3, 9]] * 2 + [[9, 1, 1, 1, 9]] * 2
+    assert beside.owned(classes, beside=9).values[0, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """FITS: cubes and single frames, scaled and packed pixels, keywords, and what is wrong with any."""
 
 import gzip
+import io
 import pickle
 import sys
+import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from detcnn.sources.formats.fits import FITS
 from detcnn.sources.opening import open_source
 
 fits = pytest.importorskip("astropy.io.fits")
+fits_images = pytest.importorskip("detcnn.sources.formats.fits_images")
+fits_checksums = pytest.importorskip("detcnn.sources.formats.fits_checksums")
 
 EXPOSURE = Layout(kind="images", class_name="exposure")
 
@@ -153,8 +158,93 @@ def test_a_checksum_that_does_not_fit(write, frames):
     content = bytearray(path.read_bytes())
     content[2880 * 2 + 3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"in\.fits: .*[cC]hecksum"):
+    told = r"in\.fits: 0: does not fit its checksum, DATASUM: it is damaged"
+    with pytest.raises(DataError, match=told):
         images(path)
+
+
+class Counted(io.BytesIO):
+    """A file in memory that keeps count of the bytes that are read, and of the most at once."""
+
+    def __init__(self, content):
+        super().__init__(content)
+        self.n_bytes = self.most = 0
+
+    def read(self, size=-1):
+        part = super().read(size)
+        self.n_bytes += len(part)
+        self.most = max(self.most, len(part))
+        return part
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Open FITS files as ``counted[-1]``."""
+    streams = []
+
+    @contextmanager
+    def open_counted(path):
+        streams.append(Counted(path.read_bytes()))
+        yield streams[-1]
+
+    monkeypatch.setattr(fits_images, "open_plain", open_counted)
+    return streams
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_only_the_frames_asked_for_are_read(write, counted, is_compressed):
+    frames = np.random.default_rng(1).integers(0, 1 << 14, (30, 60, 50)).astype(np.int32)
+    tiles = fits.CompImageHDU(frames, name="SCI", compression_type="RICE_1")
+    path = write(*([fits.PrimaryHDU(), tiles] if is_compressed else [frames]), checksum=True)
+    source = open_source(path, EXPOSURE)
+    assert len(counted) == 1
+    whole = path.stat().st_size
+    np.testing.assert_array_equal(source.read(0, 11, 14).images.values[:, 0], frames[11:14])
+    # Three of thirty frames, the headers, and where the tiles of each row lie.
+    assert counted[-1].n_bytes < whole * (3 / 30 + 0.25)
+    np.testing.assert_array_equal(source.read(0, 0, 30).images.values[:, 0], frames)
+
+
+def test_checksums_are_told_in_pieces(write, counted, monkeypatch):
+    monkeypatch.setattr(fits_checksums, "_PIECE", 2880)
+    frames = np.arange(20 * 60 * 50, dtype=np.int32).reshape(20, 60, 50)
+    path = write(frames, checksum=True)
+    with FITS.open(path, EXPOSURE) as container:
+        assert counted[-1].n_bytes < path.stat().st_size / 4
+        container.datasets()
+        once = counted[-1].n_bytes
+        assert once > path.stat().st_size
+        assert counted[-1].most <= 2880
+        container.datasets()
+        assert counted[-1].n_bytes == once
+
+
+@pytest.mark.parametrize("place", ["header", "pixels", "table"])
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_bit_that_is_turned_over_anywhere(write, frames, place, is_compressed):
+    image = (fits.CompImageHDU if is_compressed else fits.ImageHDU)(frames, name="SCI")
+    table = fits.BinTableHDU.from_columns([fits.Column("X", "J", array=[1, 2])], name="POINTS")
+    path = write(fits.PrimaryHDU(), image, table, checksum=True, NIGHT="first")
+    with fits.open(path) as opened:
+        pixels, points = opened[1].fileinfo()["datLoc"], opened[2].fileinfo()["datLoc"]
+    content = bytearray(path.read_bytes())
+    at, told = {
+        "header": (content.index(b"first"), "0: does not fit its checksum, CHECKSUM"),
+        "pixels": (pixels + 5, "'SCI': does not fit its checksum, DATASUM"),
+        "table": (points + 3, "'POINTS': does not fit its checksum, DATASUM"),
+    }[place]
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"in\.fits: {told}: it is damaged"):
+        open_source(path, EXPOSURE)
+
+
+def test_checksums_are_those_that_astropy_makes(write, frames):
+    rng = np.random.default_rng(2)
+    units = [fits.ImageHDU(rng.integers(0, 256, n, dtype=np.uint8)) for n in (1, 2, 3, 2880, 9001)]
+    path = write(frames, *units, fits.ImageHDU(np.full(4000, -1)), checksum=True)
+    with path.open("rb") as stream, fits.open(path) as opened:
+        assert [fits_checksums.misfit(stream, unit) for unit in opened] == [""] * 7
 
 
 def test_no_image_at_all(write):
@@ -188,7 +278,7 @@ def sample(n=4):
 
 def test_frames_come_back(tmp_path):
     written, path = sample(), tmp_path / "frames.fits"
-    write_frames(path, written, unit="keV", keywords={"CLASSES": "exposure", "NOISE": 2.0})
+    write_frames(path, [written], unit="keV", keywords={"CLASSES": "exposure", "NOISE": 2.0})
     layout = Layout(kind="images", images={"images": "exposure"})
     source = open_source(path, layout)
     table = source.read(0, 0, 4)
@@ -204,16 +294,65 @@ def test_frames_come_back(tmp_path):
 
 def test_equal_samples_give_equal_bytes(tmp_path):
     for name in ("a", "b"):
-        write_frames(tmp_path / name, sample(), keywords={"SEED": 1})
+        write_frames(tmp_path / name, [sample()], keywords={"SEED": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_blocks_give_the_bytes_of_the_whole(tmp_path):
+    whole = sample(9)
+    parts = [(0, 4), (4, 4), (4, 9)]
+
+    def cut(values, first, last):
+        return {name: array[first:last] for name, array in values.items()}
+
+    groups = ("truth", "columns", "points", "point_values")
+    blocks = (
+        ImageSample(
+            images=whole.images[i:k],
+            **{group: cut(getattr(whole, group), i, k) for group in groups},
+        )
+        for i, k in parts
+    )
+    write_frames(tmp_path / "a.fits", blocks, unit="keV", keywords={"SEED": 1})
+    # What astropy makes of arrays in memory.
+    units = [fits.PrimaryHDU(whole.images[:, 0]), fits.ImageHDU(whole.truth["mask"][:, 0])]
+    units[0].header.update({"BUNIT": "keV", "SEED": 1})
+    units[1].name = "MASK"
+    for name, values in whole.columns.items():
+        units.append(fits.ImageHDU(values, name=name.upper()))
+    for unit in units:
+        unit.add_checksum(when="of this unit")
+    fits.HDUList(units).writeto(tmp_path / "b.fits")
+    expected = (tmp_path / "b.fits").read_bytes()
+    content = (tmp_path / "a.fits").read_bytes()
+    assert content[: len(expected)] == expected
+    assert b"DECAYS" in content[len(expected) :]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.fits", "b.fits"]
+
+
+def test_frames_are_not_held_in_memory(tmp_path):
+    n_blocks, n_frames = 24, 4
+
+    def blocks():
+        for number in range(n_blocks):
+            images = np.full((n_frames, 1, 128, 128), number, dtype=np.float32)
+            yield ImageSample(images, {"mask": images.astype(np.uint8)}, {"label": np.zeros(4)})
+
+    write_frames(tmp_path / "warm.fits", blocks())
+    tracemalloc.start()
+    write_frames(tmp_path / "a.fits", blocks())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < n_blocks * n_frames * 128 * 128 * 5 / 4
+    assert fits.getdata(tmp_path / "a.fits")[::n_frames, 5, 7].tolist() == [*range(n_blocks)]
 
 
 def test_what_fits_has_no_place_for(tmp_path):
     volume = ImageSample(np.zeros((2, 1, 3, 4, 5), np.float32), {}, {})
     with pytest.raises(ConfigError, match="one channel"):
-        write_frames(tmp_path / "a.fits", volume)
+        write_frames(tmp_path / "a.fits", [volume])
     with pytest.raises(ConfigError, match="'exposure' is no keyword of FITS"):
-        write_frames(tmp_path / "a.fits", sample(), keywords={"exposure": 1})
+        write_frames(tmp_path / "a.fits", [sample()], keywords={"exposure": 1})
     with pytest.raises(StorageError, match="no_folder"):
-        write_frames(tmp_path / "no_folder" / "a.fits", sample())
+        write_frames(tmp_path / "no_folder" / "a.fits", [sample()])
     assert list(tmp_path.iterdir()) == []

@@ -2,12 +2,14 @@
 
 import math
 
+import h5py
 import numpy as np
 import pytest
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.stages import predict, preprocess, train
 from detcnn.storage.reader import open_store
+from detcnn.storage.schema import ChannelInfo
 
 
 @pytest.fixture
@@ -176,6 +178,40 @@ def test_ready_images_go_through_their_steps(run, pictures):
     assert contents["channels"] == [{"name": "channel_0", "unit": "1", "meaning": meaning}]
     blank = sum(not picture[2:7, 1:5].any() for picture in pictures)
     assert contents["n_empty_images"] == blank > 0
+
+
+def test_channels_are_those_that_the_file_states(run, folder, pictures):
+    with h5py.File(folder.path / "pictures.h5", "a") as file:
+        file.attrs["channels"] = ["charge"]
+        for name in ("A", "B"):
+            file[name].attrs["units"] = "fC"
+    scale = "preprocess.image_steps=[{step: scale, by: asinh, unit: 2}]"
+    for overrides, unit, meaning in (
+        ([], "fC", "as in the input file, in fC"),
+        ([scale], "1", "as in the input file, in fC, asinh of multiples of 2 fC"),
+    ):
+        artifact = run(*READY, *overrides, overwrite=True)
+        schema = open_store(artifact.path / "images.zarr").schema
+        assert schema.channels == (ChannelInfo("charge", unit, meaning),)
+
+
+def test_sources_that_state_other_units(run, folder):
+    rng = np.random.default_rng(5)
+    for name, unit in (("a", "fC"), ("b", None), ("c", "e")):
+        folder.write({"images": rng.random((40, 8, 6, 1))}, f"{name}.h5")
+        with h5py.File(folder.path / f"{name}.h5", "a") as file:
+            if unit is not None:
+                file["images"].attrs["units"] = unit
+
+    def sources(*names):
+        each = ", ".join(f"{{path: {name}.h5, class: {name}}}" for name in names)
+        return [f"preprocess.sources=[{each}]", "preprocess.classes=[]", *READY[2:]]
+
+    schema = open_store(run(*sources("a", "b")).path / "images.zarr").schema
+    assert [channel.unit for channel in schema.channels] == ["fC"]
+    told = r"c\.h5: the channels are channel_0 \[e\], but those of a\.h5 channel_0 \[fC\]: give"
+    with pytest.raises(ConfigError, match=told):
+        run(*sources("a", "b", "c"), overwrite=True)
 
 
 def test_images_of_other_steps_are_other_images(run, folder, load, pictures, tmp_path):

@@ -11,7 +11,7 @@ from detcnn.artifacts.opening import iter_damaged, open_artifact
 from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.identity import split_indices
 from detcnn.scaleout.pool import run_tasks
-from detcnn.stages import preprocess
+from detcnn.stages import partitions, preprocess
 from detcnn.storage import writer
 from detcnn.storage.reader import open_store
 
@@ -219,11 +219,11 @@ def test_workers_do_not_change_the_digest(run, monkeypatch):
         shared.extend(tasks)
         run_tasks(function, tasks, **options)
 
-    monkeypatch.setattr(preprocess, "run_tasks", share)
+    monkeypatch.setattr(partitions, "run_tasks", share)
     threads = run(small, workers=2, output="2/images").artifact.manifest
     assert len(shared) == 1
     # So little work is otherwise done before a second process has started.
-    monkeypatch.setattr(preprocess, "_SECONDS_OF_THREADS", 0.0)
+    monkeypatch.setattr(partitions, "_SECONDS_OF_THREADS", 0.0)
     processes = run(small, workers=2, output="3/images").artifact.manifest
     assert len(shared) > 3
     for other in (threads, processes):

@@ -145,13 +145,21 @@ def test_points_of_new_files_are_in_their_frames(spots, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(overlays, "overlay_figure", lambda event, **_: drawn.append(event))
     monkeypatch.setattr(overlays, "write_figure", lambda *_: {"png": tmp_path})
-    overlays.run(tmp_path / "scores", images=tmp_path / "images", folder=tmp_path, n_events=3)
+    overlays.run(
+        tmp_path / "scores",
+        images=tmp_path / "images",
+        folder=tmp_path,
+        n_events=3,
+        confidence=0.3,
+    )
     with h5py.File(tmp_path / "new.h5") as file:
         frames = file["images"][:3]
     for event, event_id, frame in zip(drawn, ids[:3], frames, strict=True):
-        assert event.title.startswith(f"event {event_id}\nn points {len(said[event_id])}")
+        shown = said[event_id][said[event_id][:, 2] >= 0.3]
+        assert 0 < len(shown) < len(said[event_id])
+        assert event.title == f"event {event_id}\n{len(shown)} points of confidence 0.3 or more"
         np.testing.assert_array_equal(event.image, frame)
-        np.testing.assert_array_equal(event.points, said[event_id][:, :2])
+        np.testing.assert_array_equal(event.points, shown[:, :2])
 
 
 def test_a_known_event_has_the_same_points_read_again(spots, tmp_path):

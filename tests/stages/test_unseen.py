@@ -1,5 +1,7 @@
 """New files of which nothing is known, from a model's images to what it says of them."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import as_dense
+from detcnn.events.labels import Classes
 from detcnn.stages import evaluate, overlays, predict, preprocess, train, unseen
+from detcnn.stages.inputs import known_classes
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet
@@ -43,6 +47,8 @@ def write_squares(path, numbers, *, is_known):
     with h5py.File(path, "w") as file:
         file["images"], file["number"] = images, np.asarray(numbers)
         if is_known:
+            # New files state nothing of it, and are taken to be alike.
+            file.attrs["channels"], file["images"].attrs["units"] = ["charge"], "e"
             file["side"] = (places[:, 1] >= SIDE // 2).astype(np.int64)
             file["energy"] = np.ones(len(numbers), dtype=np.float32)
             file["truth/mask"] = (images > 0).astype(np.uint8)
@@ -99,6 +105,9 @@ def test_new_events_are_those_of_the_file_in_its_order(show, tmp_path):
     # The steps of the study: the root of 4.
     assert stored.values.max() == 2
     assert not [text for text in said if "trained with" in text]
+    assert contents["channels"] == [
+        {"name": "charge", "unit": "1", "meaning": "as in the input file, in e, sqrt"}
+    ]
 
 
 def test_a_model_says_the_same_of_an_event_whether_it_is_known_or_not(show, squares, tmp_path):
@@ -151,7 +160,11 @@ def test_masks_are_of_whole_frames(squares, tmp_path):
     first = maps.reshape(40, 4, 2, 8, 8)[:, 0].argmax(axis=1)
     np.testing.assert_array_equal(mask[:, 0, :6, :6], first[:, :6, :6])
     drawn = overlays.run(
-        tmp_path / "scores", images=tmp_path / "new", folder=tmp_path / "drawn", n_events=2
+        tmp_path / "scores",
+        images=tmp_path / "new",
+        folder=tmp_path / "drawn",
+        n_events=2,
+        confidence=0.5,
     )
     assert [path.name for path in drawn] == [f"{i:04d}_{event_id[i]}.png" for i in range(2)]
     assert all(path.stat().st_size > 1000 for path in drawn)
@@ -192,6 +205,14 @@ def test_another_study_is_refused_before_any_work(show, tmp_path):
     assert not (tmp_path / "images").exists()
 
 
+def test_new_files_in_another_unit_are_refused(show, squares):
+    write_squares(squares / "other.h5", range(2000, 2010), is_known=False)
+    with h5py.File(squares / "other.h5", "a") as file:
+        file["images"].attrs["units"] = "fC"
+    with pytest.raises(DataError, match=r"channels .*in fC, sqrt.* was trained with .*in e, sqrt"):
+        show("classification", "other.h5")
+
+
 def test_a_window_that_leaves_nothing(show):
     with pytest.raises(DataError, match="leaves no event .* widen it"):
         show("classification", "new.h5", overrides=["preprocess.select={pixel_sum: [1000, null]}"])
@@ -200,3 +221,31 @@ def test_a_window_that_leaves_nothing(show):
 def test_a_window_on_what_is_not_known(show):
     with pytest.raises(ConfigError, match="preprocess.select: no column 'energy'"):
         show("classification", "new.h5", overrides=["preprocess.select={energy: [5, 7]}"])
+
+
+@pytest.mark.parametrize(
+    ("values", "label_names", "expected"),
+    [
+        # Labels mean what they meant, named or not.
+        (((0,), (1, 2)), {0: "0", 2: "2"}, ((0,), (1, 2))),
+        (((0,), (1,)), {5: "right", 6: "left"}, ((6,), (5,))),
+        (((0,), (1,)), {}, ((0,), (1,))),
+        # The study gave each file its class: numbers are none of these.
+        (((), ()), {0: "0", 1: "1"}, ((), ())),
+        (((), ()), {0: "right"}, ((), (0,))),
+    ],
+)
+def test_labels_of_new_events(values, label_names, expected):
+    source = SimpleNamespace(path="new.h5", label_names=label_names)
+    classes = known_classes(Classes(("left", "right"), values), (source,))
+    assert classes == Classes(("left", "right"), expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "label_names"),
+    [(((0,), (1,)), {7: "7"}), (((0,), (1,)), {0: "up"}), (((), ()), {0: "up"})],
+)
+def test_labels_that_are_none_of_the_model(values, label_names):
+    source = SimpleNamespace(path="new.h5", label_names=label_names)
+    with pytest.raises(ConfigError, match=r"new.h5: its classes are .*, the model knows left, ri"):
+        known_classes(Classes(("left", "right"), values), (source,))

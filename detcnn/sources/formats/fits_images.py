@@ -6,6 +6,11 @@ behind it from the second of a name on (``SCI_2``); without one, the first is ca
 the others ``unit_1``, ``unit_2``, …. Values are scaled as BSCALE and BZERO say. Tables are passed
 over.
 
+Rows are read by themselves, of compressed images the tiles that they are in. Checksums are told to
+fit or not where a file is described, which reads it once from beginning to end; what is read later
+is not summed up again. A file that is compressed as a whole with gzip is unpacked from its
+beginning each time.
+
 The keywords of the first header are numbers or words about the whole file, and become columns of
 events where a study names them.
 """
@@ -15,7 +20,8 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +34,7 @@ from numpy.typing import NDArray
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
 from detcnn.sources.container import Dataset, damaged
+from detcnn.sources.formats.fits_checksums import misfit
 from detcnn.sources.formats.gzipped import open_plain
 from detcnn.sources.formats.stored_array import named_parts
 
@@ -61,29 +68,23 @@ class _Images:
     """Images of a FITS file, opened; see `detcnn.sources.container.Container`."""
 
     path: Path
+    stream: BufferedIOBase
+    opened: Any
     units: Mapping[str, Any]
     keywords: Mapping[str, Any]
-    named: frozenset[str]
-    _found: dict[str, Dataset] = field(default_factory=dict)
+    described: Mapping[str, Dataset]
+    _is_checked: bool = False
 
     def datasets(self) -> Mapping[str, Dataset]:
-        """Return every unit with an image, checked against its checksum, and every keyword."""
-        if not self._found:
-            for name, unit in self.units.items():
-                with _damage_named(f"{self.path}: {name!r}"):
-                    self._check(name, unit)
-                    unit_of_values = unit.header.get("BUNIT") or None
-                    shape, dtype = _shape(unit), _dtype(unit)
-                self._found[name] = Dataset(name, shape, dtype, unit=unit_of_values)
-            for name, value in self.keywords.items():
-                shape = (self._n_frames,) if name in self.named else ()
-                dtype = np.dtype(str) if isinstance(value, str) else np.dtype(type(value))
-                self._found[name] = Dataset(name, shape, dtype)
-        return self._found
+        """Return every unit with an image and every keyword, once all checksums are seen to fit."""
+        if not self._is_checked:
+            self._check()
+            self._is_checked = True
+        return self.described
 
     def read(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Read frames `start` to `stop` of a unit, or a keyword for each of them."""
-        dataset = self.datasets()[name]
+        dataset = self.described[name]
         stop = max(start, min(stop, dataset.shape[0] if dataset.shape else 1))
         if name not in self.units:
             return np.full(stop - start, self.keywords[name])
@@ -108,18 +109,15 @@ class _Images:
         value = self.keywords.get(attribute.upper())
         return value.replace(",", " ").split() if isinstance(value, str) else []
 
-    @property
-    def _n_frames(self) -> int:
-        """Number of events of the first unit, which the keywords are said for."""
-        return next((_shape(unit)[0] for unit in self.units.values()), 0)
-
-    def _check(self, name: str, unit: Any) -> None:
-        # astropy compares compressed images with the sum of what they were before.
-        if not isinstance(unit, fits.CompImageHDU) and unit.verify_datasum() == 0:
-            raise DataError(
-                f"{self.path}: {name!r}: does not fit its checksum, DATASUM: it is damaged: copy "
-                "or make the file again"
-            )
+    def _check(self) -> None:
+        for number, unit in enumerate(self.opened):
+            name = unit.header.get("EXTNAME", number)
+            with _damage_named(f"{self.path}: {name!r}"):
+                if keyword := misfit(self.stream, unit):
+                    raise DataError(
+                        f"{self.path}: {name!r}: does not fit its checksum, {keyword}: it is "
+                        "damaged: copy or make the file again"
+                    )
 
     def _refuse_blank(self, name: str, values: NDArray[Any], start: int) -> None:
         if values.dtype.kind != "f" or values.ndim < 3 or np.isfinite(values).all():
@@ -152,12 +150,28 @@ def open_images(path: Path, layout: Layout) -> Iterator[_Images]:
         with _damage_named(f"{path}"):
             # Where it fails, astropy leaves a file open that it has opened itself.
             stream = stack.enter_context(open_plain(path))
-            opened = stack.enter_context(
-                fits.open(stream, memmap=False, lazy_load_hdus=False, checksum=True)
-            )
+            opened = stack.enter_context(fits.open(stream, memmap=False, lazy_load_hdus=False))
             units = _named(opened)
             keywords = _keywords(opened[0].header)
-        yield _Images(path, units, keywords, frozenset(named_parts(layout)))
+        described = _described(path, units, keywords, frozenset(named_parts(layout)))
+        yield _Images(path, stream, opened, units, keywords, described)
+
+
+def _described(
+    path: Path, units: Mapping[str, Any], keywords: Mapping[str, Any], named: frozenset[str]
+) -> dict[str, Dataset]:
+    found = {}
+    for name, unit in units.items():
+        with _damage_named(f"{path}: {name!r}"):
+            stated = unit.header.get("BUNIT") or None
+            found[name] = Dataset(name, _shape(unit), _dtype(unit), unit=stated)
+    # Keywords are said for the events of the first unit.
+    n_frames = next((dataset.shape[0] for dataset in found.values()), 0)
+    for name, value in keywords.items():
+        shape = (n_frames,) if name in named else ()
+        dtype = np.dtype(str) if isinstance(value, str) else np.dtype(type(value))
+        found[name] = Dataset(name, shape, dtype)
+    return found
 
 
 def _named(opened: Any) -> dict[str, Any]:

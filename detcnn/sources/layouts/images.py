@@ -14,6 +14,7 @@ from detcnn.events.images import DenseImages
 from detcnn.events.table import ImageTable
 from detcnn.sources.base import Layout, Sample
 from detcnn.sources.container import Container, Dataset, Format
+from detcnn.sources.layouts.channel_words import find_channels
 from detcnn.sources.layouts.columns import in_house_units
 from detcnn.sources.layouts.event_columns import EventColumns, find_event_columns, misfits
 from detcnn.sources.layouts.references import Reference, listing, problems, require
@@ -189,6 +190,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
             channels={k: str(plane) for k, plane in zip(layout.channels, planes, strict=True)},
             columns=columns.texts,
             one_hot=columns.one_hot_texts,
+            channel_units=find_channels(container, layout, first, planes, n=shape[0]),
             axes=axes,
             pixels=truth.pixels,
             points=truth.points,

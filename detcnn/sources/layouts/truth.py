@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages
-from detcnn.events.truth import Truth
+from detcnn.events.truth import Points, Truth
 from detcnn.sources.base import Layout, PixelTruth
 from detcnn.sources.container import Container, Dataset
 from detcnn.sources.layouts.references import require
@@ -46,7 +46,7 @@ class TruthColumns:
         Raises
         ------
         DataError
-            If a class is no whole number, or a value is not finite.
+            If a class is no whole number, a value is not finite, or a point is but half there.
         """
         return Truth(
             pixels={
@@ -56,10 +56,23 @@ class TruthColumns:
                 for name, truth in self.pixels.items()
             },
             points={
-                name: np.asarray(container.read(column, start, stop), dtype=np.float32)
+                name: self._places(column, container.read(column, start, stop), start)
                 for name, column in self.points.items()
             },
         )
+
+    def _places(self, column: str, values: NDArray[Any], start: int) -> Points:
+        is_there = np.isfinite(values)
+        is_good = (is_there.all(axis=2) | np.isnan(values).all(axis=2)).all(axis=1)
+        if not is_good.all():
+            row = int(np.argmin(is_good))
+            number = int(np.argmin(is_there[row].all(axis=1) | np.isnan(values[row]).all(axis=1)))
+            raise DataError(
+                f"{self.path}: dataset {column!r}, event {start + row}, point {number}: is "
+                f"{tuple(values[row, number].tolist())}, expected a finite row and column, or NaN "
+                "for both where there is no point"
+            )
+        return values.astype(np.float32)
 
     def _planes(
         self, truth: PixelTruth, values: NDArray[Any], start: int, axes: tuple[int, ...]
@@ -129,7 +142,8 @@ def find_truth(
             )
     for name, column in points.items():
         dataset = datasets[require(container.path, datasets, column).name]
-        if len(dataset.shape) != 3 or dataset.shape[::2] != (image.shape[0], 2):
+        is_right = len(dataset.shape) == 3 and dataset.shape[::2] == (image.shape[0], 2)
+        if not is_right or dataset.shape[1] == 0:
             raise ConfigError(
                 f"{container.path}: points {name!r}: dataset {dataset.name!r} has shape "
                 f"{dataset.shape}, expected ({image.shape[0]}, points, 2): row and column of each, "
