@@ -262,7 +262,12 @@ def test_every_network_of_the_catalogue_is_in_the_makefile_or_said_to_be_left_ou
 def test_decays_in_frames_are_found_and_counted(clone):
     folder = clone / "pipelines" / "ccd_decays"
     said = make(folder, "report")
-    for name in ("mean IoU", "IoU of decay", "decay: efficiency", "decay: corrected number"):
+    for name in (
+        "mean IoU",
+        "IoU of decay",
+        "decay: efficiency",
+        "decay: corrected number of them",
+    ):
         assert f"\n{name}  " in said
     with (folder / "work/small/metrics/metrics.csv").open() as file:
         assert {"iou", "object_efficiency", "object_purity"} <= {

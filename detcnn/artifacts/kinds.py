@@ -27,10 +27,12 @@ class Kind:
     made_by: str
 
 
-IMAGES = Kind("images", version=1, made_by="detcnn preprocess")
+IMAGES = Kind("images", version=2, made_by="detcnn preprocess")
 # 1  images.zarr: one group per split (train, validation, test), sparse or dense images, label,
 #    weight, training_weight, columns/; statistics/ of the training split. Later, and without harm
 #    to older readers, truth/ and points/.
+# 2  contents.n_events counts events, contents.n_tiles their tiles; squares beside a camera of
+#    hexagonal pixels are of no class.
 
 MODEL = Kind("model", version=3, made_by="detcnn train")
 # 1  model.json, best.safetensors, last.safetensors, history.csv, figures.

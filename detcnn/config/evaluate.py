@@ -178,6 +178,13 @@ class EvaluateConfig(Section):
     )
 
     @model_validator(mode="after")
+    def _check_objects(self) -> "EvaluateConfig":
+        names = [entry.of for entry in self.objects]
+        if len(set(names)) < len(names):
+            raise ValueError(f"objects: of {', '.join(names)}, expected each class at most once")
+        return self
+
+    @model_validator(mode="after")
     def _check_splits(self) -> "EvaluateConfig":
         if self.selections is not None and self.selections.tuned_on == self.split:
             raise ValueError(

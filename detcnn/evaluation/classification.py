@@ -1,7 +1,7 @@
 """All that is said about the scores of a classification, in one value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -13,8 +13,10 @@ from detcnn.evaluation.confusion import Confusion, confusion
 from detcnn.evaluation.discriminant import discriminant
 from detcnn.evaluation.distributions import ScoreDistributions, score_distributions
 from detcnn.evaluation.efficiency import BinnedEfficiency, efficiencies_of_cuts, quantile_edges
+from detcnn.evaluation.event_bootstrap import METHOD
 from detcnn.evaluation.inputs import ScoredEvents, event_column, scored_events
-from detcnn.evaluation.intervals import LEVEL, effective_count
+from detcnn.evaluation.intervals import LEVEL, Interval, effective_count
+from detcnn.evaluation.replicas import curve_replicas, percentiles
 from detcnn.evaluation.roc import AucEstimate, Roc, bootstrap_auc, roc_curve, thin
 from detcnn.evaluation.working_points import WorkingPoint, working_points
 from detcnn.kernels.binning import bin_sums
@@ -132,6 +134,7 @@ def evaluate_classification(
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
     targets: Sequence[float] = TARGETS,
+    unit: NDArray[np.integer] | None = None,
     level: float = LEVEL,
     n_replicas: int = 1000,
     seed: int = 0,
@@ -156,6 +159,10 @@ def evaluate_classification(
         Bin edges by column; a column that is not named gets eight bins of equal numbers of events.
     targets : sequence of float
         Signal efficiencies of the working points.
+    unit : numpy.ndarray, optional
+        Integers, shape (n_events,): rows of one number are images of one event, and the intervals
+        of areas resample them together; those of efficiencies take each row for itself. By default
+        each row is an event of its own.
     level : float
         Level of all central intervals.
     n_replicas : int
@@ -183,6 +190,8 @@ def evaluate_classification(
             f"{', '.join(column_values) or '(none)'}"
         )
     sides = _sides(events.classes, signal)
+    if unit is not None and len(np.unique(unit)) == len(unit):
+        unit = None
 
     def compared(
         among: ScoredEvents,
@@ -197,6 +206,7 @@ def evaluate_classification(
             signal=[events.classes[i] for i in signal],
             background=[events.classes[i] for i in background],
             targets=targets,
+            unit=None if unit is None else unit[events.are_of([*signal, *background])],
             level=level,
             n_replicas=n_replicas,
             seed=seed,
@@ -291,6 +301,7 @@ def discriminate(
     signal: Sequence[str],
     background: Sequence[str],
     targets: Sequence[float],
+    unit: NDArray[np.integer] | None = None,
     level: float,
     n_replicas: int,
     seed: int,
@@ -305,7 +316,7 @@ def discriminate(
         Shape (n_events,): bool, and float64.
     signal, background : sequence of str
         Names of the classes on either side.
-    targets, level, n_replicas, seed
+    targets, unit, level, n_replicas, seed
         As in `evaluate_classification`.
 
     Raises
@@ -316,12 +327,29 @@ def discriminate(
         If a number is NaN or infinite, or a side has no events or no positive sum of weights.
     """
     roc = roc_curve(value, is_signal, weights=weights)
+    area = bootstrap_auc(
+        roc, value, is_signal, weights=weights, n_replicas=n_replicas, level=level, seed=seed
+    )
+    if unit is not None:
+        order = np.argsort(unit, kind="stable")
+        replicas = curve_replicas(
+            [roc],
+            [value[order]],
+            is_signal[order],
+            weights=weights[order],
+            event_id=unit[order].astype(np.int64),
+            efficiencies=np.empty(0),
+            n_replicas=n_replicas,
+            seed=seed,
+        )
+        low, high = percentiles(replicas.auc_replicas[0], level, bounds=(0, 1))
+        exact = area.interval.value
+        ends = min(exact, float(low)), max(exact, float(high))
+        area = replace(area, interval=Interval(exact, *ends, level, METHOD))
     return Discrimination(
         signal=tuple(signal),
         background=tuple(background),
-        auc=bootstrap_auc(
-            roc, value, is_signal, weights=weights, n_replicas=n_replicas, level=level, seed=seed
-        ),
+        auc=area,
         working_points=working_points(roc, targets=targets, level=level, seed=seed),
         roc=thin(roc),
         curve=working_points(roc, targets=_CURVE_TARGETS, level=level, n_draws=2000, seed=seed),

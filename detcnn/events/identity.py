@@ -66,7 +66,8 @@ def physical_events(event_id: NDArray[np.int64], source: NDArray[np.int64]) -> N
         int64, shape (n_rows,): a hash of both, the same for rows of one event of one source, such
         as the tiles of a frame.
     """
-    return mix(event_id.view(np.uint64) ^ mix(source.view(np.uint64))).view(np.int64)
+    ids, sources = (of.astype(np.int64).view(np.uint64) for of in (event_id, source))
+    return mix(ids ^ mix(sources)).view(np.int64)
 
 
 def split_indices(

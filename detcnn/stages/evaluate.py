@@ -24,6 +24,7 @@ from detcnn.evaluation.export import (
     selection_rows,
     table_rows,
 )
+from detcnn.events.identity import physical_events
 from detcnn.plotting.baselines import baselines_section
 from detcnn.plotting.class_selection import selections_section
 from detcnn.plotting.classification import classification_sections
@@ -322,6 +323,7 @@ def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvalu
         columns={bins.column: columns[bins.column] for bins in wanted},
         edges={bins.column: bin_edges(bins, columns[bins.column]) for bins in wanted},
         targets=config.working_points,
+        unit=physical_events(columns["event_id"], columns["source"]),
         level=config.level,
         n_replicas=config.replicas,
         seed=config.seed,

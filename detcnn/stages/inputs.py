@@ -156,6 +156,9 @@ def known_classes(classes: Classes, sources: tuple[Source, ...]) -> Classes:
     # Labels without names mean what they meant when the model was trained.
     is_nameless = all(name == str(value) for value, name in label_names.items())
     values = classes.values
+    if is_nameless and not any(values):
+        # The model's classes were told by the study alone: these numbers are of something else.
+        return classes
     if not is_nameless:
         values = tuple(
             tuple(value for value, called in label_names.items() if called == name)

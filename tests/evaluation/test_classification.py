@@ -56,6 +56,23 @@ def test_efficiencies_are_those_of_the_working_points():
             assert (binned.n_underflow, binned.n_overflow) == (0, 0)
 
 
+def test_images_of_one_event_are_no_independent_events():
+    scores, labels, _ = sample(300, 3)
+    options = {"classes": "abc", "signal": "c", "n_replicas": 300}
+    once = evaluate_classification(scores, labels, **options)
+    four = [np.repeat(of, 4, axis=0) for of in (scores, labels)]
+    unit = np.repeat(np.random.default_rng(0).permutation(300), 4)
+    together = evaluate_classification(*four, unit=unit, **options)
+    for one, of_four in zip(once.discriminations, together.discriminations, strict=True):
+        a, b = one.auc.interval, of_four.auc.interval
+        assert a.value == pytest.approx(b.value)
+        # As by another bootstrap of as many events; of rows, it would be half as wide.
+        assert b.high - b.low == pytest.approx(a.high - a.low, rel=0.25)
+    # Where each event has one row, it is the same bootstrap.
+    alone = evaluate_classification(scores, labels, unit=np.arange(300), **options)
+    assert alone.headline.auc == once.headline.auc
+
+
 def test_many_classes():
     result = evaluated(n_classes=3, signal=["c", "b"])
     assert result.headline.signal == ("b", "c")

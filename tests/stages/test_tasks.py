@@ -345,6 +345,11 @@ def test_a_regression_is_judged_for_each_class_with_the_terms_asked_for(
         assert bias == pytest.approx(expected, rel=1e-5)
 
 
+def test_objects_of_a_class_come_once(blobs):
+    with pytest.raises(ConfigError, match="of blob, blob, expected each class at most once"):
+        load_study(blobs / "study.yaml", ["evaluate.objects=[{of: blob}, {of: blob}]"])
+
+
 def test_terms_of_the_resolution_come_once(blobs):
     with pytest.raises(ConfigError, match="noise, noise, expected each at most once"):
         load_study(blobs / "study.yaml", ["evaluate.resolution={terms: [noise, noise]}"])

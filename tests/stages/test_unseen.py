@@ -1,5 +1,7 @@
 """New files of which nothing is known, from a model's images to what it says of them."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import as_dense
+from detcnn.events.labels import Classes
 from detcnn.stages import evaluate, overlays, predict, preprocess, train, unseen
+from detcnn.stages.inputs import known_classes
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet
@@ -218,3 +222,31 @@ def test_a_window_that_leaves_nothing(show):
 def test_a_window_on_what_is_not_known(show):
     with pytest.raises(ConfigError, match="preprocess.select: no column 'energy'"):
         show("classification", "new.h5", overrides=["preprocess.select={energy: [5, 7]}"])
+
+
+@pytest.mark.parametrize(
+    ("values", "label_names", "expected"),
+    [
+        # Labels mean what they meant, named or not.
+        (((0,), (1, 2)), {0: "0", 2: "2"}, ((0,), (1, 2))),
+        (((0,), (1,)), {5: "right", 6: "left"}, ((6,), (5,))),
+        (((0,), (1,)), {}, ((0,), (1,))),
+        # The study gave each file its class: numbers are none of these.
+        (((), ()), {0: "0", 1: "1"}, ((), ())),
+        (((), ()), {0: "right"}, ((), (0,))),
+    ],
+)
+def test_labels_of_new_events(values, label_names, expected):
+    source = SimpleNamespace(path="new.h5", label_names=label_names)
+    classes = known_classes(Classes(("left", "right"), values), (source,))
+    assert classes == Classes(("left", "right"), expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "label_names"),
+    [(((0,), (1,)), {7: "7"}), (((0,), (1,)), {0: "up"}), (((), ()), {0: "up"})],
+)
+def test_labels_that_are_none_of_the_model(values, label_names):
+    source = SimpleNamespace(path="new.h5", label_names=label_names)
+    with pytest.raises(ConfigError, match=r"new.h5: its classes are .*, the model knows left, ri"):
+        known_classes(Classes(("left", "right"), values), (source,))

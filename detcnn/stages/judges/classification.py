@@ -22,6 +22,7 @@ def judge(case: Case) -> Judgement:
         weights=case.table["weight"],
         targets=case.config.working_points,
         **case.binned(),
+        unit=case.bootstrap().unit,
         level=case.config.level,
         n_replicas=case.config.replicas,
         seed=case.config.seed,

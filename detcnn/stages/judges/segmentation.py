@@ -166,7 +166,7 @@ def _judge_objects(
         headline=(
             (f"{entry.of}: efficiency", found.efficiency.text()),
             (f"{entry.of}: purity", found.purity.text()),
-            (f"{entry.of}: true number, in half the events", found.true_count.text()),
-            (f"{entry.of}: corrected number there", found.corrected_count.text()),
+            (f"{entry.of}: true number in half the events", found.true_count.text()),
+            (f"{entry.of}: corrected number of them", found.corrected_count.text()),
         ),
     )
