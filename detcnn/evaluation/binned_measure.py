@@ -1,7 +1,7 @@
 """A number with its interval in bins of an event column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,8 @@ class BinnedMeasure:
         int64, shape (n_names, n_bins): events, or objects, behind each number.
     measure : Intervals
         Shape (n_names, n_bins); NaN where there is nothing to measure.
+    n_below, n_above : int
+        Entries below the first edge, and at or above the last, which are in no number.
     """
 
     column: str
@@ -39,6 +41,8 @@ class BinnedMeasure:
     edges: NDArray[np.float64]
     n_entries: NDArray[np.int64]
     measure: Intervals
+    n_below: int = 0
+    n_above: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,37 @@ class ColumnBins:
         index = self.index if which is None else self.index[which]
         inside = index[(index >= 0) & (index < self.n_bins)]
         return np.bincount(inside, minlength=self.n_bins).astype(np.int64)
+
+    def measured(
+        self, quantity: str, intervals: Intervals, *, names: Sequence[str] = ("all",)
+    ) -> BinnedMeasure:
+        """Return what was measured in the bins.
+
+        Parameters
+        ----------
+        quantity : str
+            What that is.
+        intervals : Intervals
+            Shape (n_names, n_bins), or (n_bins,) of a single name.
+        names : sequence of str
+            Of what, each of the same entries.
+        """
+        shape = (len(names), self.n_bins)
+        return BinnedMeasure(
+            column=self.column,
+            quantity=quantity,
+            names=tuple(names),
+            edges=self.edges,
+            n_entries=np.tile(self.n_entries(), (len(names), 1)),
+            measure=replace(
+                intervals,
+                value=intervals.value.reshape(shape),
+                low=intervals.low.reshape(shape),
+                high=intervals.high.reshape(shape),
+            ),
+            n_below=int(np.count_nonzero(self.index < 0)),
+            n_above=int(np.count_nonzero(self.index >= self.n_bins)),
+        )
 
 
 def column_bins(column: str, values: ArrayLike, edges: ArrayLike) -> ColumnBins:
@@ -129,7 +164,8 @@ def bins_of_columns(
             f"bin edges are given for {unused[0]!r}: expected one of the columns "
             f"{', '.join(values) or '(none)'}"
         )
+    given = edges or {}
     return [
-        column_bins(name, column, (edges or {}).get(name) or quantile_edges(column))
+        column_bins(name, column, given[name] if name in given else quantile_edges(column))
         for name, column in values.items()
     ]

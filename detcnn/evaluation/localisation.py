@@ -461,13 +461,6 @@ def _profiles(
     sums = resampled_sums(tallies, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
-        return BinnedMeasure(
-            column=bins.column,
-            quantity=quantity,
-            names=("all",),
-            edges=bins.edges,
-            n_entries=bins.n_entries()[np.newaxis],
-            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :]),
-        )
+        return bins.measured(quantity, sums.intervals(measure))
 
     return [profile("recall", recall), profile("precision", precision), profile("rmse", rmse)]

@@ -5,7 +5,7 @@ found object can belong together if they overlap; each belongs to one other at m
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -438,16 +438,4 @@ def _shares_in_bins(
         for of in (passed[inside], np.ones(len(cell)))
     )
     share = event_shares(k, n, weights, bootstrap)
-    return BinnedMeasure(
-        column=value_name,
-        quantity=quantity,
-        names=("all",),
-        edges=bins.edges,
-        n_entries=bins.n_entries()[np.newaxis],
-        measure=replace(
-            share,
-            value=share.value[np.newaxis],
-            low=share.low[np.newaxis],
-            high=share.high[np.newaxis],
-        ),
-    )
+    return bins.measured(quantity, share)

@@ -241,13 +241,6 @@ def _profiles(
     sums = resampled_sums(values, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
-        return BinnedMeasure(
-            column=bins.column,
-            quantity=quantity,
-            names=("all",),
-            edges=bins.edges,
-            n_entries=bins.n_entries()[np.newaxis],
-            measure=sums.intervals(lambda of: measure(of)[..., np.newaxis, :]),
-        )
+        return bins.measured(quantity, sums.intervals(measure))
 
     return [profile("rmse", rmse), profile("bias", bias), profile("conservation", conservation)]

@@ -1,7 +1,7 @@
 """What a predicted number is worth: bias, resolution, linearity and pull."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -398,25 +398,9 @@ def _profiles(
     rms = sums.intervals(_rms)
     named = {"bias": mean, "median": median, "resolution": half_width, "rms": rms}
     return [
-        _in_bins(bins, f"relative_{quantity}" if is_relative else quantity, intervals)
+        bins.measured(f"relative_{quantity}" if is_relative else quantity, intervals)
         for quantity, intervals in named.items()
     ]
-
-
-def _in_bins(bins: ColumnBins, quantity: str, intervals: Intervals) -> BinnedMeasure:
-    return BinnedMeasure(
-        column=bins.column,
-        quantity=quantity,
-        names=("all",),
-        edges=bins.edges,
-        n_entries=bins.n_entries()[np.newaxis],
-        measure=replace(
-            intervals,
-            value=intervals.value[np.newaxis],
-            low=intervals.low[np.newaxis],
-            high=intervals.high[np.newaxis],
-        ),
-    )
 
 
 def _response(
@@ -436,9 +420,8 @@ def _response(
     corrected = [ratio(_half_width(q), slope) for q, slope in zip(quantiles, slopes, strict=True)]
     name = "corrected_resolution"
     return (
-        _in_bins(bins, "response", percentile_intervals(*slopes, level=bootstrap.level)),
-        _in_bins(
-            bins,
+        bins.measured("response", percentile_intervals(*slopes, level=bootstrap.level)),
+        bins.measured(
             f"relative_{name}" if is_relative else name,
             percentile_intervals(*corrected, level=bootstrap.level),
         ),
@@ -487,14 +470,7 @@ def _means_in_bins(
         means = np.moveaxis(ratio(of[..., 1:], of[..., :1]), -1, -2)
         return np.asarray(np.sqrt(np.maximum(means, 0)) if root else means)
 
-    return BinnedMeasure(
-        column=bins.column,
-        quantity=quantity,
-        names=tuple(values),
-        edges=bins.edges,
-        n_entries=np.tile(bins.n_entries(), (len(values), 1)),
-        measure=sums.intervals(measure),
-    )
+    return bins.measured(quantity, sums.intervals(measure), names=tuple(values))
 
 
 def _resolution_fit(

@@ -378,16 +378,9 @@ def _profiles(
     classes: Sequence[str],
 ) -> list[BinnedMeasure]:
     sums = resampled_sums(counts, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
-    n_entries = np.tile(bins.n_entries(), (len(classes), 1))
 
     def profile(quantity: str, measure: Measure) -> BinnedMeasure:
-        return BinnedMeasure(
-            column=bins.column,
-            quantity=quantity,
-            names=tuple(classes),
-            edges=bins.edges,
-            n_entries=n_entries,
-            measure=sums.intervals(lambda of: np.moveaxis(measure(of), -1, -2)),
-        )
+        intervals = sums.intervals(lambda of: np.moveaxis(measure(of), -1, -2))
+        return bins.measured(quantity, intervals, names=classes)
 
     return [profile("iou", iou), profile("efficiency", efficiency), profile("purity", purity)]

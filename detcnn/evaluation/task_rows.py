@@ -18,8 +18,9 @@ COLUMNS = (
     "is_lower_limit", "method",
 )  # fmt: skip
 """The keys of every row: what is measured, of which class, target or label; the column and the bin
-of a profile, [bin_low, bin_high); and the number with its interval. None stands for what a row does
-not have and for what is not finite."""
+of a profile, [bin_low, bin_high), or the one edge that so many entries are below, or at or above;
+and the number with its interval. None stands for what a row does not have and for what is not
+finite."""
 
 
 def segmentation_rows(evaluation: SegmentationEvaluation) -> list[TableRow]:
@@ -178,6 +179,21 @@ def _profile_rows(
                     low=low,
                     high=high,
                 )
+        first, last = profile.edges[[0, -1]].tolist()
+        outside = (
+            ("below", profile.n_below, {"bin_high": first}),
+            ("above", profile.n_above, {"bin_low": last}),
+        )
+        for side, n, edge in outside:
+            if n:
+                cells = {
+                    "quantity": f"{kind}{profile.quantity}_entries_{side}",
+                    "of": of,
+                    "column": profile.column,
+                    "value": n,
+                    **edge,
+                }
+                yield {key: cells.get(key) for key in COLUMNS}
 
 
 def _row(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.kernels.compilation import compiled
+from detcnn.kernels.directions import deflected
 
 Floats = NDArray[np.float64]
 
@@ -73,33 +74,6 @@ def scattering_angle(energy: float, length: float) -> float:
 
 
 @compiled
-def turned(direction: Floats, cosine: float, azimuth: float) -> Floats:
-    """Return a unit vector at an angle to another.
-
-    Parameters
-    ----------
-    direction : numpy.ndarray
-        float64, shape (3,), of length 1.
-    cosine : float
-        Of the angle between the two.
-    azimuth : float
-        Where around the first one the second one lies [rad].
-    """
-    sine = np.sqrt(max(0.0, 1 - cosine**2))
-    x, y, z = direction
-    across = np.sqrt(x**2 + y**2)
-    u, v = sine * np.cos(azimuth), sine * np.sin(azimuth)
-    found = np.empty(3)
-    if across < 1e-9:
-        found[0], found[1], found[2] = u, v * np.sign(z), cosine * np.sign(z)
-        return found
-    found[0] = x * cosine + (x * z * u - y * v) / across
-    found[1] = y * cosine + (y * z * u + x * v) / across
-    found[2] = z * cosine - across * u
-    return found
-
-
-@compiled
 def electron_steps(
     place: Floats, direction: Floats, energy: float, thickness: float, rng: Any
 ) -> Floats:
@@ -140,7 +114,7 @@ def electron_steps(
         at += 0.5 * length * along
         width = scattering_angle(energy, length)
         angle = width * np.sqrt(2 * rng.standard_exponential())
-        along = turned(along, np.cos(angle), 2 * np.pi * rng.random())
+        along = deflected(along, np.cos(angle), 2 * np.pi * rng.random())
         energy -= lost
     if 0 <= at[2] <= thickness:
         steps[n, :3] = at
@@ -204,7 +178,7 @@ def muon_steps(
             if energy > tracked_above:
                 # Two-body kinematics with a projectile far heavier than the electron.
                 cosine = np.sqrt(energy / (energy + 2 * _ELECTRON))
-                along = turned(direction, cosine, 2 * np.pi * rng.random())
+                along = deflected(direction, cosine, 2 * np.pi * rng.random())
                 pieces.append(electron_steps(at, along, energy, thickness, rng))
             else:
                 lost += energy

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.kernels.compilation import compiled
+from detcnn.kernels.directions import deflected, normalise
 
 Floats = NDArray[np.float64]
 
@@ -134,31 +135,6 @@ def knock_on_cosine(mass: float, energy: float, given: float) -> float:
 
 
 @compiled
-def _turned(u: Floats, cosine: float, azimuth: float) -> Floats:
-    """Return a unit vector turned by an angle to a side."""
-    sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
-    a, b = sine * math.cos(azimuth), sine * math.sin(azimuth)
-    x, y, z = u[0], u[1], u[2]
-    across = math.sqrt(x * x + y * y)
-    turned = np.empty(3)
-    if across < 1e-9:
-        turned[0], turned[1], turned[2] = a, b, cosine * z
-    else:
-        turned[0] = cosine * x + (a * x * z - b * y) / across
-        turned[1] = cosine * y + (a * y * z + b * x) / across
-        turned[2] = cosine * z - a * across
-    _normalise(turned)
-    return turned
-
-
-@compiled
-def _normalise(u: Floats) -> None:
-    norm = math.sqrt(u[0] * u[0] + u[1] * u[1] + u[2] * u[2])
-    for axis in range(3):
-        u[axis] /= norm
-
-
-@compiled
 def _move(at: Floats, u: Floats, distance: float) -> None:
     for axis in range(3):
         at[axis] += distance * u[axis]
@@ -248,7 +224,7 @@ def _follow_photon(
         for kind in (ELECTRON, POSITRON):
             given = available * (share if kind == ELECTRON else 1.0 - share)
             angle = _M_E / (given + _M_E) * rng.standard_exponential()
-            side = _turned(u, math.cos(min(angle, 1.5)), 2.0 * math.pi * rng.random())
+            side = deflected(u, math.cos(min(angle, 1.5)), 2.0 * math.pi * rng.random())
             n = _push(stack, n, kind, at, side, given, part)
         ledger[2] += 2.0 * _M_E
         return n, n_out
@@ -264,11 +240,11 @@ def _follow_photon(
         t = (1.0 - share) / (k * share)
         if rng.random() < 1.0 - share * t * (2.0 - t) / (1.0 + share * share):
             break
-    side = _turned(u, 1.0 - t, 2.0 * math.pi * rng.random())
+    side = deflected(u, 1.0 - t, 2.0 * math.pi * rng.random())
     recoil = np.empty(3)
     for axis in range(3):
         recoil[axis] = u[axis] - share * side[axis]
-    _normalise(recoil)
+    normalise(recoil)
     n = _push(stack, n, PHOTON, at, side, share * energy, part)
     n = _push(stack, n, ELECTRON, at, recoil, (1.0 - share) * energy, part)
     return n, n_out
@@ -314,7 +290,7 @@ def _meet_nucleus(
     else:
         share = 0.25 + 0.6 * rng.random()
         angle = 0.35 * rng.standard_exponential()
-        side = _turned(u, math.cos(angle), 2.0 * math.pi * rng.random())
+        side = deflected(u, math.cos(angle), 2.0 * math.pi * rng.random())
         n = _push(stack, n, kind, at, side, share * energy, HADRON)
         left -= share * energy
     visible = left * (0.3 + 0.4 * rng.random())
@@ -324,7 +300,7 @@ def _meet_nucleus(
         given = visible if number == n_protons - 1 else visible * rng.random()
         visible -= given
         cosine = max(-1.0, 1.0 - rng.standard_exponential())
-        side = _turned(u, cosine, 2.0 * math.pi * rng.random())
+        side = deflected(u, cosine, 2.0 * math.pi * rng.random())
         n = _push(stack, n, PROTON, at, side, given, HADRON)
     return n
 
@@ -437,7 +413,7 @@ def _follow_charged(
                 if rng.random() < 1.0 - beta2 * given / largest and lost + given < energy:
                     if given > _KNOCK_ON_CUT and n < _STACK - _SPARE:
                         cosine = knock_on_cosine(mass, energy, given)
-                        side = _turned(u, cosine, 2.0 * math.pi * rng.random())
+                        side = deflected(u, cosine, 2.0 * math.pi * rng.random())
                         n = _push(stack, n, ELECTRON, at, side, given, part)
                         energy -= given
                     else:
@@ -453,7 +429,7 @@ def _follow_charged(
         # Equation 34.16 without its logarithm, which would not add up over steps.
         width = 13.6 / (math.sqrt(beta2) * momentum) * math.sqrt(step / medium[X0])
         a, b = width * rng.standard_normal(), width * rng.standard_normal()
-        u = _turned(u, math.cos(min(math.hypot(a, b), math.pi)), math.atan2(b, a))
+        u = deflected(u, math.cos(min(math.hypot(a, b), math.pi)), math.atan2(b, a))
         if radiates and energy > _BREMSSTRAHLUNG_CUT:
             least = _BREMSSTRAHLUNG_CUT / energy
             share = least ** rng.random()
@@ -475,7 +451,7 @@ def _decay_neutral_pion(rng: np.random.Generator, particle: Floats, stack: Float
     at, u = particle[1:4], particle[4:7]
     for sign in (1.0, -1.0):
         c = sign * cosine
-        side = _turned(u, (c + beta) / (1.0 + beta * c), azimuth + (0.0 if sign > 0 else math.pi))
+        side = deflected(u, (c + beta) / (1.0 + beta * c), azimuth + (0.0 if sign > 0 else math.pi))
         energy = 0.5 * gamma * mass * (1.0 + beta * c)
         n = _push(stack, n, PHOTON, at, side, energy, SHOWER)
     return n

@@ -36,7 +36,7 @@ def binned_figure(
     is_share: bool = False,
     reference: float | None = None,
 ) -> Figure:
-    """Draw numbers in bins of a column, above how many entries each bin has.
+    """Draw numbers in bins of a column, above how many entries each bin has, and none has.
 
     Parameters
     ----------
@@ -95,6 +95,10 @@ def binned_figure(
     lower.set(xlabel=column_label(first.column), ylabel=entries)
     lower.set(xlim=(first.edges[0], first.edges[-1]))
     lower.set_ylim(bottom=0)
+    sides = (("below", first.n_below), ("above", first.n_above))
+    outside = [f"{n:,} {side}" for side, n in sides if n]
+    if outside:
+        lower.set_title(f"outside: {', '.join(outside)}", color=FAINT, loc="right")
     figure.align_ylabels()
     return figure
 

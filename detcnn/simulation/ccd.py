@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detcnn.errors import ConfigError
 from detcnn.kernels.silicon import collect, electron_steps, muon_steps
 from detcnn.simulation.beta_decay import TRITIUM
 from detcnn.simulation.columns import ColumnType
@@ -103,6 +104,11 @@ class Ccd:
         is exponential.
     threshold_electrons : int
         A pixel is of a class if at least as many electrons come from events.
+
+    Raises
+    ------
+    ConfigError
+        If the silicon reaches to where the variance has no meaning, at a depth of 1 / b.
     """
 
     rows: int = 256
@@ -128,6 +134,15 @@ class Ccd:
     hot_pixels: float = 12.0
     hot_electrons: float = 6.0
     threshold_electrons: int = 5
+
+    def __post_init__(self) -> None:
+        deepest = 1 / self.diffusion_per_um
+        if not 0 < self.thickness_um < deepest:
+            raise ConfigError(
+                f"thickness_um: {self.thickness_um:g}, expected more than 0 and less than "
+                f"{deepest:.4g}, the depth that no charge comes from at diffusion_per_um "
+                f"{self.diffusion_per_um:g}"
+            )
 
     def spread(self, depth: Floats) -> Floats:
         """Return the standard deviation [pixels] of charge from a depth [µm] below the pixels."""

@@ -24,6 +24,8 @@ SUFFIXES = (".fits", ".fit", ".fts")
 """Of files that are FITS."""
 
 _CHECKED = "of this unit"
+_FORMATS = {"i": "J", "f": "E"}
+"""Letter of a column of a table: int32 and float32."""
 _LONGEST = 8
 
 
@@ -212,9 +214,6 @@ def _astropy_fits(path: Path) -> Any:
     except ModuleNotFoundError:
         raise MissingExtraError("astropy", extra="fits", purpose=f"{path}: FITS") from None
     return fits
-
-
-_FORMATS = {"i": "J", "f": "E"}
 
 
 def _catalogue(

@@ -1,7 +1,7 @@
 """What every file format offers: named columns, described without reading, read by row range."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -155,6 +155,30 @@ def damaged(place: str, error: Exception, *, kind: str = "") -> DataError:
         f"{place}: cannot be read{kind}, damaged or cut short ({reason}): "
         "copy or make the file again"
     )
+
+
+@contextmanager
+def damage_named(
+    place: str, *, kinds: tuple[type[Exception], ...], kind: str = ""
+) -> Iterator[None]:
+    """Turn what a library makes of a damaged file into one error.
+
+    Parameters
+    ----------
+    place, kind
+        As for `damaged`.
+    kinds : tuple of exception types
+        What it may make of one.
+
+    Raises
+    ------
+    DataError
+        Naming the place.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise damaged(place, error, kind=kind) from None
 
 
 def decoded(words: NDArray[Any]) -> NDArray[np.str_]:

@@ -1,4 +1,12 @@
-"""Classes of the pixels of frames, for whatever reads HDF5."""
+"""Classes of the pixels of frames, for whatever reads HDF5.
+
+Format history
+--------------
+1
+    ``mask`` (frame, plane, *axes), the class of each pixel: uint8, or uint16 for more than 256
+    classes; ``event_id`` (frame); the root's attributes ``format``, ``format_version``, and
+    ``classes``, the names. Before, files had no number, and classes from 256 began at 0 again.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MASKS = "masks.h5"
+FORMAT = "detcnn masks"
+FORMAT_VERSION = 1
 
 
 def write_masks(
@@ -18,9 +28,6 @@ def write_masks(
     event_id: NDArray[np.int64],
 ) -> None:
     """Write masks, block by block.
-
-    ``mask``, uint8 (frame, plane, *axes), is the class of each pixel, of which the attribute
-    ``classes`` of the file tells the names; ``event_id`` says which frame is which.
 
     Parameters
     ----------
@@ -39,12 +46,13 @@ def write_masks(
     import h5py
 
     with h5py.File(path, "w") as file:
+        file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
         file.attrs["classes"] = list(classes)
         file["event_id"] = event_id
         mask = file.create_dataset(
             "mask",
             (len(event_id), *shape),
-            dtype=np.uint8,
+            dtype=np.min_scalar_type(len(classes) - 1),
             chunks=(1, *shape),
             compression="gzip",
             compression_opts=1,

@@ -7,7 +7,6 @@ from detcnn.kernels.silicon import (
     muon_steps,
     scattering_angle,
     stopping_power,
-    turned,
 )
 
 DOWN = np.array([0.0, 0.0, 1.0])
@@ -26,18 +25,6 @@ def test_scattering_angle_by_hand():
     # 100 keV: pβ = 100 × 1121.998 / 610.999 = 183.63 keV; 9.37 µm are 1e-4 X₀.
     expected = 13_600 / 183.63 * 0.01 * (1 + 0.038 * np.log(1e-4))
     assert scattering_angle(100.0, 9.37) == pytest.approx(expected, rel=1e-4)
-
-
-def test_turned_directions():
-    rng = np.random.default_rng(1)
-    for _ in range(100):
-        direction = rng.standard_normal(3)
-        direction /= np.linalg.norm(direction)
-        cosine, azimuth = rng.uniform(-1, 1), rng.uniform(0, 7)
-        for first in (direction, DOWN, -DOWN):
-            found = turned(first, cosine, azimuth)
-            assert np.linalg.norm(found) == pytest.approx(1)
-            assert found @ first == pytest.approx(cosine, abs=1e-9)
 
 
 def test_an_electron_leaves_all_its_energy_in_thick_silicon():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from detcnn.evaluation.task_rows import (
     segmentation_rows,
 )
 from detcnn.events.grid import Axis, Grid
+from detcnn.plotting.binned import binned_figure
 from detcnn.plotting.displays import (
     LocatedEvent,
     MeasuredEvent,
@@ -68,7 +71,10 @@ def test_rows_say_what_the_results_say(task):
     keys = [(row["quantity"], row["of"], row["column"], row["bin_low"]) for row in rows]
     assert len(set(keys)) == len(keys)
     for row in rows:
-        if row["value"] is not None:
+        # Entries of no bin are counted.
+        is_count = row["quantity"].endswith(("entries_below", "entries_above"))
+        assert (row["level"] is None) == is_count or row["value"] is None
+        if row["value"] is not None and not is_count:
             assert row["low"] <= row["value"] <= row["high"]
         same = getattr(evaluation, str(row["quantity"]), None)
         if row["of"] is None and row["column"] is None and same is not None:
@@ -82,6 +88,23 @@ def named(rows, quantity, **where):
         if row["quantity"] == quantity and all(row[key] == value for key, value in where.items())
     )
     return row["value"]
+
+
+def test_entries_of_no_bin_are_told(results):
+    result = results.segmentation()
+    profile = replace(result.profiles[0], n_below=4, n_above=1234)
+    rows = segmentation_rows(replace(result, profiles=(profile,)))
+    assert named(rows, "iou_entries_below", bin_high=profile.edges[0]) == 4
+    assert named(rows, "iou_entries_above", bin_low=profile.edges[-1]) == 1234
+    none = segmentation_rows(result)
+    assert not [row for row in none if "entries" in row["quantity"]]
+    assert "outside: 4 below, 1,234 above" in said(binned_figure([profile], ylabel="IoU"))
+    assert "outside: 4 below" in said(binned_figure([replace(profile, n_above=0)], ylabel="IoU"))
+    assert "outside" not in said(binned_figure([result.profiles[0]], ylabel="IoU"))
+
+
+def said(figure):
+    return "\n".join(axes.get_title(loc="right") for axes in figure.axes)
 
 
 def test_rows_of_classes_terms_and_bins(results):

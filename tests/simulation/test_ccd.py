@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from detcnn.errors import ConfigError
 from detcnn.simulation.beta_decay import TRITIUM, BetaDecay
 from detcnn.simulation.ccd import CCD, CLASSES, LINES, Ccd, describe_ccd, draw_xrays
 from detcnn.simulation.compton import compton_density, compton_edge, draw_compton
@@ -25,6 +26,13 @@ QUIET = Ccd(
 """A dark and perfect CCD."""
 
 COPPER = LINES[:1]
+
+
+@pytest.mark.parametrize("thickness", [-1.0, 0.0, 1 / 1.3e-3, 900.0])
+def test_silicon_that_is_deeper_than_charge_comes_from(thickness):
+    with pytest.raises(ConfigError, match=r"thickness_um: .*less than 769\.2"):
+        replace(QUIET, thickness_um=thickness)
+    assert np.isfinite(replace(QUIET, thickness_um=769).spread(np.array([0.0, 769]))).all()
 
 
 def frames(n, *, seed=1, **changes):

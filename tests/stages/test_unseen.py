@@ -151,6 +151,7 @@ def test_masks_are_of_whole_frames(squares, tmp_path):
     )
     with h5py.File(tmp_path / "scores" / "masks.h5") as file:
         assert list(file.attrs["classes"]) == ["background", "square"]
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("detcnn masks", 1)
         mask, event_id = file["mask"][:], file["event_id"][:]
     assert mask.shape == (40, 1, SIDE, SIDE)
     ids = open_store(tmp_path / "new" / "images.zarr").splits["test"].column("event_id")

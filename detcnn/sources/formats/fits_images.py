@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Dataset, damaged
+from detcnn.sources.container import Dataset, damage_named
 from detcnn.sources.formats.fits_checksums import misfit
 from detcnn.sources.formats.gzipped import open_plain
 from detcnn.sources.formats.stored_array import named_parts
@@ -226,7 +226,5 @@ def _damage_named(place: str) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", AstropyUserWarning)
         warnings.simplefilter("ignore", VerifyWarning)
-        try:
+        with damage_named(place, kinds=_DAMAGE, kind=" as FITS"):
             yield
-        except _DAMAGE as error:
-            raise damaged(place, error, kind=" as FITS") from None

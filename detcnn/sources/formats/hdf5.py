@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Dataset, damaged, decoded
+from detcnn.sources.container import Dataset, damage_named, damaged, decoded
 from detcnn.sources.formats import blosc
 from detcnn.sources.formats.hdf5_links import check_link, check_same_file, check_storage
 from detcnn.sources.formats.pandas_tables import block_names, fixed_names, is_frame
@@ -34,6 +35,11 @@ _NAMELESS = (
     "the names of the columns of this table of pandas are lost, or no list of plain texts: make "
     "the file again, or name the columns by their numbers, such as 'table/values_block_0[..., 0]'"
 )
+
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+"""HDF5 has one kind of error; h5py makes any of these of it."""
+
+_damage_named = partial(damage_named, kinds=_DAMAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,12 +361,3 @@ def _read_rows(dataset: h5py.Dataset, start: int, stop: int) -> NDArray[Any]:
     if blosc.FILTER in codes and not h5py.h5z.filter_avail(blosc.FILTER):
         return blosc.read_rows(dataset, start, stop)
     return np.asarray(dataset[start:stop])
-
-
-@contextmanager
-def _damage_named(place: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        # HDF5 has one kind of error; h5py makes any of these of it.
-        raise damaged(place, error) from None

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Container, Dataset, damaged
+from detcnn.sources.container import Container, Dataset, damage_named
 from detcnn.sources.formats.gzipped import open_plain, plain_head
 from detcnn.sources.formats.stored_array import StoredArray, Stream, beside, named_parts
 
@@ -29,6 +30,8 @@ _SUFFIXES = ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")
 _AXES_IN_NAME = re.compile(r"idx\d")
 _LABELS = "labels"
 _AT_ONCE = 1 << 24
+
+_damage_named = partial(damage_named, kinds=(OSError, EOFError, zlib.error, MemoryError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +164,3 @@ def _length(stream: Stream) -> int:
     while block := stream.read(_AT_ONCE):
         length += len(block)
     return length
-
-
-@contextmanager
-def _damage_named(place: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, zlib.error, MemoryError) as error:
-        raise damaged(place, error) from None

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Container, Dataset, damaged
+from detcnn.sources.container import Container, Dataset, damage_named, damaged
 from detcnn.sources.formats.gzipped import open_plain, plain_head
 from detcnn.sources.formats.photon_stream import ARRIVAL, PHOTONS, photons_and_times, slice_length
 from detcnn.sources.formats.stored_array import named_parts
@@ -38,6 +38,8 @@ _WORDS = {"b": "true or false", "i": "whole numbers", "f": "numbers", "U": "text
 
 _MIXED = "its lines hold different kinds of things, or lists of other things than numbers"
 _MISSING = "not every line has it"
+
+_damage_named = partial(damage_named, kinds=(OSError, EOFError, zlib.error, MemoryError))
 
 
 @dataclass(slots=True)
@@ -305,11 +307,3 @@ def _photons(value: Any, origin: str, dataset: Dataset) -> tuple[Any, Any]:
     if slice_ns is None or not isinstance(value, list) or len(value) != dataset.shape[1]:
         raise ValueError(f"expected a list for each of {dataset.shape[1]} pixels")
     return photons_and_times(value, slice_ns)
-
-
-@contextmanager
-def _damage_named(place: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, zlib.error, MemoryError) as error:
-        raise damaged(place, error) from None

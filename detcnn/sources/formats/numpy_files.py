@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.sources.base import Layout
-from detcnn.sources.container import Container, Dataset, damaged, decoded
+from detcnn.sources.container import Container, Dataset, damage_named, decoded
 from detcnn.sources.formats.stored_array import StoredArray, beside, named_parts
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -59,6 +60,8 @@ _DAMAGE = (
     struct.error,
 )
 """What NumPy and zipfile make of a damaged file."""
+
+_damage_named = partial(damage_named, kinds=_DAMAGE, kind=" as a NumPy file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +248,3 @@ def _describe(stream: IO[bytes], *, size: int) -> StoredArray:
             f"but {size - array.start} follow it"
         )
     return array
-
-
-@contextmanager
-def _damage_named(place: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise damaged(place, error, kind=" as a NumPy file") from None

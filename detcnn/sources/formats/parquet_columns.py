@@ -9,6 +9,7 @@ process where those are damaged.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from detcnn.errors import DataError
-from detcnn.sources.container import Container, Dataset, damaged
+from detcnn.sources.container import Container, Dataset, damage_named
 
 _ROWS_AT_ONCE = 1 << 16
 _UNIT_KEYS = (b"units", b"unit")
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError, MemoryError)
+
+_damage_named = partial(damage_named, kinds=_DAMAGE, kind=" as Parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +236,3 @@ def _is_text(kind: Any) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
-
-
-@contextmanager
-def _damage_named(place: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise damaged(place, error, kind=" as Parquet") from None
