@@ -31,6 +31,8 @@ class BinnedEfficiency:
         Events below the first edge, and at or above the last.
     underflow, overflow : Interval
         Their efficiencies.
+    unit : str
+        Of the column; ``"1"`` for a pure number.
     """
 
     column: str
@@ -41,6 +43,7 @@ class BinnedEfficiency:
     n_overflow: int
     underflow: Interval
     overflow: Interval
+    unit: str = "1"
 
 
 def efficiency_in_bins(

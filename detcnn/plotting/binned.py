@@ -92,7 +92,7 @@ def binned_figure(
     widths = np.diff(first.edges)
     if first.edges[0] > 0 and widths[-1] > _LOG_SPAN * widths[0]:
         upper.set_xscale("log")
-    lower.set(xlabel=column_label(first.column), ylabel=entries)
+    lower.set(xlabel=column_label(first.column, first.unit), ylabel=entries)
     lower.set(xlim=(first.edges[0], first.edges[-1]))
     lower.set_ylim(bottom=0)
     sides = (("below", first.n_below), ("above", first.n_above))

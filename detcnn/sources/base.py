@@ -47,11 +47,14 @@ class PixelTruth:
         Names of the classes that its numbers stand for, from 0; none for values.
     above : float, optional
         A pixel is of class 1 where the column is above this, and else of class 0.
+    unit : str
+        Of values, as the file states it; empty if it does not.
     """
 
     column: str
     classes: tuple[str, ...] = ()
     above: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

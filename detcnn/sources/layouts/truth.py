@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages
 from detcnn.events.truth import Points, Truth
+from detcnn.events.units import plain_unit
 from detcnn.sources.base import Layout, PixelTruth
 from detcnn.sources.container import Container, Dataset
 from detcnn.sources.layouts.references import require
@@ -151,7 +152,14 @@ def find_truth(
             )
     return TruthColumns(
         container.path,
-        {name: replace(truth, column=found[name].name) for name, truth in pixels.items()},
+        {
+            name: replace(
+                truth,
+                column=found[name].name,
+                unit="" if truth.classes else plain_unit(found[name].unit),
+            )
+            for name, truth in pixels.items()
+        },
         {name: require(container.path, datasets, column).name for name, column in points.items()},
         channels_last,
     )

@@ -12,6 +12,7 @@ from detcnn.evaluation.task_rows import (
 from detcnn.plotting.regression import regression_sections
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.judgement import Judgement, named, together, unjudged
+from detcnn.stages.judging.units import PURE
 
 
 def judge(case: Case) -> Judgement:
@@ -36,18 +37,20 @@ def judge(case: Case) -> Judgement:
 
 def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
     """Judge the events `rows`, in the bins of all events."""
+    units = case.units
     sigma = case.table.get(f"{case.prefix}sigma_{name}")
     binned = case.binned()
     binned["columns"] = {column: values[rows] for column, values in binned["columns"].items()}
     # Bins of what is predicted are those of its truth.
     binned["columns"].pop(name, None)
     truth_edges = binned["edges"].pop(name, None)
+    binned["units"].pop(name, None)
     evaluation = evaluate_regression(
-        case.column(name)[rows].astype(np.float64),
-        case.table[f"{case.prefix}prediction_{name}"][rows].astype(np.float64),
+        units.told(name, case.column(name)[rows]),
+        units.told(name, case.table[f"{case.prefix}prediction_{name}"][rows]),
         name=name,
-        unit=case.config.units.get(name, "1"),
-        sigma=None if sigma is None else sigma[rows].astype(np.float64),
+        unit=units.unit(name),
+        sigma=None if sigma is None else units.told(name, sigma[rows]),
         weights=case.table["weight"][rows],
         truth_edges=truth_edges,
         fit=case.config.resolution.terms,
@@ -56,9 +59,13 @@ def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
     )
     residuals = evaluation.relative or evaluation.absolute
     kind = "relative " if evaluation.relative else ""
+    unit = "" if residuals.unit == PURE else f" [{residuals.unit}]"
     headline = [
-        (f"{name}: mean {kind}residual", residuals.mean.text()),
-        (f"{name}: half the central 68.3 % of the {kind}residual", residuals.half_width.text()),
+        (f"{name}: mean {kind}residual{unit}", residuals.mean.text()),
+        (
+            f"{name}: half the central 68.3 % of the {kind}residual{unit}",
+            residuals.half_width.text(),
+        ),
     ]
     if evaluation.pull is not None:
         headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))

@@ -71,6 +71,7 @@ def write_images(
         channels=plan.channels,
         classes=plan.classes.names,
         truth=_truth_infos(plan, pieces, totals, n_images=n_images),
+        column_units=plan.column_units,
         points=tuple(PointsInfo(name, _most_points(name, pieces)) for name in plan.points),
     )
     sums = PixelSums(totals["sums.n_images"], totals["sums.total"], totals["sums.squares"])
@@ -134,7 +135,9 @@ def _truth_infos(
         shape = truth.pixels[name].shape
         n_filled = sum(int(totals[f"n_filled.{name}.{split}"][0]) for split in SPLITS)
         is_sparse = n_filled <= MOST_SPARSE * n_images * prod(shape)
-        infos.append(TruthInfo(name, "sparse" if is_sparse else "dense", shape[0], kind.classes))
+        infos.append(
+            TruthInfo(name, "sparse" if is_sparse else "dense", shape[0], kind.classes, kind.unit)
+        )
     return tuple(infos)
 
 
