@@ -11,10 +11,12 @@ import numpy as np
 from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
 from detcnn.config.study import Study
 from detcnn.errors import ConfigError, DataError
+from detcnn.events.images import as_dense, filled_planes
 from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.quality.emptiness import empty_event_findings, empty_image_findings
 from detcnn.quality.findings import Place
 from detcnn.quality.rapidity import rapidity_findings
+from detcnn.quality.truth import tally_pixel_truth, tally_points
 from detcnn.quality.units import unit_findings
 from detcnn.sources.base import Layout, Source
 from detcnn.sources.chain import Chain, expand_paths, open_sources
@@ -142,6 +144,12 @@ def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
     for key, told in (("channels", ("unit", "meaning")), ("axes", _AXIS)):
         if key in facts:
             facts[key] = {entry["name"]: {k: entry[k] for k in told} for entry in facts[key]}
+    if facts.get("truth") or facts.get("points"):
+        # Needs zarr, which all else of an artifact is told without.
+        from detcnn.stages.stored_truth import stored_truth_facts
+
+        facts |= stored_truth_facts(artifact, looked_at=_LOOKED_AT)
+        del facts["truth"]
     return Inspection(
         kind=f"detcnn {manifest.kind}",
         facts=facts,
@@ -168,6 +176,7 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
     place = Place(str(source.path), 0, layout.constituents or layout.hits, layout.columns)
     if isinstance(table, ImageTable):
         facts |= _image_facts(table)
+        facts |= _truth_facts(source, table, place)
         empty = empty_image_findings(table.images, place)
         if layout.channels_last is not None:
             facts["channel_axis"] = "last" if layout.channels_last else "first"
@@ -273,6 +282,25 @@ def _image_facts(table: ImageTable) -> dict[str, Any]:
             "occupancy": table.images.occupancy,
         }
     return facts
+
+
+def _truth_facts(source: Source, table: ImageTable, place: Place) -> dict[str, Any]:
+    """Return what there is of each truth of pixels and of points."""
+    truth = {}
+    for name, images in table.truth.pixels.items():
+        told, values = source.layout.pixels[name], as_dense(images).values
+        filled = as_dense(filled_planes(table.images, images.shape[0])).values > 0
+        tally = tally_pixel_truth(name, told.classes, values, filled, place)
+        truth[name] = {"dataset": told.column, **tally.facts()}
+    points = {
+        name: {
+            "dataset": source.layout.points[name],
+            **tally_points(name, places, table.images.shape[1:], place).facts(),
+        }
+        for name, places in table.truth.points.items()
+    }
+    found = {"truth_of_pixels": truth, "points": points}
+    return {name: facts for name, facts in found.items() if facts}
 
 
 def _constituent_facts(table: EventTable, *, of: str) -> dict[str, Any]:
