@@ -135,6 +135,7 @@ def run(
     overwrite = overwrite or update
     # Before the scores, which may take long.
     refuse_existing(output, overwrite=overwrite)
+    open_artifact(model, expected=MODEL)
     units = told_units(config, open_artifact(images, expected=IMAGES))
     for remark in units.remarks():
         progress.warn(remark)
