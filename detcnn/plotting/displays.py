@@ -51,8 +51,8 @@ class SegmentedEvent:
     image : numpy.ndarray
         Shape (n_channels, n_rows, n_columns).
     truth, predicted : numpy.ndarray
-        Whole numbers, shape (n_planes, n_rows, n_columns). One plane belongs to all channels; else
-        there is one for each. Pixels whose truth is no class are not judged.
+        Whole numbers, shape (n_planes, n_rows, n_columns). As many planes as channels belong to one
+        each; any other number, to all channels. Pixels whose truth is no class are not judged.
     judged : numpy.ndarray, optional
         bool, the same shape: leaves out further pixels.
     """
@@ -129,7 +129,7 @@ def segmentation_display(
         are grey, wrong ones coloured by what is wrong, and pixels that are not judged pale.
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
-    n_images = 1 if len(events[0].truth) > 1 else len(channels)
+    n_images = _images_of_plane(events, channels)
     figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images)
     n_classes = len(classes)
     colours = ["white", *(colour(i) for i in range(n_classes - 1))]
@@ -186,7 +186,7 @@ def pixel_regression_display(
         What is predicted. Truth and prediction of a plane have one scale of colours.
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
-    n_images = 1 if len(events[0].truth) > 1 else len(channels)
+    n_images = _images_of_plane(events, channels)
     figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 3)
     for axes, (event, plane) in zip(panels, rows, strict=True):
         draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
@@ -246,6 +246,13 @@ def localisation_display(
     return figure
 
 
+def _images_of_plane(
+    events: Sequence[SegmentedEvent] | Sequence[MeasuredEvent], channels: Sequence[str]
+) -> int:
+    """Return how many channels stand beside a plane: its own, or all if it belongs to all."""
+    return 1 if len(events[0].truth) == len(channels) else len(channels)
+
+
 def image_panels(
     grid: Grid, n_down: int, n_across: int, *, n_bars: int, side: float = _PANEL
 ) -> tuple[Figure, NDArray[Any]]:
@@ -271,7 +278,7 @@ def draw_images(
     figure: Figure,
 ) -> None:
     """Draw one channel, that of a plane, or all, above the first of them the title."""
-    shown = range(len(channels)) if len(panels) == len(channels) > 1 else [plane]
+    shown = range(len(channels)) if len(panels) == len(channels) else [plane]
     for axes, channel in zip(panels, shown, strict=True):
         image = np.asarray(event.image[channel], np.float64)
         label = _with_unit(channels[channel], units[channel])

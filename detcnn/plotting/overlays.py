@@ -31,8 +31,8 @@ class SaidOfEvent:
     image : numpy.ndarray
         Shape (n_channels, n_rows, n_columns).
     mask : numpy.ndarray, optional
-        Class of each pixel, whole numbers, shape (n_planes, n_rows, n_columns); one plane belongs
-        to all channels, else there is one for each. Class 0 is left out.
+        Class of each pixel, whole numbers, shape (n_planes, n_rows, n_columns); as many planes as
+        channels belong to one each, any other number to all channels. Class 0 is left out.
     points : numpy.ndarray, optional
         Shape (n, 2): (row, column) in pixels, the centre of the first at (0, 0).
     """
@@ -61,18 +61,22 @@ def overlay_figure(
     grid : Grid
         Rows and columns.
     channels, units : sequence of str
-        Name and unit of each channel; a panel for each.
+        Name and unit of each channel; a panel for each, and a row of them for each plane that
+        belongs to all.
     classes : sequence of str
         Names of the classes of a mask.
     """
-    figure, panels = image_panels(grid, 1, len(channels), n_bars=len(channels), side=4.0)
-    draw_images(panels[0], event, 0, grid, channels, units, figure=figure)
-    for number, axes in enumerate(panels[0]):
-        if event.mask is not None:
-            _draw_mask(axes, event.mask[min(number, len(event.mask) - 1)], grid, len(classes))
-        if event.points is not None:
-            across, up = places(event.points, grid)
-            axes.plot(across, up, "x", markersize=7, color=INK, markeredgewidth=1.4)
+    n_channels = len(channels)
+    masks = _mask_of_each_panel(event.mask, n_channels)
+    figure, panels = image_panels(grid, len(masks), n_channels, n_bars=n_channels, side=4.0)
+    for of_row, row in zip(masks, panels, strict=True):
+        draw_images(row, event, 0, grid, channels, units, figure=figure)
+        for mask, axes in zip(of_row, row, strict=True):
+            if mask is not None:
+                _draw_mask(axes, mask, grid, len(classes))
+            if event.points is not None:
+                across, up = places(event.points, grid)
+                axes.plot(across, up, "x", markersize=7, color=INK, markeredgewidth=1.4)
     handles: list[Any] = []
     if event.mask is not None:
         handles = [Patch(color=colour(i), label=literal(c)) for i, c in enumerate(classes[1:])]
@@ -82,6 +86,14 @@ def overlay_figure(
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
     label_panels(panels, grid)
     return figure
+
+
+def _mask_of_each_panel(
+    mask: NDArray[Any] | None, n_channels: int
+) -> list[Sequence[NDArray[Any] | None]]:
+    if mask is None:
+        return [[None] * n_channels]
+    return [list(mask)] if len(mask) == n_channels else [[plane] * n_channels for plane in mask]
 
 
 def _draw_mask(axes: Axes, mask: NDArray[Any], grid: Grid, n_classes: int) -> None:

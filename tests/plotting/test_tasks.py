@@ -26,6 +26,7 @@ from detcnn.plotting.displays import (
 from detcnn.plotting.localisation import localisation_sections
 from detcnn.plotting.multi_label import multi_label_sections
 from detcnn.plotting.objects import objects_sections
+from detcnn.plotting.overlays import SaidOfEvent, overlay_figure
 from detcnn.plotting.pixel_regression import pixel_regression_sections
 from detcnn.plotting.regression import regression_sections
 from detcnn.plotting.report import Report, report_html
@@ -156,6 +157,33 @@ def test_segmentation_display_shows_where_it_is_wrong(results):
         "track", "shower", "right", "missed", "made up", "taken for another", "not judged",
     }  # fmt: skip
     svg(figure)
+
+
+@pytest.mark.parametrize(("n_channels", "n_beside"), [(1, 1), (2, 2), (3, 1), (4, 4)])
+def test_planes_that_are_no_channels_stand_beside_all_channels(results, n_channels, n_beside):
+    image, truth, predicted, _ = results.masks(4)
+    options = {
+        "grid": picture_grid(),
+        "channels": list("uvwy"[:n_channels]),
+        "units": ["ke"] * n_channels,
+    }
+    segmented = SegmentedEvent("one", image[:n_channels], truth[:3], predicted[:3])
+    measured = MeasuredEvent("one", image[:n_channels], image[:3], 1.1 * image[:3])
+    for figure in (
+        segmentation_display([segmented], classes=results.CLASSES, **options),
+        pixel_regression_display([measured], name="charge", unit="ke", **options),
+    ):
+        titles = [axes.get_title("left") for axes in figure.axes]
+        assert titles.count("truth") == 3
+        assert titles.index("truth") == n_beside
+        assert len(titles) == 3 * (n_beside + 3)
+    said = SaidOfEvent("one", image[:n_channels], mask=predicted[:3])
+    figure = overlay_figure(said, classes=results.CLASSES, **options)
+    drawn = [axes.images[1].get_array().filled(0) for axes in figure.axes]
+    shown = [np.flatnonzero([(np.sort(of.ravel()) == np.sort(plane.ravel())).all()
+                             for plane in predicted[:3]]).tolist() for of in drawn]  # fmt: skip
+    expected = range(3) if n_channels == 3 else np.repeat(range(3), n_channels)
+    assert shown == [[plane] for plane in expected]
 
 
 def test_points_lie_where_their_pixels_are():
