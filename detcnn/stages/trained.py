@@ -45,7 +45,7 @@ class Shown:
 
 
 def show(model: Path, images: Path | None, *, split: str) -> Shown:
-    """Open a model and images such as it was trained on.
+    """Open a classifier and images such as it was trained on.
 
     Parameters
     ----------
@@ -60,12 +60,18 @@ def show(model: Path, images: Path | None, *, split: str) -> Shown:
     Raises
     ------
     ConfigError
-        If no images are named and none are found.
+        If the model is no classifier, or no images are named and none are found.
     DataError
         If an artifact is not there or damaged, the split is empty, or the images are not such as
         the model was trained on.
     """
     opened = open_artifact(model, expected=MODEL)
+    task = opened.manifest.contents["task"]["name"]
+    if task != "classification":
+        raise ConfigError(
+            f"{model}: has learned {task}, and what the score of a class comes from is shown of "
+            "classifications alone: detcnn evaluate draws what this model says of events"
+        )
     path = images or found_images(opened)
     shown = open_artifact(path, expected=IMAGES)
     require_fit(opened, shown)
