@@ -10,10 +10,10 @@ import numpy as np
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
-from detcnn.artifacts.opening import Artifact, find_current, open_artifact
+from detcnn.artifacts.opening import Artifact, find_current, is_artifact, open_artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
-from detcnn.errors import ConfigError, DataError
+from detcnn.errors import ConfigError, OutputExistsError
 from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.class_selection import Selections
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
@@ -40,7 +40,9 @@ from detcnn.stages.judging.bins import bin_edges
 from detcnn.stages.judging.judge import judge
 from detcnn.stages.judging.judgement import Judgement
 from detcnn.stages.judging.learned import describe_learned
+from detcnn.stages.judging.requirements import require_judgeable
 from detcnn.stages.judging.selections import find_selections
+from detcnn.stages.trained import digest_of_images
 from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
@@ -111,7 +113,7 @@ def run(
     title, description : str
         The study's name and what it is about, for the report.
     overwrite : bool
-        Replace existing metrics.
+        Replace existing metrics, and scores whatever images they are of.
     update : bool
         Leave what is there as it is if this run would make the same, and replace it if not.
     progress : Progress
@@ -124,16 +126,23 @@ def run(
     Raises
     ------
     ConfigError
-        If the configuration asks for a class or column that is not there.
+        If the configuration asks for a class or column that is not there, or for what the task
+        does not have.
     DataError
         If an artifact is not there or damaged, the images are not such as the model was trained
-        on, or the scores cannot be evaluated.
+        on or do not tell the truth, or the scores cannot be evaluated.
     OutputExistsError
-        If the output exists.
+        If the output exists, or scores of other images would replace those of the images that the
+        model was trained on.
     """
-    overwrite = overwrite or update
-    # Before the scores, which may take long.
-    refuse_existing(output, overwrite=overwrite)
+    # All of it before the scores, which may take long.
+    refuse_existing(output, overwrite=overwrite or update)
+    opened, shown = open_artifact(model, expected=MODEL), open_artifact(images, expected=IMAGES)
+    task = opened.manifest.contents["task"]["name"]
+    require_judgeable(config, task=opened.manifest.contents["task"], images=shown)
+    if not overwrite:
+        for place in (scores, *_place_of_tuning(config, scores)):
+            _keep_scores(place, model=opened, images=shown)
     predict.run(
         model=model,
         images=images,
@@ -146,10 +155,8 @@ def run(
         progress=progress,
     )
     made = open_artifact(scores, expected=SCORES)
-    task = made.manifest.contents["task"]["name"]
     tuning = _scores_of_tuning(
         config,
-        task=task,
         model=model,
         images=images,
         scores=scores,
@@ -158,15 +165,14 @@ def run(
     )
     artifacts = {
         "scores": made,
-        "model": open_artifact(model, expected=MODEL),
-        "images": open_artifact(images, expected=IMAGES),
+        "model": opened,
+        "images": shown,
         **{
             f"model {number}": open_artifact(path, expected=MODEL)
             for number, path in enumerate(further, start=2)
         },
         **({} if tuning is None else {"scores for tuning": tuning}),
     }
-    _require_classes(artifacts["scores"], artifacts["images"])
     inputs = [artifact.as_input(role) for role, artifact in artifacts.items()]
     identity = value_digest(
         {
@@ -184,7 +190,9 @@ def run(
     )
     if current is not None:
         return EvaluateResult(current, evaluation, baselines, judgement, selections)
-    with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
+    with build_artifact(
+        output, kind=METRICS, identity=identity, overwrite=overwrite or update
+    ) as builder:
         contents: dict[str, Any]
         if evaluation is not None:
             part = describe_learned(
@@ -243,10 +251,29 @@ def run(
     return EvaluateResult(artifact, evaluation, baselines, judgement, selections)
 
 
+def _place_of_tuning(config: EvaluateConfig, scores: Path) -> tuple[Path, ...]:
+    """Return where the scores that give the thresholds of selections are, if any are needed."""
+    if config.selections is None:
+        return ()
+    return (scores.with_name(f"{scores.name}-{config.selections.tuned_on}"),)
+
+
+def _keep_scores(place: Path, *, model: Artifact, images: Artifact) -> None:
+    """Refuse to put the scores of other images in the place of those of a model's own."""
+    own, here = digest_of_images(model), images.manifest.digest
+    if here == own or not is_artifact(place):
+        return
+    if digest_of_images(open_artifact(place, expected=SCORES)) == own:
+        raise OutputExistsError(
+            f"{place}: holds the scores of the images that {model.path} was trained on, and those "
+            f"of {images.path} would replace them: name another place with --scores, or use "
+            "--overwrite"
+        )
+
+
 def _scores_of_tuning(
     config: EvaluateConfig,
     *,
-    task: str,
     model: Path,
     images: Path,
     scores: Path,
@@ -256,16 +283,12 @@ def _scores_of_tuning(
     """Return the scores of the split that gives the thresholds of selections, made if need be."""
     if config.selections is None:
         return None
-    if task != "classification":
-        raise ConfigError(
-            f"evaluate.selections: the model has learned {task}, and only the classes of a "
-            "classification are selected: leave it out"
-        )
+    (output,) = _place_of_tuning(config, scores)
     return predict.run(
         model=model,
         images=images,
         split=config.selections.tuned_on,
-        output=scores.with_name(f"{scores.name}-{config.selections.tuned_on}"),
+        output=output,
         further=further,
         tta=config.tta,
         update=True,
@@ -274,18 +297,6 @@ def _scores_of_tuning(
 
 
 _Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
-
-
-def _require_classes(scores: Artifact, images: Artifact) -> None:
-    """Refuse to judge classes by events that have none, as new ones may."""
-    task = scores.manifest.contents["task"]
-    tasks = [task, *(head["task"] for head in task.get("heads", {}).values())]
-    n_without = images.manifest.contents.get("n_without_class", 0)
-    if n_without and any(one["name"] == "classification" for one in tasks):
-        raise DataError(
-            f"{images.path}: {n_without:,} events have no class to judge by: name their labels in "
-            "the study as columns.label, and make the images again"
-        )
 
 
 def _judge_classes(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:

@@ -20,7 +20,13 @@ from detcnn.events.sampling import sample_of_each_class
 from detcnn.progress import SILENT, Progress
 from detcnn.stages.frames import FrameMaps, Frames, open_frames
 from detcnn.stages.scores import Scorer, score_writer
-from detcnn.stages.trained import empty_image, found_images, require_fit, usual_patch
+from detcnn.stages.trained import (
+    digest_of_images,
+    empty_image,
+    found_images,
+    require_fit,
+    usual_patch,
+)
 from detcnn.storage.masks import MASKS, write_masks
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
@@ -268,7 +274,7 @@ def _write_masks(folder: Path, frames: Frames, task: "Task") -> None:
 def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progress) -> None:
     """Refuse images that a model was not made for, and warn of events that it was trained with."""
     require_fit(model, images)
-    if images.manifest.digest == _digest_of_images(model):
+    if images.manifest.digest == digest_of_images(model):
         return
     try:
         trained_on = found_images(model)
@@ -301,10 +307,6 @@ def _variations(config: VariationsConfig | None, store: ImageStore) -> "Variatio
         return AS_IT_IS
     policies = policies_of(config.augment, store.schema.grid)
     return Variations(policies=policies, draws=config.draws, seed=config.seed)
-
-
-def _digest_of_images(model: Artifact) -> str:
-    return next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
 
 
 def _occlude(

@@ -149,6 +149,11 @@ def empty_image(store: ImageStore, occupancy: float) -> tuple[NDArray[np.float32
     return empty.astype(np.float32), is_zero
 
 
+def digest_of_images(made: Artifact) -> str:
+    """Return the digest of the images that a model, or scores, are made from."""
+    return next(entry.digest for entry in made.manifest.inputs if entry.role == "images")
+
+
 def found_images(model: Artifact) -> Path:
     """Return the images that a model was trained on.
 
@@ -157,7 +162,7 @@ def found_images(model: Artifact) -> Path:
     ConfigError
         If they are not where they were then, nor beside the model.
     """
-    digest = next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
+    digest = digest_of_images(model)
     then = Path(model.manifest.environment.get("images", "images"))
     places = (then, model.path.parent / "images")
     for path in places:

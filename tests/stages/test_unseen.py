@@ -1,13 +1,15 @@
 """New files of which nothing is known, from a model's images to what it says of them."""
 
+import shutil
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
+from detcnn.artifacts.opening import open_artifact
 from detcnn.config.loading import load_study
-from detcnn.errors import ConfigError, DataError
+from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.events.labels import Classes
 from detcnn.stages import evaluate, overlays, predict, preprocess, train, unseen
@@ -185,19 +187,62 @@ def test_a_store_of_known_pixels_is_evaluated(show, squares, tmp_path):
     assert "mean IoU" in dict(result.judgement.headline)
 
 
-def test_what_has_no_class_is_not_judged_by_it(show, squares, tmp_path):
-    images, _ = show("classification", "new.h5")
-    study = load_study(squares / "study.yaml")
-    with pytest.raises(DataError, match="40 events have no class to judge by"):
+@pytest.mark.parametrize(
+    ("task", "file", "overrides", "error", "words"),
+    [
+        ("segmentation", "new.h5", [], DataError, "no pixel truth 'mask' to judge segmentation by"),
+        ("classification", "new.h5", [], DataError, "40 events have no class to judge by"),
+        ("segmentation", "known.h5", ["selections={}"], ConfigError, "selections: .*segmentation"),
+        ("segmentation", "known.h5", ["objects=[{of: blob}]"], ConfigError, "no class 'blob'"),
+        ("classification", "known.h5", ["objects=[{of: square}]"], ConfigError, "objects: .*class"),
+    ],
+)
+def test_what_cannot_be_judged_is_not_scored(
+    squares, tmp_path, task, file, overrides, error, words
+):
+    study = load_study(squares / "study.yaml", [f"evaluate.{one}" for one in overrides])
+    unseen.run(
+        study.preprocess, files=[file], model=squares / task, base=squares, output=tmp_path / "new"
+    )
+    with pytest.raises(error, match=words):
         evaluate.run(
             study.evaluate,
-            model=squares / "classification",
-            images=images.artifact.path,
+            model=squares / task,
+            images=tmp_path / "new",
             scores=tmp_path / "scores",
             output=tmp_path / "metrics",
             title="new",
         )
-    assert not (tmp_path / "metrics").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_scores_of_other_images_do_not_replace_those_of_the_model_s_own(squares, tmp_path):
+    study = load_study(squares / "study.yaml", ["evaluate.selections={}"])
+    model = squares / "classification"
+    unseen.run(
+        study.preprocess, files=["known.h5"], model=model, base=squares, output=tmp_path / "new"
+    )
+    of_split = {}
+    for split in ("test", "validation"):
+        output = tmp_path / ("scores" if split == "test" else "scores-validation")
+        made = predict.run(model=model, images=squares / "images", split=split, output=output)
+        of_split[split] = made.artifact
+    options = {
+        "model": model,
+        "images": tmp_path / "new",
+        "scores": tmp_path / "scores",
+        "output": tmp_path / "metrics",
+        "title": "new",
+    }
+    for update in (False, True):
+        with pytest.raises(OutputExistsError, match="scores: holds the scores of the images that"):
+            evaluate.run(study.evaluate, update=update, **options)
+    shutil.move(tmp_path / "scores", tmp_path / "kept")
+    with pytest.raises(OutputExistsError, match="scores-validation: holds the scores of the imag"):
+        evaluate.run(study.evaluate, **options)
+    assert not (tmp_path / "scores").exists()
+    again = open_artifact(tmp_path / "scores-validation")
+    assert again.manifest == of_split["validation"].manifest
 
 
 def test_another_study_is_refused_before_any_work(show, tmp_path):

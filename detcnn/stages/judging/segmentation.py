@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.config.evaluate import ObjectsConfig
-from detcnn.errors import ConfigError
 from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.event_values import best_median_worst
 from detcnn.evaluation.export import plain
@@ -40,12 +39,6 @@ def judge(case: Case) -> Judgement:
     maps = FrameMaps(case.frames, case.scores.path, case.task)
     confusions, histograms = [], []
     objects: dict[str, list[MatchedObjects]] = {entry.of: [] for entry in case.config.objects}
-    for entry in case.config.objects:
-        if entry.of not in classes[1:]:
-            raise ConfigError(
-                f"evaluate.objects: no class {entry.of!r} of pixels beside the background; there "
-                f"are: {', '.join(classes[1:])}"
-            )
     for block in iter_pixels(case, maps):
         said = maps.classes(block.maps)
         confusions.append(
