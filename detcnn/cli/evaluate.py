@@ -73,6 +73,7 @@ def _evaluate(
     from detcnn.evaluation.export import plain
     from detcnn.processors import prepare_threads
     from detcnn.stages.evaluate import run
+    from detcnn.stages.trained import warn_of_other_task
 
     # Before torch is imported, which happens if there are scores to make.
     prepare_threads()
@@ -80,6 +81,7 @@ def _evaluate(
     opened = open_study(study, overrides, work=work)
     first, *further = models or [opened.output / "model"]
     with show_progress(quiet=quiet) as progress:
+        warn_of_other_task([first, *further], opened.study.train.task.name, progress)
         result = run(
             opened.study.evaluate,
             model=first,

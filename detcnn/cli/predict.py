@@ -95,6 +95,7 @@ def _predict(
     from detcnn.stages import overlays as overlaid
     from detcnn.stages import unseen
     from detcnn.stages.predict import run
+    from detcnn.stages.trained import warn_of_other_task
     from detcnn.storage.schema import SPLITS
 
     if inputs and (images or split):
@@ -110,7 +111,10 @@ def _predict(
     default = "scores" if chosen == config.split else f"scores-{chosen}"
     output = output or opened.output / ("predictions" if inputs else default)
     first, *further = models or [opened.output / "model"]
+    if overlays:
+        overlaid.require_drawable(first)
     with show_progress(quiet=quiet) as progress:
+        warn_of_other_task([first, *further], opened.study.train.task.name, progress)
         if inputs:
             refuse_existing(output, overwrite=overwrite or update)
             images = output.with_name(f"{output.name}-images")

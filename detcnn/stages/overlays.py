@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.artifacts.kinds import IMAGES, SCORES
+from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
 from detcnn.artifacts.opening import open_artifact
 from detcnn.errors import ConfigError
 from detcnn.plotting.overlays import SaidOfEvent, overlay_figure
@@ -54,8 +54,7 @@ def run(
     contents = opened.manifest.contents
     task, classes = contents["task"], contents["classes"]
     frames = open_frames(open_artifact(images, expected=IMAGES), contents["split"])
-    if len(frames.grid.axes) != 2:
-        raise ConfigError(f"{images}: images of {len(frames.grid.axes)} axes cannot be drawn")
+    _require_pictures(images, len(frames.grid.axes))
     schema = frames.split.schema
     table = read_parquet(scores / "scores.parquet")
     event_id = table["column_event_id"]
@@ -88,6 +87,24 @@ def run(
         )
         made.append(write_figure(figure, folder, f"{number:04d}_{event_id[row]}")["png"])
     return tuple(made)
+
+
+def require_drawable(model: Path) -> None:
+    """Refuse a model whose images could not be drawn, before it is shown any.
+
+    Raises
+    ------
+    ConfigError
+        If they are not pictures.
+    DataError
+        If it is not there or damaged.
+    """
+    _require_pictures(model, len(open_artifact(model, expected=MODEL).manifest.contents["axes"]))
+
+
+def _require_pictures(path: Path, n_axes: int) -> None:
+    if n_axes != 2:
+        raise ConfigError(f"{path}: images of {n_axes} axes cannot be drawn: leave out --overlays")
 
 
 def _said(table: Mapping[str, NDArray[Any]], row: int, classes: list[str]) -> str:

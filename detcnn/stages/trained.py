@@ -1,6 +1,6 @@
 """A trained model and images that it can be shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,12 @@ from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
+from detcnn.progress import Progress
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import MOST_SPARSE, STORE
+
+SAME = ("classes", "image_shape", "channels", "axes")
+"""Of an image store's contents, what has to be as a model was trained with."""
 
 _PATCHES_ACROSS = 11
 
@@ -91,8 +95,34 @@ def require_fit(model: Artifact, images: Artifact) -> None:
         Naming what differs.
     """
     given = images.manifest.contents
-    names = ("classes", "image_shape", "channels", "axes", "image")
+    names = (*SAME, "image")
     require_same(model, {name: given[name] for name in names}, place=str(images.path))
+
+
+def warn_of_other_task(models: Sequence[Path], task: str, progress: Progress) -> None:
+    """Warn of models that have learned something else than a study says.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        The artifacts.
+    task : str
+        Name of the study's task.
+    progress : Progress
+        Hears of it.
+
+    Raises
+    ------
+    DataError
+        If an artifact is not there or damaged.
+    """
+    for path in models:
+        learned = open_artifact(path, expected=MODEL).manifest.contents["task"]["name"]
+        if learned != task:
+            progress.warn(
+                f"{path}: has learned {learned}, and the study's train.task is {task}: what "
+                f"follows is of {learned}"
+            )
 
 
 def require_same(model: Artifact, given: Mapping[str, Any], *, place: str) -> None:

@@ -1,13 +1,17 @@
 """New files of which nothing is known, from a model's images to what it says of them."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from detcnn.artifacts.manifest import read_manifest, write_manifest
 from detcnn.artifacts.opening import open_artifact
+from detcnn.cli.main import app
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
@@ -251,12 +255,47 @@ def test_another_study_is_refused_before_any_work(show, tmp_path):
     assert not (tmp_path / "images").exists()
 
 
-def test_new_files_in_another_unit_are_refused(show, squares):
+def test_new_files_of_another_shape_are_refused_before_any_work(show, squares, tmp_path):
+    with h5py.File(squares / "wide.h5", "w") as file:
+        file["images"], file["number"] = np.ones((9, 1, SIDE, SIDE + 2)), np.arange(9)
+    words = r"wide.h5: image shape \[1, 12, 14\], but the model .* with \[1, 12, 12\]"
+    with pytest.raises(DataError, match=words):
+        show("segmentation", "wide.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def command_line(squares, *options):
+    words = ["predict", squares / "study.yaml", "--input", squares / "new.h5", *options]
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_what_cannot_be_drawn_is_refused_before_any_work(squares, tmp_path):
+    model = shutil.copytree(squares / "classification", tmp_path / "model")
+    manifest = read_manifest(model)
+    axes = [manifest.contents["axes"][0], *manifest.contents["axes"]]
+    write_manifest(replace(manifest, contents={**manifest.contents, "axes": axes}), model)
+    output = tmp_path / "said"
+    done = command_line(squares, "--model", model, "--output", output, "--overlays", 2)
+    assert done.exit_code == 2
+    assert "images of 3 axes cannot be drawn: leave out --overlays" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(("task", "is_warned"), [("segmentation", True), ("classification", False)])
+def test_a_model_of_another_task_than_the_study_is_warned_of(squares, tmp_path, task, is_warned):
+    done = command_line(squares, "--model", squares / task, "--output", tmp_path / "said", "-j", 1)
+    assert done.exit_code == 0, done.stderr
+    words = f"has learned {task}, and the study's train.task is classification"
+    assert (words in " ".join(done.stderr.split())) == is_warned
+
+
+def test_new_files_in_another_unit_are_refused(show, squares, tmp_path):
     write_squares(squares / "other.h5", range(2000, 2010), is_known=False)
     with h5py.File(squares / "other.h5", "a") as file:
         file["images"].attrs["units"] = "fC"
     with pytest.raises(DataError, match=r"channels .*in fC, sqrt.* was trained with .*in e, sqrt"):
         show("classification", "other.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_window_that_leaves_nothing(show):
