@@ -139,6 +139,7 @@ def _predict(
             # For the report, which is about this split.
             occlusion=config.occlusion if chosen == config.split and not inputs else None,
             tta=config.tta,
+            confidence=config.confidence,
             overwrite=overwrite,
             update=update,
             progress=progress,
@@ -155,7 +156,8 @@ def _predict(
     contents = result.artifact.manifest.contents
     summary: dict[str, object] = {
         "scores": str(result.artifact.path),
-        "split": contents["split"],
+        # Of new files it is but where their images stand.
+        **({} if inputs else {"split": contents["split"]}),
         "events": contents["n_events"],
         **({"overlays": str(drawn)} if overlays else {}),
         "digest": result.artifact.manifest.digest,

@@ -151,6 +151,7 @@ def run(
         further=further,
         occlusion=config.occlusion,
         tta=config.tta,
+        confidence=config.confidence,
         update=True,
         progress=progress,
     )

@@ -12,7 +12,7 @@ from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
-from detcnn.config.evaluate import OcclusionConfig, VariationsConfig
+from detcnn.config.evaluate import CONFIDENCE, OcclusionConfig, VariationsConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
 from detcnn.events.images import as_dense, filled_planes
@@ -67,6 +67,7 @@ def run(
     further: Sequence[Path] = (),
     occlusion: OcclusionConfig | None = None,
     tta: VariationsConfig | None = None,
+    confidence: float = CONFIDENCE,
     overwrite: bool = False,
     update: bool = False,
     progress: Progress = SILENT,
@@ -87,6 +88,8 @@ def run(
         Also write maps of how the scores of some images change when parts of them are emptied.
     tta : VariationsConfig, optional
         Score each image in several variations, and take the mean of the scores.
+    confidence : float
+        Of a localisation: what points have, at least, that are counted; all are written.
     overwrite : bool
         Replace existing scores.
     update : bool
@@ -109,6 +112,7 @@ def run(
     models = [open_artifact(path, expected=MODEL) for path in (model, *further)]
     images_artifact = open_artifact(images, expected=IMAGES)
     given = images_artifact.manifest.contents
+    learned = models[0].manifest.contents["task"]["name"]
     for artifact in models:
         _check_fit(artifact, images_artifact, split=split, progress=progress)
     inputs = [
@@ -119,6 +123,8 @@ def run(
         "split": split,
         "occlusion": None if occlusion is None else occlusion.identity(),
         "tta": None if tta is None else tta.identity(),
+        # Other scores do not depend on it.
+        **({"confidence": confidence} if learned == "localisation" else {}),
     }
     identity = value_digest(
         {"format": SCORES.version, "inputs": [i.digest for i in inputs], **config}
@@ -150,6 +156,7 @@ def run(
             builder.folder,
             frames=frames,
             n_filled=_n_filled(chosen, task),
+            confidence=confidence,
         )
         is_occluded = occlusion is not None and task.description["name"] == "classification"
         rows = np.empty(0, dtype=np.int64)
@@ -179,7 +186,8 @@ def run(
         if task.description["name"] == "segmentation":
             _write_masks(builder.folder, frames, task)
         columns: dict[str, NDArray[Any]] = {
-            "label": chosen.label,
+            # The only class says nothing of an event.
+            **({"label": chosen.label} if len(store.schema.classes) > 1 else {}),
             "weight": chosen.weight,
             **said,
             **{f"column_{name}": chosen.column(name) for name in chosen.column_names},

@@ -64,6 +64,14 @@ def test_each_target_keeps_its_numbers_of_each_class():
     assert numbers["depth"]["depth"]["n_events"] == 50
 
 
+def test_images_of_one_class_do_not_tell_it():
+    of_one = energies([30])
+    table = {name: values for name, values in of_one.table.items() if name != "label"}
+    numbers = regression.judge(replace(of_one, table=table)).numbers
+    assert numbers["energy"]["energy"]["n_events"] == 30
+    assert numbers["class 0"]["energy"]["n_events"] == 30
+
+
 def test_classes_of_few_events_are_left_out_with_the_reason():
     bins = [{"column": "energy", "bins": 3, "low": 2}]
     judged = regression.judge(energies([40, 1, 0, 2], efficiency_bins=bins))

@@ -17,10 +17,12 @@ from detcnn.stages.judging.judgement import Judgement, named, together, unjudged
 def judge(case: Case) -> Judgement:
     """Return what predicted numbers are worth, and those of each class if the study asks for it."""
     targets, classes = case.task["targets"], case.store.schema.classes
-    label = case.table["label"]
+    n_events = len(case.table["weight"])
+    # Images of one class do not tell it.
+    label = case.table.get("label", np.zeros(n_events, dtype=np.int64))
     parts = []
     for name in targets:
-        judged = _one_number(case, name, np.arange(len(label)))
+        judged = _one_number(case, name, np.arange(n_events))
         parts.append(named(judged, name) if len(targets) > 1 else judged)
         if not case.config.resolution.by_class:
             continue
