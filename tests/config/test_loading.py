@@ -315,6 +315,36 @@ def test_overrides(load, overrides, read, expected):
         assert read(load(LEAST, *overrides)) == expected
 
 
+@pytest.mark.parametrize(
+    ("task", "per"),
+    [
+        ("classification", "pixel"),
+        ("{name: multi-label, labels: [a]}", "pixel"),
+        ("{name: regression, targets: [a]}", "pixel"),
+        ("segmentation", "channel"),
+        ("{pixels: filled, name: segmentation}", "channel"),
+        ("{name: pixel-regression, truth: a}", "channel"),
+        ("localisation", "channel"),
+    ],
+)
+def test_images_are_standardised_as_the_task_needs(load, task, per):
+    def standardise(*overrides):
+        return load(LEAST, f"train.task={task}", *overrides).train.standardise
+
+    assert standardise().per == per
+    assert standardise("train.standardise.clip=0.5").per == per
+    assert standardise("train.standardise.clip=0.5").clip == 0.5
+    for explicit in ("pixel", "channel"):
+        assert standardise(f"train.standardise.per={explicit}").per == explicit
+    assert standardise("train.standardise=null") is None
+    # A study that says nothing is the one that says so.
+    silent, told = (
+        load(LEAST, f"train.task={task}", *more).train.identity()
+        for more in ((), (f"train.standardise.per={per}",))
+    )
+    assert silent == told
+
+
 def test_overrides_leave_presets_alone(load):
     before = repr(IMAGE_PRESETS)
     load(LEAST, "preprocess.image.align.0.on=hardest", "preprocess.image.grid.pixels=9")
