@@ -310,7 +310,8 @@ class DownsampleConfig(Section):
 
     step: Literal["downsample"]
     pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
-        description="Rows and columns of a block; the image is made of whole blocks."
+        description="Rows and columns of a block, which becomes one pixel, not those that remain; "
+        "the image is made of whole blocks."
     )
     by: Literal["sum", "mean", "max"] = Field(
         default="sum", description="What becomes of the values of a block."

@@ -20,7 +20,7 @@ from detcnn.events.labels import Classes
 from detcnn.events.observables import OBSERVABLES
 from detcnn.progress import SILENT, Progress
 from detcnn.sources.opening import files_read, read_provenance
-from detcnn.stages.preprocessing.image_plan import ImagePlan, image_identity, plan_images
+from detcnn.stages.preprocessing.image_plan import ImagePlan, image_identity, plan_images, remarks
 from detcnn.stages.preprocessing.image_writing import write_images
 from detcnn.stages.preprocessing.inputs import input_files, open_sources
 from detcnn.stages.preprocessing.partitions import Partition, make_pieces
@@ -116,6 +116,8 @@ def run(
     paths = [path for of_source in files for path in of_source]
     plan = plan_images(config, sources, base=base, unseen_by=unseen_by, unstated=unstated)
     check(plan)
+    for remark in remarks(config, plan):
+        progress.warn(remark)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
         progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")

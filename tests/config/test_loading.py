@@ -202,6 +202,12 @@ def test_faults_of_whole_files(load, text, fault):
     assert fault in refusal(load, text)
 
 
+def test_what_is_done_elsewhere_is_said_to_be(load):
+    step = "preprocess.image_steps=[{step: clip, at: 2}]"
+    assert refusal(load, LEAST, step).endswith(": large pixels are cut by train.standardise.clip")
+    assert "cut" not in refusal(load, LEAST, "preprocess.image_steps=[{step: clap}]")
+
+
 def test_only_the_innermost_fault_is_told(load):
     override = "preprocess.image.channels=[{name: a, of: [211, x]}]"
     assert refusal(load, LEAST, override).endswith(

@@ -301,6 +301,17 @@ def test_the_truth_of_pixels_that_are_put_together(blobs, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "said"), [("[4, 6]", "blocks of 4x6 pixels together, and images of 3x2"), (3, "")]
+)
+def test_large_blocks_are_remarked_on(blobs, tmp_path, Listener, pixels, said):
+    steps = f"preprocess.image_steps=[{{step: downsample, pixels: {pixels}}}]"
+    listener = Listener()
+    study = load_study(blobs / "study.yaml", [steps])
+    preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images", progress=listener)
+    assert [said in text for text in listener.said if "downsample" in text] == [True] * bool(said)
+
+
 def test_blocks_that_do_not_fill_the_images(blobs, tmp_path):
     steps = "preprocess.image_steps=[{step: downsample, pixels: 5}]"
     study = load_study(blobs / "study.yaml", [steps])
