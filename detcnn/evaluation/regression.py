@@ -18,6 +18,7 @@ from detcnn.evaluation.event_bootstrap import (
     ratio,
     resampled_sums,
 )
+from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.event_values import EventValues, event_values, resampled_quantiles
 from detcnn.evaluation.inputs import event_column, event_weights
 from detcnn.evaluation.intervals import Interval, Intervals
@@ -101,7 +102,8 @@ class Pull:
     expected : tuple of float
         Shares of a normal distribution within ±1 and ±1.96 standard deviations.
     coverage : Intervals
-        Shape (2,): weighted shares of the events whose truth is within as many σ.
+        Shape (2,): weighted shares of the events whose truth is within as many σ, from
+        `event_shares.event_shares`.
     calibration : BinnedMeasure
         In bins of σ: root mean square residual, and root mean square of σ.
     """
@@ -516,11 +518,7 @@ def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: Bootstrap) 
     pull = off / s
     reach = np.array([1.0, special.ndtri(0.975)])
     within = (np.abs(pull)[:, np.newaxis] <= reach).astype(np.float64)
-    sums = _sums([np.ones(len(off)), pull, pull**2, *within.T], weights, bootstrap)
-
-    def share(columns: slice) -> Intervals:
-        return sums.intervals(lambda of: ratio(of[..., columns], of[..., :1]))
-
+    sums = _sums([np.ones(len(off)), pull, pull**2], weights, bootstrap)
     return Pull(
         distribution=event_values(
             "pull",
@@ -531,9 +529,9 @@ def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: Bootstrap) 
             levels=_LEVELS,
         ),
         width=sums.intervals(_rms).item(),
-        chi_squared=share(slice(2, 3)).item(0),
+        chi_squared=sums.intervals(lambda of: ratio(of[..., 2], of[..., 0])).item(),
         expected=tuple(float(p) for p in special.erf(reach / np.sqrt(2))),
-        coverage=share(slice(3, 5)),
+        coverage=event_shares(within, np.ones(within.shape), weights, bootstrap),
         calibration=_means_in_bins(
             column_bins("sigma", s, quantile_edges(s)),
             {"observed": off**2, "predicted": s**2},
