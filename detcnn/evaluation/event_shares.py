@@ -105,7 +105,7 @@ def overlap_to_dice(overlap: Intervals) -> Intervals:
 
     It rises with the overlap, so that the ends of an interval stay ends.
     """
-    return overlap.rising(lambda of: np.asarray(2 * of / (1 + of)))
+    return overlap.each(lambda of: np.asarray(2 * of / (1 + of)))
 
 
 def _effective_events(

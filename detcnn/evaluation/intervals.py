@@ -95,21 +95,18 @@ class Intervals:
 
     def part(self, *index: Any) -> "Intervals":
         """Return some elements, chosen as numpy does."""
-        return self._each(lambda of: np.asarray(of[index]))
+        return self.each(lambda of: np.asarray(of[index]))
 
     def reshaped(self, *shape: int) -> "Intervals":
         """Return the same in another shape."""
-        return self._each(lambda of: of.reshape(shape))
+        return self.each(lambda of: of.reshape(shape))
 
     def transposed(self) -> "Intervals":
         """Return the same with the order of the axes reversed."""
-        return self._each(np.transpose)
+        return self.each(np.transpose)
 
-    def rising(self, function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> "Intervals":
-        """Return a function of them that rises, so that ends stay ends."""
-        return self._each(function)
-
-    def _each(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> "Intervals":
+    def each(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> "Intervals":
+        """Return a function of values and ends that does not fall, so that ends stay ends."""
         return replace(self, value=change(self.value), low=change(self.low), high=change(self.high))
 
 

@@ -135,7 +135,7 @@ def evaluate_segmentation(
         Shape (n_events,), one each by default; may be negative.
     columns, edges : mapping, optional
         Name to values, shape (n_events,), and to bin edges: profiles are given against each column;
-        one without edges gets eight bins of equal numbers of events.
+        one without edges gets those of `efficiency.quantile_edges`.
     pixel_scores : PixelScores, optional
         From `pixel_scores.evaluate_pixel_scores`, to go with the rest.
     bootstrap : Bootstrap
