@@ -128,7 +128,7 @@ def _evaluate(
             ],
             title=f"{headline.title}: {n_events:,} events, {level}",
         )
-        print(f"report: {result.report}")
+        _print_end(result)
 
 
 def _print_judgement(result: "EvaluateResult", *, as_json: bool, quiet: bool) -> None:
@@ -143,7 +143,13 @@ def _print_judgement(result: "EvaluateResult", *, as_json: bool, quiet: bool) ->
         print_summary(summary, as_json=True, quiet=quiet)
     elif not quiet:
         print_table(list(result.judgement.headline), title=result.judgement.title)
-        print(f"report: {result.report}")
+        _print_end(result)
+
+
+def _print_end(result: "EvaluateResult") -> None:
+    if result.caution:
+        print(result.caution)
+    print(f"report: {result.report}")
 
 
 def _rows(headline: "Discrimination", *, verbose: bool) -> list[tuple[str, str]]:

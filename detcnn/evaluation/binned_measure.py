@@ -136,7 +136,7 @@ def bins_of_columns(
     edges: Mapping[str, Sequence[float]] | None,
     n_events: int,
 ) -> list[ColumnBins]:
-    """Return the bins of each column, those without edges in eight of equal numbers of events.
+    """Return the bins of each column, those without edges in ones of equal numbers of events.
 
     Parameters
     ----------

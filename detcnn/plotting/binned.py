@@ -74,7 +74,7 @@ def binned_figure(
             index,
             label=literal(label) if len(labels) > 1 else None,
         )
-        shown = measure.n_entries[row] > 0
+        shown = np.isfinite(measure.measure.value[row])
         ends += measure.measure.low[row][shown].tolist() + measure.measure.high[row][shown].tolist()
         if index == 0 or (measure.n_entries[row] != first.n_entries[0]).any():
             lower.stairs(

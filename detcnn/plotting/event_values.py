@@ -75,7 +75,7 @@ def event_values_figure(
     )
     outside = max(0.0, 1 - float(first.share.sum()))
     if outside > 5e-4 and len(values) == 1:
-        axes.set_title(f"{100 * outside:.2g} % outside", color=FAINT, loc="right")
+        axes.set_title(f"{100 * outside:.3g} % outside", color=FAINT, loc="right")
     if normal is None:
         axes.set_xlim(_filled_range(values))
     if n_labels > 1:

@@ -17,6 +17,7 @@ from detcnn.errors import ConfigError, OutputExistsError
 from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.class_selection import Selections
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
+from detcnn.evaluation.event_bootstrap import caution_of
 from detcnn.evaluation.export import (
     baseline_rows,
     learned_rows,
@@ -67,6 +68,8 @@ class EvaluateResult:
         Of any other task.
     selections : Selections, optional
         Of each class, where the study asks for them.
+    caution : str
+        What is to be said of all intervals, if the events are few.
     """
 
     artifact: Artifact
@@ -74,6 +77,7 @@ class EvaluateResult:
     baselines: Baselines | None
     judgement: Judgement | None = None
     selections: Selections | None = None
+    caution: str = ""
 
     @property
     def report(self) -> Path:
@@ -189,8 +193,9 @@ def run(
     selections = (
         find_selections(config, scores=artifacts["scores"], tuning=tuning) if evaluation else None
     )
+    caution = caution_of(_n_events(artifacts["scores"]))
     if current is not None:
-        return EvaluateResult(current, evaluation, baselines, judgement, selections)
+        return EvaluateResult(current, evaluation, baselines, judgement, selections, caution)
     with build_artifact(
         output, kind=METRICS, identity=identity, overwrite=overwrite or update
     ) as builder:
@@ -240,7 +245,8 @@ def run(
             write_figure(picture.figure, figures, picture.name, formats=config.formats)
             bar.advance()
         bar.finish()
-        report = Report(title=title, lead=description, sections=sections)
+        lead = "\n".join(text for text in (description, caution) if text)
+        report = Report(title=title, lead=lead, sections=sections)
         write_report(report, builder.folder / REPORT)
         artifact = builder.publish(
             stage="evaluate",
@@ -249,7 +255,7 @@ def run(
             contents=contents,
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
-    return EvaluateResult(artifact, evaluation, baselines, judgement, selections)
+    return EvaluateResult(artifact, evaluation, baselines, judgement, selections, caution)
 
 
 def _place_of_tuning(config: EvaluateConfig, scores: Path) -> tuple[Path, ...]:
@@ -295,6 +301,11 @@ def _scores_of_tuning(
         update=True,
         progress=progress,
     ).artifact
+
+
+def _n_events(scores: Artifact) -> int:
+    table = read_parquet(scores.path / predict.TABLE)
+    return len(np.unique(physical_events(table["column_event_id"], table["column_source"])))
 
 
 _Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
