@@ -5,6 +5,7 @@ is never shown images that were made in another way.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from detcnn.artifacts.kinds import MODEL
@@ -13,7 +14,7 @@ from detcnn.config.preprocess import PreprocessConfig
 from detcnn.events.labels import Classes
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import preprocess
-from detcnn.stages.image_plan import image_identity
+from detcnn.stages.image_plan import ImagePlan, image_identity
 from detcnn.stages.preprocess import PreprocessResult
 from detcnn.stages.trained import require_same
 from detcnn.storage.schema import ChannelInfo
@@ -64,7 +65,7 @@ def run(
     ConfigError
         If the study makes other images than those of the model, or does not fit the files.
     DataError
-        If the model or the input is malformed.
+        If the model or the input is malformed, or the files make other images than the model's.
     OutputExistsError
         If the output exists or is being written.
     """
@@ -75,10 +76,17 @@ def run(
 
     labels = read_description(model).images["class_labels"]
     source = config.sources[0].model_copy(update={"path": tuple(files), "class_name": None})
+
+    def accept(plan: ImagePlan) -> None:
+        shape = [len(plan.channels), *plan.grid.shape]
+        given = {"image_shape": shape, "channels": [asdict(channel) for channel in plan.channels]}
+        require_same(opened, given, place=str(plan.sources[0].path))
+
     return preprocess.run(
         config.model_copy(update={"sources": (source,)}),
         base=base,
         output=output,
+        accept=accept,
         unstated=tuple(ChannelInfo(**told) for told in opened.manifest.contents["channels"]),
         unseen_by=Classes(tuple(labels), tuple(tuple(values) for values in labels.values())),
         workers=workers,

@@ -206,12 +206,15 @@ def test_another_study_is_refused_before_any_work(show, tmp_path):
     assert not (tmp_path / "images").exists()
 
 
-def test_new_files_in_another_unit_are_refused(show, squares):
+def test_new_files_in_another_unit_are_refused(show, squares, tmp_path):
     write_squares(squares / "other.h5", range(2000, 2010), is_known=False)
     with h5py.File(squares / "other.h5", "a") as file:
         file["images"].attrs["units"] = "fC"
-    with pytest.raises(DataError, match=r"channels .*in fC, sqrt.* was trained with .*in e, sqrt"):
+    with pytest.raises(
+        DataError, match=r"other\.h5: channels .*in fC, sqrt.* was trained with .*in e, sqrt"
+    ):
         show("classification", "other.h5")
+    assert not (tmp_path / "images").exists()
 
 
 def test_a_window_that_leaves_nothing(show):
