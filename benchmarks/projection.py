@@ -16,7 +16,7 @@ from detcnn.events.table import EventTable
 from detcnn.imaging.projection import Recipe, project
 from detcnn.kernels.densify import densify
 from detcnn.processors import available_cpus
-from detcnn.stages.recipes import build_recipe
+from detcnn.stages.preprocessing.recipes import build_recipe
 
 PIXELS, WIDTH = 33, 0.8
 EDGE = WIDTH / 2

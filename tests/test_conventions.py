@@ -14,28 +14,14 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # What stages share.
 NO_STAGES = {
     "__init__",
-    "baselines",
-    "bins",
-    "cameras",
-    "event_columns",
-    "event_counts",
     "frames",
     "gallery",
-    "image_plan",
-    "image_writing",
-    "inputs",
-    "judge",
-    "learned",
-    "partitions",
     "policies",
-    "recipes",
     "scores",
-    "selections",
     "simulated_pieces",
     "tasks",
     "trained",
     "training_plan",
-    "training_weights",
 }
 STAGES = sorted({path.stem for path in (PACKAGE / "stages").glob("*.py")} - NO_STAGES)
 

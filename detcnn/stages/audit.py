@@ -45,8 +45,8 @@ from detcnn.sources.base import Sample, Source
 from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
 from detcnn.stages.frames import open_frames
-from detcnn.stages.inputs import classes_of, open_sources
-from detcnn.stages.recipes import (
+from detcnn.stages.preprocessing.inputs import classes_of, open_sources
+from detcnn.stages.preprocessing.recipes import (
     build_hit_recipe,
     build_recipe,
     check_recipe,

@@ -23,7 +23,7 @@ def run(path: Path, *, folder: Path, preset: str | None = None) -> tuple[Path, .
     folder : Path
         Where the figures go; made if need be.
     preset : str, optional
-        The image to make of constituents, as `detcnn.stages.recipes.first_recipe` has it.
+        The image to make of constituents, as `preprocessing.recipes.first_recipe` has it.
 
     Returns
     -------

@@ -34,13 +34,13 @@ from detcnn.plotting.style import write_figure
 from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
-from detcnn.stages.baselines import find_baselines
-from detcnn.stages.bins import bin_edges
 from detcnn.stages.frames import open_frames
-from detcnn.stages.judge import judge
-from detcnn.stages.judges.judgement import Judgement
-from detcnn.stages.learned import describe_learned
-from detcnn.stages.selections import find_selections
+from detcnn.stages.judging.baselines import find_baselines
+from detcnn.stages.judging.bins import bin_edges
+from detcnn.stages.judging.judge import judge
+from detcnn.stages.judging.judgement import Judgement
+from detcnn.stages.judging.learned import describe_learned
+from detcnn.stages.judging.selections import find_selections
 from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE

@@ -14,7 +14,12 @@ from detcnn.events.grid import Grid
 from detcnn.events.images import Images, as_dense
 from detcnn.events.table import ImageTable
 from detcnn.sources.chain import expand_paths, open_sources
-from detcnn.stages.recipes import first_recipe, image_channels, image_grid, project_events
+from detcnn.stages.preprocessing.recipes import (
+    first_recipe,
+    image_channels,
+    image_grid,
+    project_events,
+)
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE, ChannelInfo, picture_channels
 
@@ -99,7 +104,7 @@ def open_gallery(path: Path, *, preset: str | None = None, split: str | None = N
     path : Path
         An images artifact, or an input file.
     preset : str, optional
-        The image to make of constituents, as `detcnn.stages.recipes.first_recipe` has it.
+        The image to make of constituents, as `preprocessing.recipes.first_recipe` has it.
     split : str, optional
         Of an images artifact, ``"train"`` by default.
 

@@ -18,7 +18,7 @@ from detcnn.quality.units import unit_findings
 from detcnn.sources.base import Source
 from detcnn.sources.chain import expand_paths, open_sources
 from detcnn.sources.opening import read_provenance
-from detcnn.stages.inputs import classless, layout_of
+from detcnn.stages.preprocessing.inputs import classless, layout_of
 
 _LOOKED_AT = 10_000
 _KINDS = {

@@ -20,10 +20,10 @@ from detcnn.events.labels import Classes
 from detcnn.events.observables import OBSERVABLES
 from detcnn.progress import SILENT, Progress
 from detcnn.sources.opening import files_read, read_provenance
-from detcnn.stages.image_plan import ImagePlan, image_identity, plan_images
-from detcnn.stages.image_writing import write_images
-from detcnn.stages.inputs import input_files, open_sources
-from detcnn.stages.partitions import Partition, make_pieces
+from detcnn.stages.preprocessing.image_plan import ImagePlan, image_identity, plan_images
+from detcnn.stages.preprocessing.image_writing import write_images
+from detcnn.stages.preprocessing.inputs import input_files, open_sources
+from detcnn.stages.preprocessing.partitions import Partition, make_pieces
 from detcnn.storage.pieces import Piece
 from detcnn.storage.schema import STORE, ChannelInfo
 

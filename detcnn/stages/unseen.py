@@ -14,8 +14,8 @@ from detcnn.config.preprocess import PreprocessConfig
 from detcnn.events.labels import Classes
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import preprocess
-from detcnn.stages.image_plan import ImagePlan, image_identity
 from detcnn.stages.preprocess import PreprocessResult
+from detcnn.stages.preprocessing.image_plan import ImagePlan, image_identity
 from detcnn.stages.trained import require_same
 from detcnn.storage.schema import ChannelInfo
 

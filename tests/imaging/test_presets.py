@@ -18,7 +18,7 @@ from detcnn.events.table import EventTable
 from detcnn.imaging.projection import project
 from detcnn.imaging.statistics import pixel_sums
 from detcnn.models.standardise import Standardise
-from detcnn.stages.recipes import build_recipe
+from detcnn.stages.preprocessing.recipes import build_recipe
 
 # Slow versions
 

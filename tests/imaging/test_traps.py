@@ -17,7 +17,7 @@ from detcnn.imaging.projection import project
 from detcnn.imaging.statistics import pixel_sums
 from detcnn.imaging.value_steps import NormaliseImage, ScalePixels, Threshold
 from detcnn.models.standardise import Standardise
-from detcnn.stages.recipes import build_recipe, image_grid
+from detcnn.stages.preprocessing.recipes import build_recipe, image_grid
 
 
 def recipe_of(preset, **changes):

@@ -11,7 +11,7 @@ from detcnn.errors import ConfigError
 from detcnn.evaluation.classification import evaluate_classification
 from detcnn.events.observables import OBSERVABLES
 from detcnn.stages import predict, preprocess
-from detcnn.stages.baselines import find_baselines
+from detcnn.stages.judging.baselines import find_baselines
 from detcnn.storage.tables import read_parquet
 
 SETTINGS = {"replicas": 20, "working_points": (0.5,), "signal": "quark"}

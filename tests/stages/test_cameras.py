@@ -10,7 +10,8 @@ from detcnn.artifacts.opening import open_artifact
 from detcnn.config.loading import load_study
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import as_dense
-from detcnn.stages import evaluate, judge, preprocess, train, unseen
+from detcnn.stages import evaluate, preprocess, train, unseen
+from detcnn.stages.judging import segmentation
 from detcnn.storage.reader import open_store
 
 N_EVENTS, N_PIXELS, N_CLASSES = 60, 7, 2
@@ -109,7 +110,7 @@ def test_the_store_has_the_charge_of_the_camera(camera):
 
 def test_what_is_beside_the_camera_does_not_count(camera, tmp_path, monkeypatch):
     # The figures are drawn elsewhere.
-    monkeypatch.setattr(judge, "segmentation_sections", lambda evaluation: ())
+    monkeypatch.setattr(segmentation, "segmentation_sections", lambda evaluation: ())
     folder, _ = camera
     split = open_store(folder / "images" / "images.zarr").splits["test"]
     mask = as_dense(split.truth("mask")).values[:, 0]

@@ -14,8 +14,8 @@ from detcnn.config.evaluate import BinsConfig, EvaluateConfig, OcclusionConfig
 from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, predict
-from detcnn.stages import learned as stage
-from detcnn.stages.bins import bin_edges
+from detcnn.stages.judging import learned as stage
+from detcnn.stages.judging.bins import bin_edges
 from detcnn.storage import reader
 from detcnn.storage.reader import open_store
 

@@ -8,7 +8,7 @@ import pytest
 from detcnn.config.loading import check_study, load_study
 from detcnn.errors import ConfigError
 from detcnn.sources.base import Clustering, Layout, PixelTruth
-from detcnn.stages.inputs import input_files, layout_of, open_sources
+from detcnn.stages.preprocessing.inputs import input_files, layout_of, open_sources
 
 TOLD = {
     "layout": "lists",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from detcnn.config.evaluate import EvaluateConfig
-from detcnn.stages.judges import regression, segmentation
-from detcnn.stages.judges.case import Case
+from detcnn.stages.judging import regression, segmentation
+from detcnn.stages.judging.case import Case
 
 
 def case(table, *, classes=("a", "b"), task=None, **options):

@@ -11,7 +11,8 @@ from detcnn.artifacts.opening import iter_damaged, open_artifact
 from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.identity import split_indices
 from detcnn.scaleout.pool import run_tasks
-from detcnn.stages import partitions, preprocess
+from detcnn.stages import preprocess
+from detcnn.stages.preprocessing import partitions
 from detcnn.storage import writer
 from detcnn.storage.reader import open_store
 

@@ -12,7 +12,7 @@ from detcnn.config.loading import load_study
 from detcnn.errors import CheckpointedError, ConfigError, DataError
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, preprocess, train, training_plan
-from detcnn.stages.judges import regression
+from detcnn.stages.judging import regression
 from detcnn.storage.csv_tables import read_csv
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store

@@ -13,7 +13,7 @@ from detcnn.errors import ConfigError
 from detcnn.evaluation.localisation import match_points
 from detcnn.events.images import as_dense
 from detcnn.stages import audit, evaluate, overlays, predict, preprocess, train, unseen
-from detcnn.stages.judges import localisation
+from detcnn.stages.judging import localisation
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet
 

@@ -11,7 +11,7 @@ from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import as_dense
 from detcnn.events.labels import Classes
 from detcnn.stages import evaluate, overlays, predict, preprocess, train, unseen
-from detcnn.stages.inputs import known_classes
+from detcnn.stages.preprocessing.inputs import known_classes
 from detcnn.storage.maps import open_maps
 from detcnn.storage.reader import open_store
 from detcnn.storage.tables import read_parquet

@@ -17,10 +17,10 @@ from detcnn.plotting.displays import (
 )
 from detcnn.plotting.pixel_regression import pixel_regression_sections
 from detcnn.stages.frames import FrameMaps
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.displays import display_section
-from detcnn.stages.judges.judgement import Judgement
-from detcnn.stages.judges.pixels import iter_pixels, read_pixels
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.displays import display_section
+from detcnn.stages.judging.judgement import Judgement
+from detcnn.stages.judging.pixels import iter_pixels, read_pixels
 
 
 def judge(case: Case) -> Judgement:

@@ -10,9 +10,9 @@ from typing import Any
 from detcnn.config.preprocess import PreprocessConfig
 from detcnn.imaging.statistics import PixelSums
 from detcnn.progress import Progress
-from detcnn.stages.event_counts import EventCounts, Totals, add_up
-from detcnn.stages.image_plan import ImagePlan
-from detcnn.stages.training_weights import find_weights, plain_weights
+from detcnn.stages.preprocessing.event_counts import EventCounts, Totals, add_up
+from detcnn.stages.preprocessing.image_plan import ImagePlan
+from detcnn.stages.preprocessing.training_weights import find_weights, plain_weights
 from detcnn.storage.pieces import Piece
 from detcnn.storage.schema import MOST_SPARSE, SPLITS, Encoding, PointsInfo, Schema, TruthInfo
 from detcnn.storage.writer import SplitWriter, create_store, write_statistics

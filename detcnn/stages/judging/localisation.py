@@ -12,9 +12,9 @@ from detcnn.plotting.displays import (
     localisation_display,
 )
 from detcnn.plotting.localisation import localisation_sections
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.displays import display_section
-from detcnn.stages.judges.judgement import Judgement
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.displays import display_section
+from detcnn.stages.judging.judgement import Judgement
 from detcnn.stages.scores import POINTS
 from detcnn.storage.tables import read_parquet
 

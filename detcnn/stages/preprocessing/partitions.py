@@ -22,9 +22,9 @@ from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import pixel_sums
 from detcnn.scaleout.pool import run_in_threads, run_tasks
 from detcnn.sources.base import Source
-from detcnn.stages.event_columns import event_columns
-from detcnn.stages.image_plan import ImagePlan
-from detcnn.stages.recipes import (
+from detcnn.stages.preprocessing.event_columns import event_columns
+from detcnn.stages.preprocessing.image_plan import ImagePlan
+from detcnn.stages.preprocessing.recipes import (
     image_grid,
     project_events,
 )

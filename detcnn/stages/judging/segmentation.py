@@ -28,10 +28,10 @@ from detcnn.plotting.displays import (
 from detcnn.plotting.objects import objects_sections
 from detcnn.plotting.segmentation import segmentation_sections
 from detcnn.stages.frames import FrameMaps
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.displays import display_section
-from detcnn.stages.judges.judgement import Judgement, together, unjudged
-from detcnn.stages.judges.pixels import Pixels, iter_pixels, of_planes, read_pixels
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.displays import display_section
+from detcnn.stages.judging.judgement import Judgement, together, unjudged
+from detcnn.stages.judging.pixels import Pixels, iter_pixels, of_planes, read_pixels
 
 
 def judge(case: Case) -> Judgement:

@@ -5,8 +5,8 @@ import numpy as np
 from detcnn.evaluation.classification import evaluate_classification
 from detcnn.evaluation.export import plain, table_rows
 from detcnn.plotting.classification import classification_sections
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.judgement import Judgement
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.judgement import Judgement
 
 
 def judge(case: Case) -> Judgement:

@@ -8,8 +8,8 @@ from detcnn.evaluation.task_rows import (
     multi_label_rows,
 )
 from detcnn.plotting.multi_label import multi_label_sections
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.judgement import Judgement
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.judgement import Judgement
 
 
 def judge(case: Case) -> Judgement:

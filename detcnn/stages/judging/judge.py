@@ -9,7 +9,7 @@ from dataclasses import replace
 from detcnn.artifacts.opening import Artifact
 from detcnn.config.evaluate import EvaluateConfig
 from detcnn.stages.frames import open_frames
-from detcnn.stages.judges import (
+from detcnn.stages.judging import (
     classification,
     localisation,
     multi_label,
@@ -17,8 +17,8 @@ from detcnn.stages.judges import (
     regression,
     segmentation,
 )
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.judgement import Judgement, named, together
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.judgement import Judgement, named, together
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet

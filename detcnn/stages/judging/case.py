@@ -12,8 +12,8 @@ from detcnn.config.evaluate import EvaluateConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.events.identity import physical_events
-from detcnn.stages.bins import bin_edges
 from detcnn.stages.frames import Frames
+from detcnn.stages.judging.bins import bin_edges
 from detcnn.storage.reader import ImageStore
 
 Columns = Mapping[str, NDArray[Any]]

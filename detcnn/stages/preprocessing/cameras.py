@@ -13,7 +13,7 @@ from detcnn.events.images import DenseImages, Images
 from detcnn.events.truth import Truth
 from detcnn.imaging.hexagonal import HexagonalCamera, check_means, hexagonal_camera
 from detcnn.sources.base import PixelTruth, Source
-from detcnn.stages.recipes import image_channels, pair
+from detcnn.stages.preprocessing.recipes import image_channels, pair
 from detcnn.storage.csv_tables import read_csv
 
 

@@ -10,8 +10,8 @@ from detcnn.evaluation.task_rows import (
     regression_rows,
 )
 from detcnn.plotting.regression import regression_sections
-from detcnn.stages.judges.case import Case
-from detcnn.stages.judges.judgement import Judgement, named, together, unjudged
+from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.judgement import Judgement, named, together, unjudged
 
 
 def judge(case: Case) -> Judgement:

@@ -21,15 +21,15 @@ from detcnn.imaging.image_steps import ImageStep, grid_after
 from detcnn.imaging.projection import Recipe
 from detcnn.imaging.tiling import Tiling
 from detcnn.sources.base import PixelTruth, Source
-from detcnn.stages.cameras import Resampling, build_resampling
-from detcnn.stages.event_columns import (
+from detcnn.stages.preprocessing.cameras import Resampling, build_resampling
+from detcnn.stages.preprocessing.event_columns import (
     check_select,
     common_columns,
     wanted_observables,
     with_tile_columns,
 )
-from detcnn.stages.inputs import classes_of, known_classes
-from detcnn.stages.recipes import (
+from detcnn.stages.preprocessing.inputs import classes_of, known_classes
+from detcnn.stages.preprocessing.recipes import (
     build_hit_recipe,
     build_ready_steps,
     build_recipe,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.errors import DataError
-from detcnn.stages.image_plan import ImagePlan
+from detcnn.stages.preprocessing.image_plan import ImagePlan
 from detcnn.storage.pieces import Piece
 from detcnn.storage.schema import SPLITS
 

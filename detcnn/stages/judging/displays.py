@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from detcnn.plotting.report import Picture, Section
-from detcnn.stages.judges.case import Case
+from detcnn.stages.judging.case import Case
 
 
 def display_section(case: Case, draw: Callable[..., Any], n_events: int) -> tuple[Section, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.stages.frames import FrameMaps
-from detcnn.stages.judges.case import Case
+from detcnn.stages.judging.case import Case
 
 
 @dataclass(frozen=True, slots=True)

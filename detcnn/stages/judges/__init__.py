@@ -1,1 +1,0 @@
-"""What the scores of each task are worth, one file a task."""
