@@ -144,6 +144,18 @@ def find_truth(
                 f"the pixels of the images {image.name!r} {image.shape}, with planes in place of "
                 "channels or without: name another under pixels"
             )
+    n_channels = _n_planes(image, len(axes), channels_last=channels_last)
+    n_planes = {
+        name: _n_planes(dataset, len(axes), channels_last=channels_last)
+        for name, dataset in found.items()
+    }
+    for name, truth in pixels.items():
+        if truth.of == "channels" and n_planes[name] != n_channels:
+            raise ConfigError(
+                f"{container.path}: dataset {found[name].name!r} has {n_planes[name]} planes and "
+                f"the images {n_channels} channels: they are not of one another: set "
+                f"pixels.{name}.of to image"
+            )
     for name, column in points.items():
         dataset = datasets[require(container.path, datasets, column).name]
         is_right = len(dataset.shape) == 3 and dataset.shape[::2] == (image.shape[0], 2)
@@ -155,7 +167,14 @@ def find_truth(
             )
     return TruthColumns(
         container.path,
-        {name: replace(truth, column=found[name].name) for name, truth in pixels.items()},
+        {
+            name: replace(
+                truth,
+                column=found[name].name,
+                of=truth.of or ("channels" if n_planes[name] == n_channels else "image"),
+            )
+            for name, truth in pixels.items()
+        },
         {name: require(container.path, datasets, column).name for name, column in points.items()},
         channels_last,
     )
@@ -166,3 +185,8 @@ def _sizes(dataset: Dataset, n_axes: int, *, channels_last: bool) -> tuple[int, 
     if len(sizes) == n_axes:
         return sizes
     return sizes[:-1] if channels_last else sizes[1:]
+
+
+def _n_planes(dataset: Dataset, n_axes: int, *, channels_last: bool) -> int:
+    sizes = dataset.shape[1:]
+    return 1 if len(sizes) == n_axes else sizes[-1] if channels_last else sizes[0]
