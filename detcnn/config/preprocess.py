@@ -45,6 +45,11 @@ class PixelTruthConfig(Section):
     above: float | None = Field(
         default=None, description="A pixel is of class 1 where the column is above this, else of 0."
     )
+    of: Literal["channels", "image"] | None = Field(
+        default=None,
+        description="Whether each plane is true of the channel of its place, or of all channels "
+        "together; left out, of channels where there are as many.",
+    )
 
     @model_validator(mode="after")
     def _check_classes(self) -> "PixelTruthConfig":

@@ -260,7 +260,9 @@ def _n_filled(split: ImageSplit, task: "Task") -> int:
         return 0
     # New events have no truth that would tell.
     planes = int(task.description["planes"])
-    return sum(len(filled_planes(block, planes).pixel) for _, block in split.iter_images())
+    blocks = (block for _, block in split.iter_images())
+    of_channels = task.wanted.of_channels
+    return sum(len(filled_planes(b, planes, of_channels=of_channels).pixel) for b in blocks)
 
 
 def _write_masks(folder: Path, frames: Frames, task: "Task") -> None:

@@ -135,14 +135,18 @@ class _Table:
 class _Maps:
     """Of tasks about pixels."""
 
-    def __init__(self, writer: MapWriter, *, only_filled: bool, planes: int) -> None:
+    def __init__(
+        self, writer: MapWriter, *, only_filled: bool, planes: int, of_channels: bool
+    ) -> None:
         self._writer = writer
         self._only_filled = only_filled
         self._planes = planes
+        self._of_channels = of_channels
 
     def append(self, images: Images, scores: NDArray[np.float32]) -> None:
         if self._only_filled:
-            self._writer.append(_at_filled(scores, filled_planes(images, self._planes)))
+            filled = filled_planes(images, self._planes, of_channels=self._of_channels)
+            self._writer.append(_at_filled(scores, filled))
         else:
             self._writer.append(DenseImages(scores))
 
@@ -215,7 +219,12 @@ def score_writer(
         n_events=frames.split.n_events,
         n_filled=n_filled * (task.n_outputs // planes),
     )
-    return _Maps(writer, only_filled=only_filled, planes=planes)
+    return _Maps(
+        writer,
+        only_filled=only_filled,
+        planes=planes,
+        of_channels=task.wanted.of_channels,
+    )
 
 
 def _at_filled(scores: NDArray[np.float32], filled: SparseImages) -> SparseImages:

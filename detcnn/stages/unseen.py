@@ -64,7 +64,7 @@ def run(
     ConfigError
         If the study makes other images than those of the model, or does not fit the files.
     DataError
-        If the model or the input is malformed, or their images do not go together.
+        If the model or the input is malformed, or the files make other images than the model's.
     OutputExistsError
         If the output exists or is being written.
     """
@@ -82,6 +82,7 @@ def run(
 
     labels = read_description(model).images["class_labels"]
     source = config.sources[0].model_copy(update={"path": tuple(files), "class_name": None})
+
     return preprocess.run(
         config.model_copy(update={"sources": (source,)}),
         base=base,

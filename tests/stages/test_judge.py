@@ -108,7 +108,14 @@ class Maps:
 
 
 def objects_of(
-    monkeypatch, images, truth, said, valid=None, classes=("background", "hit"), table=None
+    monkeypatch,
+    images,
+    truth,
+    said,
+    valid=None,
+    classes=("background", "hit"),
+    table=None,
+    **of_task,
 ):
     """Judge what was said of pixels, shape (n_events, planes, rows, columns)."""
     valid = np.ones(truth.shape, bool) if valid is None else valid
@@ -116,7 +123,7 @@ def objects_of(
     monkeypatch.setattr(segmentation, "display_section", lambda of, draw, n_events: draw() or ())
     of_table = case(
         table or {"label": np.zeros(len(truth), np.int64)},
-        task={"classes": classes, "planes": truth.shape[1], "truth": "mask"},
+        task={"classes": classes, "planes": truth.shape[1], "truth": "mask", **of_task},
         objects=[{"of": classes[1], "value": "charge"}],
     )
     frames = SimpleNamespace(
@@ -144,8 +151,18 @@ def test_pixels_that_do_not_count_make_no_objects(monkeypatch):
     assert (found["efficiency"]["value"], found["purity"]["value"]) == (1, 1)
 
 
-@pytest.mark.parametrize(("n_channels", "sums"), [(2, (1, 10)), (3, (111, 111))])
-def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, sums):
+@pytest.mark.parametrize(
+    ("n_channels", "of_task", "sums"),
+    [
+        (2, {"of_channels": True}, (1, 10)),
+        (2, {"of_channels": False}, (11, 11)),
+        (3, {"of_channels": False}, (111, 111)),
+        # Scores of before it was said.
+        (2, {}, (1, 10)),
+        (3, {}, (111, 111)),
+    ],
+)
+def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, of_task, sums):
     images = np.zeros((1, n_channels, 4, 4), np.float32)
     images[:] = np.array([1, 10, 100])[:n_channels, np.newaxis, np.newaxis]
     truth = np.zeros((1, 2, 4, 4), np.float32)
@@ -153,7 +170,7 @@ def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, sums):
     truth[0, :, 1, 1] = 1
     said = np.zeros(truth.shape, int)
     said[0, 1, 1, 1] = said[0, 0, 3, 3] = 1
-    judged = objects_of(monkeypatch, images, truth, said).numbers["objects hit"]
+    judged = objects_of(monkeypatch, images, truth, said, **of_task).numbers["objects hit"]
     assert (judged["n_true"], judged["n_found"]) == (2, 2)
     assert (judged["efficiency"]["value"], judged["purity"]["value"]) == (0.5, 0.5)
     edges = judged["efficiency_by_value"]["edges"]

@@ -13,6 +13,7 @@ from detcnn.events.images import DenseImages
 from detcnn.events.truth import Points, Truth
 from detcnn.sources.base import Layout, PixelTruth
 from detcnn.sources.container import Container, Dataset
+from detcnn.sources.layouts.columns import in_house_units
 from detcnn.sources.layouts.references import require
 
 TRUTH, POINTS = "truth", "points"
@@ -62,7 +63,9 @@ class TruthColumns:
         )
 
     def _places(self, column: str, values: NDArray[Any], start: int) -> Points:
-        is_there = np.isfinite(values)
+        # What float32 cannot hold becomes infinite.
+        places = np.asarray(in_house_units(values, None), dtype=np.float32)
+        is_there = np.isfinite(places)
         is_good = (is_there.all(axis=2) | np.isnan(values).all(axis=2)).all(axis=1)
         if not is_good.all():
             row = int(np.argmin(is_good))
@@ -72,7 +75,7 @@ class TruthColumns:
                 f"{tuple(values[row, number].tolist())}, expected a finite row and column, or NaN "
                 "for both where there is no point"
             )
-        return values.astype(np.float32)
+        return places
 
     def _planes(
         self, truth: PixelTruth, values: NDArray[Any], start: int, axes: tuple[int, ...]
@@ -81,8 +84,10 @@ class TruthColumns:
             values = values[:, np.newaxis]
         elif self.channels_last:
             values = np.moveaxis(values, -1, 1)
-        is_good = np.isfinite(values)
-        expected = "a finite number"
+        # What float32 cannot hold becomes infinite.
+        as_stored = np.asarray(in_house_units(values, None), dtype=np.float32)
+        is_good = np.isfinite(as_stored if truth.above is None else values)
+        expected = "a finite number of float32"
         if truth.classes and truth.above is None:
             is_good &= values == np.floor(values)
             expected = "the whole number of a class"
@@ -92,9 +97,8 @@ class TruthColumns:
                 f"{self.path}: dataset {truth.column!r}, event {start + event}, pixel "
                 f"{tuple(place)}: is {values[event, *place]}, expected {expected}"
             )
-        if truth.above is not None:
-            values = values > truth.above
-        return np.ascontiguousarray(values, dtype=np.float32)
+        stored = as_stored if truth.above is None else values > truth.above
+        return np.ascontiguousarray(stored, dtype=np.float32)
 
 
 def is_truth(layout: Layout, name: str) -> bool:
@@ -140,6 +144,18 @@ def find_truth(
                 f"the pixels of the images {image.name!r} {image.shape}, with planes in place of "
                 "channels or without: name another under pixels"
             )
+    n_channels = _n_planes(image, len(axes), channels_last=channels_last)
+    n_planes = {
+        name: _n_planes(dataset, len(axes), channels_last=channels_last)
+        for name, dataset in found.items()
+    }
+    for name, truth in pixels.items():
+        if truth.of == "channels" and n_planes[name] != n_channels:
+            raise ConfigError(
+                f"{container.path}: dataset {found[name].name!r} has {n_planes[name]} planes and "
+                f"the images {n_channels} channels: they are not of one another: set "
+                f"pixels.{name}.of to image"
+            )
     for name, column in points.items():
         dataset = datasets[require(container.path, datasets, column).name]
         is_right = len(dataset.shape) == 3 and dataset.shape[::2] == (image.shape[0], 2)
@@ -151,7 +167,14 @@ def find_truth(
             )
     return TruthColumns(
         container.path,
-        {name: replace(truth, column=found[name].name) for name, truth in pixels.items()},
+        {
+            name: replace(
+                truth,
+                column=found[name].name,
+                of=truth.of or ("channels" if n_planes[name] == n_channels else "image"),
+            )
+            for name, truth in pixels.items()
+        },
         {name: require(container.path, datasets, column).name for name, column in points.items()},
         channels_last,
     )
@@ -162,3 +185,8 @@ def _sizes(dataset: Dataset, n_axes: int, *, channels_last: bool) -> tuple[int, 
     if len(sizes) == n_axes:
         return sizes
     return sizes[:-1] if channels_last else sizes[1:]
+
+
+def _n_planes(dataset: Dataset, n_axes: int, *, channels_last: bool) -> int:
+    sizes = dataset.shape[1:]
+    return 1 if len(sizes) == n_axes else sizes[-1] if channels_last else sizes[0]

@@ -1,6 +1,7 @@
 """Judge a class for each pixel, and the objects that pixels of a class make."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from detcnn.plotting.displays import (
 )
 from detcnn.plotting.objects import objects_sections
 from detcnn.plotting.segmentation import segmentation_sections
-from detcnn.stages.frames import FrameMaps
+from detcnn.stages.frames import FrameMaps, are_of_channels
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.displays import display_section
 from detcnn.stages.judging.judgement import Judgement, together, unjudged
@@ -54,7 +55,7 @@ def judge(case: Case) -> Judgement:
                 )
             )
         for entry in case.config.objects:
-            objects[entry.of].append(_matched(entry, block, said, classes))
+            objects[entry.of].append(_matched(entry, block, said, case.task))
     counts = np.concatenate(confusions)
     events = case.first_rows()
     weights = case.table["weight"][events]
@@ -120,15 +121,16 @@ def _displays(case: Case, maps: FrameMaps, counts: NDArray[np.int64]) -> list[Se
 
 
 def _matched(
-    entry: ObjectsConfig, pixels: Pixels, said: NDArray[np.int64], classes: Sequence[str]
+    entry: ObjectsConfig, pixels: Pixels, said: NDArray[np.int64], task: Mapping[str, Any]
 ) -> MatchedObjects:
+    classes, of_channels = task["classes"], are_of_channels(task, pixels.images.shape[1])
     # Where the truth is no class, nothing that is said counts.
     counts = pixels.valid & np.isin(pixels.truth, range(len(classes)))
     number = classes.index(entry.of)
     return match_objects(
         (pixels.truth == number) & counts,
         (said == number) & counts,
-        of_planes(pixels.images, said.shape[1]),
+        of_planes(pixels.images, said.shape[1], of_channels=of_channels),
         least_pixels=entry.least_pixels,
     )
 

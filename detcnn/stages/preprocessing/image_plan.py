@@ -310,7 +310,7 @@ def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
     Raises
     ------
     ConfigError
-        If two have different classes for one name.
+        If two have different classes for one name, or planes of something else.
     """
     first = sources[0].layout.pixels
     for source in sources[1:]:
@@ -320,6 +320,12 @@ def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
                     f"{source.path}: the classes of the pixel truth {name!r} are "
                     f"{', '.join(truth.classes) or 'none'}, but {sources[0].path.name} has "
                     f"{', '.join(first[name].classes) or 'none'}: give them in the study"
+                )
+            if name in first and truth.of != first[name].of:
+                raise ConfigError(
+                    f"{source.path}: the planes of the pixel truth {name!r} are of the "
+                    f"{truth.of}, but those of {sources[0].path.name} of the {first[name].of}: set "
+                    f"pixels.{name}.of of both in the study"
                 )
     return {n: t for n, t in first.items() if all(n in s.layout.pixels for s in sources)}
 
