@@ -86,3 +86,21 @@ def test_stores_of_before_it_was_said(store, planes, expected):
     attributes = store(planes).schema.attributes()
     assert attributes["truth"][0].pop("of_channels") is expected
     assert schema_from_attributes(attributes).truth_of("mask").of_channels is expected
+
+
+@pytest.mark.parametrize(("planes", "expected"), [(1, False), (2, True)])
+def test_channels_of_several_datasets_are_counted_together(tmp_path, planes, expected):
+    rng = np.random.default_rng(3)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["charge"], file["time"] = rng.random((2, N, 5, 6))
+        file["mask"] = rng.integers(0, 2, (N, planes, 5, 6))
+        file["label"] = rng.integers(0, 2, N)
+    (tmp_path / "study.yaml").write_text(
+        "name: planes\npreprocess:\n  split: {train: 0.5, validation: 0.25, test: 0.25}\n"
+        "  sources:\n    - path: a.h5\n      channels: {charge: charge, time: time}\n"
+        "      pixels: {mask: {column: mask, classes: [no, yes]}}\n"
+    )
+    study = load_study(tmp_path / "study.yaml")
+    made = preprocess.run(study.preprocess, base=tmp_path, output=tmp_path / "images")
+    store = open_store(made.artifact.path / "images.zarr")
+    assert store.schema.truth_of("mask").of_channels is expected

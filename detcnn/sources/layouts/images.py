@@ -165,17 +165,17 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
                 f"or give the source a class{problems(datasets)}"
             )
     layout = replace(layout, channels_last=channels_last)
-    truth = find_truth(container, layout, first, axes=axes)
-    if len(found) > 1 and (truth.pixels or truth.points):
-        raise ConfigError(
-            f"{path}: several datasets of images ({', '.join(names)}) cannot share the truth "
-            f"{', '.join((*truth.pixels, *truth.points))}: name one of them as images in the study"
-        )
     shape = first.shape[1:]
     if not has_channels:
         shape = (len(layout.channels) or 1, *shape)
     elif channels_last:
         shape = (shape[-1], *shape[:-1])
+    truth = find_truth(container, layout, first, axes=axes, n_channels=shape[0])
+    if len(found) > 1 and (truth.pixels or truth.points):
+        raise ConfigError(
+            f"{path}: several datasets of images ({', '.join(names)}) cannot share the truth "
+            f"{', '.join((*truth.pixels, *truth.points))}: name one of them as images in the study"
+        )
     return ReadyImages(
         path=path,
         format=file_format,

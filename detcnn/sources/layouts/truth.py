@@ -108,9 +108,14 @@ def is_truth(layout: Layout, name: str) -> bool:
 
 
 def find_truth(
-    container: Container, layout: Layout, image: Dataset, *, axes: tuple[str, ...]
+    container: Container,
+    layout: Layout,
+    image: Dataset,
+    *,
+    axes: tuple[str, ...],
+    n_channels: int,
 ) -> TruthColumns:
-    """Find what a file tells of the pixels of its images.
+    """Find what a file tells of the pixels of its images, of which `image` is all or one channel.
 
     What the study names comes first; the datasets of a group ``truth`` or ``points`` are found by
     themselves, with the classes that the file states for them.
@@ -144,7 +149,6 @@ def find_truth(
                 f"the pixels of the images {image.name!r} {image.shape}, with planes in place of "
                 "channels or without: name another under pixels"
             )
-    n_channels = _n_planes(image, len(axes), channels_last=channels_last)
     n_planes = {
         name: _n_planes(dataset, len(axes), channels_last=channels_last)
         for name, dataset in found.items()
