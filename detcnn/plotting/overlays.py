@@ -13,11 +13,20 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from detcnn.events.grid import Grid
-from detcnn.plotting.displays import draw_images, image_panels, places
+from detcnn.plotting.displays import (
+    draw_images,
+    draw_scaled,
+    image_panels,
+    image_scales,
+    number_scale,
+    places,
+)
 from detcnn.plotting.images import draw_pixels, label_panels
 from detcnn.plotting.style import INK, colour, literal, styled
 
 _OPACITY = 0.7
+_SIDE = 4.0
+_SIGNED = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +44,15 @@ class SaidOfEvent:
         to all channels, else there is one for each. Class 0 is left out.
     points : numpy.ndarray, optional
         Shape (n, 2): (row, column) in pixels, the centre of the first at (0, 0).
+    numbers : numpy.ndarray, optional
+        Predicted number of each pixel, shape (n_planes, n_rows, n_columns).
     """
 
     title: str
     image: NDArray[Any]
     mask: NDArray[Any] | None = None
     points: NDArray[np.floating] | None = None
+    numbers: NDArray[np.floating] | None = None
 
 
 @styled
@@ -51,8 +63,9 @@ def overlay_figure(
     channels: Sequence[str],
     units: Sequence[str],
     classes: Sequence[str] = (),
+    name: str = "",
 ) -> Figure:
-    """Draw an event's channels, and on them its mask and its points.
+    """Draw an event's channels, and on them its mask and its points, or beside them its numbers.
 
     Parameters
     ----------
@@ -64,10 +77,23 @@ def overlay_figure(
         Name and unit of each channel; a panel for each.
     classes : sequence of str
         Names of the classes of a mask.
+    name : str
+        Of the numbers.
     """
-    figure, panels = image_panels(grid, 1, len(channels), n_bars=len(channels), side=4.0)
-    draw_images(panels[0], event, 0, grid, channels, units, figure=figure)
-    for number, axes in enumerate(panels[0]):
+    numbers = () if event.numbers is None else np.asarray(event.numbers, np.float64)
+    n_panels = len(channels) + len(numbers)
+    n_lines = 1 + event.title.count("\n")
+    figure, panels = image_panels(grid, 1, n_panels, n_bars=n_panels, side=_SIDE, n_lines=n_lines)
+    of_channels, of_numbers = panels[0][: len(channels)], panels[0][len(channels) :]
+    scales = image_scales([event], len(channels))
+    draw_images(list(of_channels), event, 0, grid, channels, units, scales, figure=figure)
+    for axes, plane in zip(of_numbers, numbers, strict=True):
+        # A little below zero is what a network says where nothing is.
+        is_signed = -plane.min() > _SIGNED * plane.max()
+        scale = number_scale(plane if is_signed else np.maximum(plane, 0), plane)
+        draw_scaled(axes, plane, grid, scale, figure=figure, name=name, unit="1")
+        axes.set_title(literal(f"predicted {name}"))
+    for number, axes in enumerate(of_channels):
         if event.mask is not None:
             _draw_mask(axes, event.mask[min(number, len(event.mask) - 1)], grid, len(classes))
         if event.points is not None:
