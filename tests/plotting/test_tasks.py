@@ -129,7 +129,7 @@ def test_rows_of_classes_terms_and_bins(results):
 def test_without_what_is_optional(results):
     sections = regression_sections(results.regression(with_sigma=False, n=100))
     titles = [section.title for section in sections]
-    assert titles == ["Regression: energy", "Energy against its truth", "Energy against columns"]
+    assert titles == ["Regression: energy", "energy against its truth", "energy against columns"]
     assert "No fit of the resolution: 0 bins" in sections[1].lead
 
 
@@ -291,3 +291,19 @@ def test_all_lines_of_a_title_are_on_the_page(tmp_path):
             drawn = axes.get_tightbbox()
             assert page.x0 <= drawn.x0 <= drawn.x1 <= page.x1
             assert page.y0 <= drawn.y0 <= drawn.y1 <= page.y1
+
+
+def test_a_target_has_few_figures_and_fewer_for_few_events(results):
+    def names(n):
+        sections = regression_sections(results.regression(n=n))
+        return [picture.name for section in sections for picture in section.pictures]
+
+    assert names(3000) == [
+        "regression-energy-residuals",
+        "regression-energy-truth",
+        "regression-energy-fit",
+        "regression-energy-depth",
+    ]
+    assert names(12) == ["regression-energy-residuals"]
+    few = regression_sections(results.regression(n=12))
+    assert few[1].lead.startswith("There are too few events for two bins: nothing is drawn. No fit")
