@@ -74,7 +74,7 @@ def truth_figure(evaluation: RegressionEvaluation) -> Figure:
         ylabel=_resolution_label(evaluation),
     )
     draw_binned(lower[2], [evaluation.response], ylabel="response", reference=1.0)
-    lower[2].set_title("")
+    lower[2].set_title("", loc="right")
     for axes in lower:
         axes.set_xlabel(true)
     for axes in upper[1:]:
