@@ -35,6 +35,7 @@ _LEVELS = (_HALF_CENTRAL, 0.5, 1 - _HALF_CENTRAL)
 _LEAST_ENTRIES = 20
 _LEAST_IN_BIN = 5
 _PULL_REACH = 5.0
+_NEAR_ZERO = 0.03
 _CORE_STEPS = 20
 _CORE_REACH = 2.0
 # Of a normal distribution cut at two standard deviations: its own.
@@ -132,7 +133,8 @@ class RegressionEvaluation:
     absolute : Residuals
         Of prediction − truth.
     relative : Residuals, optional
-        Of (prediction − truth) / truth; if all truths are positive.
+        Of (prediction − truth) / truth; if all truths are positive, and hardly any below 3 % of
+        their median: near zero such a ratio says nothing.
     r_squared : Interval
         1 − Σw(prediction − truth)² / Σw(truth − mean truth)².
     offset, slope : Interval
@@ -248,11 +250,11 @@ def evaluate_regression(
         column_bins(name, true, quantile_edges(true) if truth_edges is None else truth_edges),
         *bins_of_columns(columns, edges, n_events),
     ]
-    is_positive = bool((true > 0).all())
+    is_relative = _is_away_from_zero(true)
     off = found - true
-    residual = off / true if is_positive else off
-    profiles = [_profiles(of, residual, weight, is_positive, bootstrap) for of in bins]
-    response, corrected = _response(bins[0], true, found, weight, is_positive, bootstrap)
+    residual = off / true if is_relative else off
+    profiles = [_profiles(of, residual, weight, is_relative, bootstrap) for of in bins]
+    response, corrected = _response(bins[0], true, found, weight, is_relative, bootstrap)
     line = _sums([np.ones(n_events), true, found, true**2, true * found, off**2], weight, bootstrap)
     offset, slope, r_squared = (
         percentile_intervals(value, replicas, level=bootstrap.level).item()
@@ -261,7 +263,7 @@ def evaluate_regression(
         )
     )
     resolution_fit, unfitted = _resolution_fit(
-        fit, is_positive, bins[0], true, weight, corrected, level=bootstrap.level
+        fit, is_relative, bins[0], true, weight, corrected, level=bootstrap.level
     )
     return RegressionEvaluation(
         level=bootstrap.level,
@@ -270,7 +272,7 @@ def evaluate_regression(
         n_events=n_events,
         absolute=_residuals(off, weight, bootstrap, unit=unit),
         relative=_residuals(off / true, weight, bootstrap, unit="1", is_relative=True)
-        if is_positive
+        if is_relative
         else None,
         r_squared=r_squared,
         offset=offset,
@@ -285,6 +287,12 @@ def evaluate_regression(
         unfitted=unfitted,
         pull=None if sigma is None else _pull(off, sigma, weight, bootstrap),
     )
+
+
+def _is_away_from_zero(truth: Floats) -> bool:
+    # Of the truth alone, so that it is the same for every network.
+    low, middle = np.quantile(truth, [0.01, 0.5])
+    return bool(truth.min() > 0 and low > _NEAR_ZERO * middle)
 
 
 def _sums(
@@ -489,7 +497,7 @@ def _means_in_bins(
 
 def _resolution_fit(
     terms: Sequence[str],
-    is_positive: bool,
+    is_relative: bool,
     bins: ColumnBins,
     truth: Floats,
     weights: Floats,
@@ -499,8 +507,8 @@ def _resolution_fit(
 ) -> tuple[ResolutionFit | None, str]:
     if not terms:
         return None, "not asked for"
-    if not is_positive:
-        return None, f"not every true {bins.column} is positive"
+    if not is_relative:
+        return None, f"not every true {bins.column} is positive and well away from zero"
     value = resolution.measure.value[0]
     # The central interval of a normal distribution is as wide as its level says.
     n_sigma = float(special.ndtri((1 + level) / 2))

@@ -32,10 +32,10 @@ from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.images import images_figure
 from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
 from detcnn.plotting.style import write_figure
-from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
 from detcnn.stages.frames import open_frames
+from detcnn.stages.history import draw_history
 from detcnn.stages.judging.baselines import find_baselines
 from detcnn.stages.judging.bins import bin_edges
 from detcnn.stages.judging.judge import judge
@@ -440,7 +440,7 @@ def _training_section(model: Artifact, n_models: int) -> Section:
         pictures=(
             Picture(
                 "history",
-                history_figure(records, best_epoch=contents["best_epoch"]),
+                draw_history(records, task=contents["task"], best_epoch=contents["best_epoch"]),
                 "History",
                 "Loss and metrics of each epoch. The training loss is taken while the weights "
                 "move and with augmentation and dropout on, so it may lie above that of the "

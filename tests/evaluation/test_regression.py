@@ -120,7 +120,7 @@ def test_coverage_by_hand():
     np.testing.assert_allclose(result.pull.expected, [0.6827, 0.95], atol=1e-4)
     assert result.relative is None
     assert result.profiles[0].quantity == "bias"
-    assert result.unfitted == "not every true x is positive"
+    assert result.unfitted == "not every true x is positive and well away from zero"
     # Truths that are all alike have no line.
     assert np.isnan(result.slope.value)
     assert np.isnan(result.r_squared.value)
@@ -277,3 +277,22 @@ def test_histograms_of_few_events_hold_all_of_them():
     for of_events in (result.absolute.distribution, result.pull.distribution):
         assert of_events.share.sum() == pytest.approx(1)
     assert result.pull.distribution.edges[[0, -1]].tolist() == [-70, 70]
+
+
+@pytest.mark.parametrize(
+    ("truth", "is_relative"),
+    [
+        (np.linspace(5, 100, 50), True),
+        (np.geomspace(1, 1000, 200), True),
+        (np.linspace(0.001, 100, 50), False),
+        (np.r_[np.full(10, 0.01), np.linspace(5, 100, 90)], False),
+        (np.r_[0.0, np.full(400, 7.0)], False),
+    ],
+)
+def test_residuals_are_relative_where_the_truth_is_well_away_from_zero(truth, is_relative):
+    result = evaluate_regression(
+        truth, truth + 1, name="x", bootstrap=Bootstrap(n_replicas=3), fit=()
+    )
+    assert (result.relative is not None) == is_relative
+    assert result.residuals.is_relative == is_relative
+    assert result.absolute.mean.value == pytest.approx(1)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from detcnn.config.evaluate import EvaluateConfig
+from detcnn.plotting.report import Section
 from detcnn.stages.judging import regression, segmentation
 from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.judgement import Judgement, named
 
 
 def case(table, *, classes=("a", "b"), task=None, **options):
@@ -61,7 +63,7 @@ def test_each_target_keeps_its_numbers_of_each_class():
         for name, judged in of_class.items():
             assert (judged["name"], judged["n_events"]) == (name, n_events)
             assert judged["absolute"]["mean"]["value"] == pytest.approx(number + 1)
-    assert numbers["depth"]["depth"]["n_events"] == 50
+    assert numbers["depth"]["n_events"] == 50
 
 
 def test_images_of_one_class_do_not_tell_it():
@@ -201,3 +203,31 @@ def test_events_that_are_shown_have_their_ids(monkeypatch):
     assert [one.title.split(",")[0] for one in shown] == [
         "best: event 70", "median: event 72", "worst: event 71",
     ]  # fmt: skip
+
+
+def test_names_are_said_once_and_as_they_are(monkeypatch):
+    def one(name):
+        return Judgement(
+            title=name,
+            numbers={name: 1},
+            rows=[{"of": name}],
+            sections=(Section(f"Regression: {name}"), Section(f"{name} against its truth")),
+            headline=((f"{name}: bias", "0"),),
+        )
+
+    same, other = named(one("e_em"), "e_em"), named(one("e_em"), "energy")
+    assert [s.title for s in same.sections][:1] == ["Regression: e_em"]
+    assert same.headline == (("e_em: bias", "0"),)
+    assert [s.title for s in other.sections] == [
+        "Regression: e_em: energy",
+        "e_em against its truth: energy",
+    ]
+    assert other.headline == (("energy, e_em: bias", "0"),)
+    judged = regression.judge(energies([30, 20], units={"energy": "GeV"}))
+    lines = [what for what, _ in judged.headline]
+    assert lines[:4] == [
+        "energy: bias [GeV]",
+        "energy: resolution [GeV]",
+        "energy: relative bias",
+        "energy: relative resolution",
+    ]

@@ -334,3 +334,22 @@ def test_labels_that_are_none_of_the_model(values, label_names):
     source = SimpleNamespace(path="new.h5", label_names=label_names)
     with pytest.raises(ConfigError, match=r"new.h5: its classes are .*, the model knows left, ri"):
         known_classes(Classes(("left", "right"), values), (source,))
+
+
+def test_what_is_said_of_an_event_has_its_sigma_and_few_lines():
+    table = {
+        "label": np.zeros(1),
+        "column_energy": np.ones(1),
+        "muon.score_1": np.array([0.25]),
+        "muon.probability_is_late": np.array([0.5]),
+        "total.prediction_e_em": np.array([217.4]),
+        "total.sigma_e_em": np.array([103.2]),
+        "prediction_of_sigma_x": np.array([3.0]),
+    }
+    assert overlays._said(table, 0, ["electron", "muon"]) == (
+        "\nmuon: muon 0.25\nmuon: probability is late 0.5\ntotal: e_em 217 ± 103\nof_sigma_x 3"
+    )
+    many = {f"prediction_{i}": np.array([i]) for i in range(20)}
+    lines = overlays._said(many, 0, []).split("\n")[1:]
+    assert len(lines) == 8
+    assert lines[-1] == "and 13 more"

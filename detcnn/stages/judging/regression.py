@@ -22,8 +22,7 @@ def judge(case: Case) -> Judgement:
     label = case.table.get("label", np.zeros(n_events, dtype=np.int64))
     parts = []
     for name in targets:
-        judged = _one_number(case, name, np.arange(n_events))
-        parts.append(named(judged, name) if len(targets) > 1 else judged)
+        parts.append(_one_number(case, name, np.arange(n_events)))
         if not case.config.resolution.by_class:
             continue
         for number, of_class in enumerate(classes):
@@ -56,12 +55,14 @@ def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
         **binned,
         bootstrap=case.bootstrap(rows),
     )
-    residuals = evaluation.relative or evaluation.absolute
-    kind = "relative " if evaluation.relative else ""
-    headline = [
-        (f"{name}: mean {kind}residual", residuals.mean.text()),
-        (f"{name}: half the central 68.3 % of the {kind}residual", residuals.half_width.text()),
-    ]
+    headline = []
+    for residuals in filter(None, (evaluation.absolute, evaluation.relative)):
+        kind = "relative " if residuals.is_relative else ""
+        unit = "" if residuals.unit == "1" else f" [{residuals.unit}]"
+        headline += [
+            (f"{name}: {kind}bias{unit}", residuals.mean.text()),
+            (f"{name}: {kind}resolution{unit}", residuals.half_width.text()),
+        ]
     if evaluation.pull is not None:
         headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))
     fit = evaluation.resolution_fit
