@@ -21,6 +21,7 @@ NO_STAGES = {
     "scores",
     "simulated_pieces",
     "tasks",
+    "stored_truth",
     "trained",
     "training_plan",
 }

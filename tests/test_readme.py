@@ -1,5 +1,6 @@
 """Every command block of the README runs, in order, in a fresh copy of what a clone has."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from detcnn.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(
@@ -60,9 +64,43 @@ def test_the_tour(clone):
         run(command, clone)
     assert (clone / "tour" / "metrics" / "report.html").exists()
     # A stranger reads the store that the tour made, without detcnn.
-    assert len(PYTHON) == 1
-    code = PYTHON[0] + "\nassert images.shape[1:] == (3, 33, 33) and images.sum() > 0\n"
+    (reads_the_store,) = (text for text in PYTHON if "zarr" in text)
+    code = reads_the_store + "\nassert images.shape[1:] == (3, 33, 33) and images.sum() > 0\n"
     subprocess.run([sys.executable, "-c", code], cwd=clone, check=True)
+
+
+def test_a_file_of_ones_own(tmp_path, monkeypatch):
+    """The blocks about own.h5 are a whole: file, study, commands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    (makes_the_file,) = (text for text in PYTHON if "own.h5" in text)
+    exec(makes_the_file, {})
+    (study,) = (text for language, text in BLOCKS if language == "yaml" and "own.h5" in text)
+    (tmp_path / "own.yaml").write_text(study)
+    (commands,) = (text for language, text in BLOCKS if language == "console")
+    quick = "--set train.epochs=2 --set evaluate.replicas=20 --set evaluate.formats=[png]"
+    for line in commands.splitlines():
+        _, program, *words = line.split()
+        assert program == "detcnn"
+        if words[0] in ("train", "evaluate"):
+            words += quick.split()
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, f"{line}\n{done.output}"
+    numbers = json.loads((tmp_path / "work/metrics/metrics.json").read_text())["energy"]
+    # Of energies from 50 to 500 MeV.
+    assert numbers["unit"] == "MeV"
+    assert 50 < numbers["linearity"]["edges"][0] < numbers["linearity"]["edges"][-1] < 501
+    manifest = json.loads((tmp_path / "work/images/manifest.json").read_text())["contents"]
+    assert manifest["column_units"] == {"energy": "GeV"}
+    assert [channel["unit"] for channel in manifest["channels"]] == ["pe", "pe"]
+    assert manifest["n_pixels_of_no_class"] == {"mask": 0}
+    assert manifest["n_points_outside"] == {"vertex": 0}
+    assert (tmp_path / "new").is_dir()
+    audited = CliRunner().invoke(app, ["audit", "own.yaml", "--json"])
+    assert json.loads(audited.stdout)["verdict"] == "fine", audited.output
+    # What inspect prints of the file alone is understood, too.
+    inspected = json.loads(CliRunner().invoke(app, ["inspect", "own.h5", "--json"]).stdout)
+    assert any("images: {adc: events}" in line for line in inspected["suggestion"])
 
 
 def test_the_demo_runs_its_stages_and_is_idempotent(clone):

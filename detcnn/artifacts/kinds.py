@@ -30,7 +30,7 @@ class Kind:
 IMAGES = Kind("images", version=2, made_by="detcnn preprocess")
 # 1  images.zarr: one group per split (train, validation, test), sparse or dense images, label,
 #    weight, training_weight, columns/; statistics/ of the training split. Later, and without harm
-#    to older readers, truth/ and points/.
+#    to older readers, truth/ and points/, and column_units among the attributes.
 # 2  contents.n_events counts events, contents.n_tiles their tiles; squares beside a camera of
 #    hexagonal pixels are of no class.
 
@@ -52,12 +52,13 @@ SCORES = Kind("scores", version=4, made_by="detcnn predict")
 #    and without harm to older readers, no label where there is one class, and n_points of those of
 #    the confidence in the manifest's config, not of all.
 
-METRICS = Kind("metrics", version=3, made_by="detcnn evaluate")
+METRICS = Kind("metrics", version=4, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
 # 2  Each area with its binning_error, p_value in metrics.csv; other random numbers in the
 #    bootstrap.
 # 3  Of tasks beyond one label: rows of one event resampled together; average_precision of points,
 #    with its interval; response and corrected_resolution of a regression; unjudged, with a reason.
+# 4  Numbers of columns, and bins of them, in the units that the study wants or the images have.
 
 VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
 # 1  validation.json; validation.csv, every number of the page; figures as PNG and PDF; report.html.

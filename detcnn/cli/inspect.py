@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detcnn.cli.console import command, print_summary, print_table, show_progress
+from detcnn.cli.console import command, print_summary, print_table, printable, show_progress
 from detcnn.cli.options import AsJson, Debug, Overrides, Quiet, Verbose
 
 if TYPE_CHECKING:
     from detcnn.stages.inspect import Inspection
+
+_MOST_DATASETS = 40
 
 
 def register(app: typer.Typer) -> None:
@@ -112,6 +114,10 @@ def _as_json(
     found: "Inspection", summary: dict[str, object], is_verbose: bool
 ) -> dict[str, object]:
     columns: dict[str, object] = {"columns": found.columns} if found.columns else {}
+    if found.datasets:
+        columns["datasets"] = found.datasets
+    if found.suggestion:
+        columns["suggestion"] = found.suggestion
     if found.warnings:
         columns["warnings"] = found.warnings
     return {**summary, **columns, **(found.provenance if is_verbose else {})}
@@ -125,6 +131,18 @@ def _show(found: "Inspection", summary: dict[str, object], *, title: str, is_ver
         header = list(found.columns[0])
         rows = [[_cell(column[key]) for key in header] for column in found.columns]
         print_table(rows, header=header)
+    if found.datasets:
+        # As many as a screen takes; of all there are with --json.
+        shown = found.datasets if found.suggestion else found.datasets[:_MOST_DATASETS]
+        header = list(shown[0])
+        rows = [[_cell(dataset[key]) for key in header] for dataset in shown]
+        title = "All that is in it" if found.suggestion else "Beside these there are"
+        print_table(rows, header=header, title=title)
+        if len(shown) < len(found.datasets):
+            print(f"… and {len(found.datasets) - len(shown):,} more: --json lists them")
+    if found.suggestion:
+        print("\nA study would say so, for example; look for what was guessed wrong:\n")
+        print("\n".join(map(printable, found.suggestion)))
     if is_verbose and found.provenance:
         print(json.dumps(found.provenance, indent=2))
 
@@ -132,4 +150,6 @@ def _show(found: "Inspection", summary: dict[str, object], *, title: str, is_ver
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -18,7 +18,10 @@ class BinsConfig(Section):
 
     column: str
     bins: PositiveInt = 10
-    low: float | None = Field(default=None, description="The smallest value if left out.")
+    low: float | None = Field(
+        default=None,
+        description="In the unit that the column is told in; the smallest value if left out.",
+    )
     high: float | None = Field(default=None, description="The largest value if left out.")
 
     @model_validator(mode="after")
@@ -171,7 +174,10 @@ class EvaluateConfig(Section):
         default=ResolutionConfig(), description="Of a regression: its fit, and of which events."
     )
     units: dict[str, str] = Field(
-        default_factory=dict, description="Unit of what is regressed, by its name, for the report."
+        default_factory=dict,
+        description="Event column, or truth of pixels, to the unit that it is told in: turned into "
+        "it from that of the images, or named by it where they know none. Bins of the column are "
+        "in that unit, too; left out, all is told as the images have it.",
     )
     displays: PositiveInt = Field(
         default=6, description="Events to draw with what was said of their pixels or points."

@@ -31,6 +31,29 @@ class ClusteringConfig(Section):
     )
 
 
+UnitName = Literal[
+    "GeV",
+    "MeV",
+    "TeV",
+    "eV",
+    "keV",
+    "PeV",
+    "nm",
+    "um",
+    "mm",
+    "cm",
+    "m",
+    "km",
+    "ps",
+    "ns",
+    "us",
+    "ms",
+    "s",
+    "rad",
+    "mrad",
+    "deg",
+]
+
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")]
 
 
@@ -140,10 +163,11 @@ class SourceConfig(Section):
         description="Name to column of points in ready images, (event, point, 2): row and column "
         "in pixels, the centre of the first pixel at 0, filled up with NaN.",
     )
-    units: dict[str, Literal["GeV", "MeV", "TeV", "rad", "deg"]] = Field(
+    units: dict[str, UnitName] = Field(
         default_factory=dict,
         description="Part or event column to unit, where the file states none or lies; or a column "
-        "by its own name, where events and constituents have one of a name.",
+        "by its own name, where events and constituents have one of a name. MeV and TeV become "
+        "GeV, deg becomes rad; others stay.",
     )
     tree: str | None = Field(
         default=None, min_length=1, description="ROOT tree, or HDF5 group or table, to read."

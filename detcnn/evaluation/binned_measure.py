@@ -33,6 +33,8 @@ class BinnedMeasure:
         Shape (n_names, n_bins); NaN where there is nothing to measure.
     n_below, n_above : int
         Entries below the first edge, and at or above the last, which are in no number.
+    unit : str
+        Of the column; ``"1"`` for a pure number.
     """
 
     column: str
@@ -43,6 +45,7 @@ class BinnedMeasure:
     measure: Intervals
     n_below: int = 0
     n_above: int = 0
+    unit: str = "1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +60,14 @@ class ColumnBins:
         Shape (n_bins + 1,), rising.
     index : numpy.ndarray
         int64, shape (n_events,): −1 below the first edge, n_bins at or above the last.
+    unit : str
+        Of the column.
     """
 
     column: str
     edges: NDArray[np.float64]
     index: NDArray[np.int64]
+    unit: str = "1"
 
     @property
     def n_bins(self) -> int:
@@ -103,10 +109,11 @@ class ColumnBins:
             ),
             n_below=int(np.count_nonzero(self.index < 0)),
             n_above=int(np.count_nonzero(self.index >= self.n_bins)),
+            unit=self.unit,
         )
 
 
-def column_bins(column: str, values: ArrayLike, edges: ArrayLike) -> ColumnBins:
+def column_bins(column: str, values: ArrayLike, edges: ArrayLike, *, unit: str = "1") -> ColumnBins:
     """Return which bin of a column each entry is in.
 
     Parameters
@@ -117,6 +124,8 @@ def column_bins(column: str, values: ArrayLike, edges: ArrayLike) -> ColumnBins:
         Shape (n,).
     edges : array_like
         Two or more rising bin edges.
+    unit : str
+        Of values and edges.
 
     Raises
     ------
@@ -128,13 +137,15 @@ def column_bins(column: str, values: ArrayLike, edges: ArrayLike) -> ColumnBins:
         raise ConfigError(
             f"bin edges of {column!r} are {edge.tolist()}: expected two or more that rise"
         )
-    return ColumnBins(column, edge, bin_index(values, edge).astype(np.int64) - 1)
+    return ColumnBins(column, edge, bin_index(values, edge).astype(np.int64) - 1, unit)
 
 
 def bins_of_columns(
     columns: Mapping[str, ArrayLike] | None,
     edges: Mapping[str, Sequence[float]] | None,
     n_events: int,
+    *,
+    units: Mapping[str, str] | None = None,
 ) -> list[ColumnBins]:
     """Return the bins of each column, those without edges in ones of equal numbers of events.
 
@@ -146,6 +157,8 @@ def bins_of_columns(
         Rising bin edges by column.
     n_events : int
         Number of events.
+    units : mapping, optional
+        Those of columns; ``"1"`` for the others.
 
     Raises
     ------
@@ -166,6 +179,11 @@ def bins_of_columns(
         )
     given = edges or {}
     return [
-        column_bins(name, column, given[name] if name in given else quantile_edges(column))
+        column_bins(
+            name,
+            column,
+            given[name] if name in given else quantile_edges(column),
+            unit=(units or {}).get(name, "1"),
+        )
         for name, column in values.items()
     ]

@@ -133,6 +133,7 @@ def evaluate_classification(
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
+    units: Mapping[str, str] | None = None,
     targets: Sequence[float] = TARGETS,
     unit: NDArray[np.integer] | None = None,
     level: float = LEVEL,
@@ -157,6 +158,8 @@ def evaluate_classification(
         Name to array of shape (n_events,): efficiencies are given against each.
     edges : mapping, optional
         Bin edges by column; a column that is not named gets eight bins of equal numbers of events.
+    units : mapping, optional
+        Those of columns; ``"1"`` for the others.
     targets : sequence of float
         Signal efficiencies of the working points.
     unit : numpy.ndarray, optional
@@ -239,7 +242,11 @@ def evaluate_classification(
         ),
         distributions=score_distributions(events, value),
         efficiencies=tuple(
-            EfficiencyCurve(target=point.target, signal=of_signal, background=of_background)
+            EfficiencyCurve(
+                target=point.target,
+                signal=replace(of_signal, unit=(units or {}).get(name, "1")),
+                background=replace(of_background, unit=(units or {}).get(name, "1")),
+            )
             for name, values in column_values.items()
             for point, (of_signal, of_background) in zip(
                 headline.working_points,

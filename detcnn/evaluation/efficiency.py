@@ -34,6 +34,8 @@ class BinnedEfficiency:
         Events below the first edge, and at or above the last.
     underflow, overflow : Interval
         Their efficiencies.
+    unit : str
+        Of the column; ``"1"`` for a pure number.
     """
 
     column: str
@@ -44,6 +46,7 @@ class BinnedEfficiency:
     n_overflow: int
     underflow: Interval
     overflow: Interval
+    unit: str = "1"
 
 
 def efficiency_in_bins(

@@ -214,6 +214,7 @@ def evaluate_localisation(
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
+    units: Mapping[str, str] | None = None,
     bootstrap: Bootstrap = BOOTSTRAP,
 ) -> LocalisationEvaluation:
     """Evaluate found points.
@@ -233,6 +234,8 @@ def evaluate_localisation(
         Shape (n_events,), one each by default.
     columns, edges : mapping, optional
         Columns to give profiles against, shape (n_events,), and their bin edges.
+    units : mapping, optional
+        Those of columns; ``"1"`` for the others.
     bootstrap : Bootstrap
         Of all intervals.
 
@@ -258,7 +261,7 @@ def evaluate_localisation(
     )
     if not weight @ n_true > 0:
         raise DataError(f"no event of {n_events:,} has a true point: expected at least one")
-    bins = bins_of_columns(columns, edges, n_events)
+    bins = bins_of_columns(columns, edges, n_events, units=units)
 
     def per_event(values: Floats | None = None) -> Floats:
         sums = np.bincount(pairs.event, values, minlength=n_events)

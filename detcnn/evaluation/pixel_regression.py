@@ -138,6 +138,7 @@ def evaluate_pixel_regression(
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
+    units: Mapping[str, str] | None = None,
     bootstrap: Bootstrap = BOOTSTRAP,
 ) -> PixelRegressionEvaluation:
     """Evaluate a number for every pixel from the sums of each event.
@@ -154,6 +155,8 @@ def evaluate_pixel_regression(
         Shape (n_events,), one each by default.
     columns, edges : mapping, optional
         Columns to give profiles against, shape (n_events,), and their bin edges.
+    units : mapping, optional
+        Those of columns; ``"1"`` for the others.
     bootstrap : Bootstrap
         Of all intervals.
 
@@ -168,7 +171,7 @@ def evaluate_pixel_regression(
     weight = event_weights(weights, n_events)
     if not weight @ sums.n_pixels > 0:
         raise DataError(f"no pixel of {n_events:,} events is judged: expected at least one")
-    bins = bins_of_columns(columns, edges, n_events)
+    bins = bins_of_columns(columns, edges, n_events, units=units)
     values = np.stack([getattr(sums, field.name) for field in fields(PixelSums)], axis=1)
     resampled = resampled_sums(values, weight, bootstrap).group(0)
 

@@ -203,6 +203,7 @@ def evaluate_regression(
     truth_edges: Sequence[float] | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
+    units: Mapping[str, str] | None = None,
     fit: Sequence[str] = TERMS,
     bootstrap: Bootstrap = BOOTSTRAP,
 ) -> RegressionEvaluation:
@@ -222,6 +223,8 @@ def evaluate_regression(
         Rising bin edges of the truth; those of `efficiency.quantile_edges` by default.
     columns, edges : mapping, optional
         Further columns to give profiles against, and their bin edges.
+    units : mapping, optional
+        Those of further columns; ``"1"`` for the others.
     fit : sequence of str
         Terms of `resolution_fit.POWERS` to fit the resolution with; none for no fit.
     bootstrap : Bootstrap
@@ -247,8 +250,13 @@ def evaluate_regression(
             "with a positive sum"
         )
     bins = [
-        column_bins(name, true, quantile_edges(true) if truth_edges is None else truth_edges),
-        *bins_of_columns(columns, edges, n_events),
+        column_bins(
+            name,
+            true,
+            quantile_edges(true) if truth_edges is None else truth_edges,
+            unit=unit,
+        ),
+        *bins_of_columns(columns, edges, n_events, units=units),
     ]
     is_relative = _is_away_from_zero(true)
     off = found - true

@@ -119,6 +119,7 @@ def evaluate_segmentation(
     weights: ArrayLike | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
+    units: Mapping[str, str] | None = None,
     pixel_scores: PixelScores | None = None,
     bootstrap: Bootstrap = BOOTSTRAP,
 ) -> SegmentationEvaluation:
@@ -136,6 +137,8 @@ def evaluate_segmentation(
     columns, edges : mapping, optional
         Name to values, shape (n_events,), and to bin edges: profiles are given against each column;
         one without edges gets those of `efficiency.quantile_edges`.
+    units : mapping, optional
+        Those of columns; ``"1"`` for the others.
     pixel_scores : PixelScores, optional
         From `pixel_scores.evaluate_pixel_scores`, to go with the rest.
     bootstrap : Bootstrap
@@ -151,7 +154,7 @@ def evaluate_segmentation(
     counts = _checked(confusions, classes)
     n_events, n_classes = len(counts), len(classes)
     weight = event_weights(weights, n_events)
-    bins = bins_of_columns(columns, edges, n_events)
+    bins = bins_of_columns(columns, edges, n_events, units=units)
     if not (weight @ counts.sum(axis=(1, 2)).astype(np.float64)) > 0:
         raise DataError(
             f"no pixel of {n_events:,} events is judged: expected true classes below {n_classes}, "

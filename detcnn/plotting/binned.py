@@ -113,7 +113,7 @@ def draw_entries(
                 linestyle=line_style(index),
                 linewidth=1.5,
             )
-    lower.set(xlabel=xlabel or column_label(first.column), ylabel=label)
+    lower.set(xlabel=xlabel or column_label(first.column, first.unit), ylabel=label)
     lower.set_ylim(bottom=0)
     sides = (("below", first.n_below), ("above", first.n_above))
     outside = [f"{n:,} {side}" for side, n in sides if n]

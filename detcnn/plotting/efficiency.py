@@ -37,7 +37,7 @@ def efficiency_figure(curves: Sequence[EfficiencyCurve]) -> Figure:
     if not any(curve.background.n_events.any() for curve in curves):
         # A logarithmic axis with nothing on it finds no ends.
         lower.set_ylim(1e-3, 1)
-    lower.set(xlabel=column_label(first.column), xlim=(first.edges[0], first.edges[-1]))
+    lower.set(xlabel=column_label(first.column, first.unit), xlim=(first.edges[0], first.edges[-1]))
     figure.align_ylabels()
     return figure
 

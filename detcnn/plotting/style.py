@@ -130,9 +130,18 @@ def literal(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def column_label(column: str) -> str:
-    """Return the axis label of an event column; the known ones have their symbol and unit."""
-    return _AXIS_LABELS.get(column, literal(column))
+def column_label(column: str, unit: str = "1") -> str:
+    """Return the axis label of an event column with its unit; the known ones have their symbol.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    unit : str
+        Its unit; for ``"1"`` that of the house, if it is a column that has one there.
+    """
+    symbol = _AXIS_LABELS.get(column, literal(column))
+    return symbol if unit == "1" else f"{symbol.partition(' [')[0]} [{literal(unit)}]"
 
 
 def _lay_out(figure: Figure) -> None:

@@ -1,6 +1,6 @@
 """All checks on events that stream by, and the findings at the end."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from detcnn.events.images import Images
 from detcnn.events.table import Column, EventTable
+from detcnn.events.truth import Points
 from detcnn.events.windows import Window
-from detcnn.quality.balance import balance_findings
+from detcnn.quality.balance import balance_findings, lone_class_findings
 from detcnn.quality.duplicates import duplicate_findings
 from detcnn.quality.emptiness import empty_event_findings, empty_image_findings
 from detcnn.quality.findings import CHECKS, SEVERITIES, Finding, Place, merged
@@ -22,6 +23,12 @@ from detcnn.quality.separation import (
     constant_column_findings,
     separating_column_findings,
     spectrum_findings,
+)
+from detcnn.quality.truth import (
+    PixelTruthTally,
+    PointTally,
+    tally_pixel_truth,
+    tally_points,
 )
 from detcnn.quality.units import unit_findings
 from detcnn.quality.values import (
@@ -55,6 +62,8 @@ class Review:
         What the study says of the values of event columns.
     filled : tuple of str
         Splits that need events of every class.
+    learns_classes : bool
+        Whether the classes are what is learned, so that one alone is too few.
     """
 
     classes: tuple[str, ...]
@@ -63,6 +72,7 @@ class Review:
     is_signed: tuple[bool, ...] = ()
     windows: tuple[Window, ...] = ()
     filled: tuple[str, ...] = ()
+    learns_classes: bool = True
     _findings: list[Finding] = field(default_factory=list)
     _made: set[str] = field(default_factory=set)
     _ledger: Ledger = field(default_factory=Ledger)
@@ -70,6 +80,8 @@ class Review:
     _size: str | None = None
     _has_ids: bool = True
     _tallies: dict[int, PixelTally] = field(default_factory=dict)
+    _truth: dict[str, PixelTruthTally] = field(default_factory=dict)
+    _points: dict[str, PointTally] = field(default_factory=dict)
 
     @property
     def n_events(self) -> int:
@@ -102,6 +114,35 @@ class Review:
         self.note(found, "nan", "infinity", "negative")
         self.note(empty_image_findings(images, place), "empty-events")
         self.tally(images, classes=classes)
+
+    def take_truth(
+        self,
+        truth: Mapping[str, tuple[tuple[str, ...], NDArray[np.floating], NDArray[np.bool_]]],
+        points: Mapping[str, Points],
+        place: Place,
+        *,
+        sizes: Sequence[int],
+    ) -> None:
+        """Look at what is true of the pixels and points of a block.
+
+        Parameters
+        ----------
+        truth : mapping
+            Name to its classes, its values of shape (n_events, planes, *axes), and which pixels of
+            these planes hold something in the image.
+        points : mapping
+            Name to points of shape (n_events, n_points, 2).
+        place : Place
+            Where the block comes from.
+        sizes : sequence of int
+            Pixels of each axis.
+        """
+        for name, (classes, values, filled) in truth.items():
+            tally = tally_pixel_truth(name, classes, values, filled, place)
+            self._truth[name] = self._truth[name] + tally if name in self._truth else tally
+        for name, places in points.items():
+            found = tally_points(name, places, sizes, place)
+            self._points[name] = self._points[name] + found if name in self._points else found
 
     def tally(self, images: Images, *, classes: NDArray[np.int64]) -> None:
         """Add images to what the pixels of each class held."""
@@ -170,6 +211,11 @@ class Review:
                 channels=self.channels,
             )
             self.note(found, "dead-pixels", "hot-pixels")
+        for pixels in self._truth.values():
+            self.note(pixels.findings(), "truth-empty", "truth-beside")
+            self.note((), *(["truth-pixels"] if pixels.classes else []))
+        for points in self._points.values():
+            self.note(points.findings(), "truth-points")
         told = {finding.check for finding in self._findings}
         silent = [Finding(check, "fine") for check in self._made - told]
         order = list(CHECKS)
@@ -216,6 +262,13 @@ class Review:
         if not self.classes:
             return
         n_classes = len(self.classes)
+        if n_classes == 1:
+            count = int(np.count_nonzero(classes >= 0))
+            self.note(
+                lone_class_findings(self.classes[0], count, is_learned=self.learns_classes),
+                "class-balance",
+            )
+            return
         for number, where in enumerate(self.splits or ("",)):
             is_here = classes >= 0
             if self.splits:

@@ -34,6 +34,7 @@ def write_frames(
     blocks: Iterable[ImageSample],
     *,
     unit: str = "",
+    units: Mapping[str, str] | None = None,
     keywords: Mapping[str, str | int | float | bool] | None = None,
 ) -> None:
     """Write frames of one channel; the file is there entirely, flushed to disk, or not at all.
@@ -48,7 +49,9 @@ def write_frames(
     blocks : iterable of ImageSample
         One or more, with images of shape (n_frames, 1, rows, columns), written one after the other.
     unit : str
-        Of the images, for BUNIT.
+        Of the images, for BUNIT; that of values of pixels and of points, too.
+    units : mapping, optional
+        Event column, or truth of pixels, to its unit; ``"1"`` for a pure number, which states none.
     keywords : mapping, optional
         Of the first header: at most eight capital letters, digits, ``-`` or ``_``.
 
@@ -98,21 +101,35 @@ def write_frames(
         if unit:
             first.header["BUNIT"] = unit
         first.header.update(dict(keywords or {}))
-        units = [first]
-        units += [fits.ImageHDU(v.values(), name=name.upper()) for name, v in truth.items()]
-        for name, values in sample.columns.items():
-            units.append(fits.ImageHDU(np.asarray(values), name=name.upper()))
+        parts = [first]
+        for name, values in [
+            *((name, pixels.values()) for name, pixels in truth.items()),
+            *((name, np.asarray(values)) for name, values in sample.columns.items()),
+        ]:
+            part = fits.ImageHDU(values, name=name.upper())
+            if stated := _stated(units, name):
+                part.header["BUNIT"] = stated
+            parts.append(part)
         for name, places in sample.points.items():
-            columns = _catalogue(places, sample.point_values)
+            columns = _catalogue(places, sample.point_values, unit=unit)
             table = fits.BinTableHDU.from_columns(
-                [fits.Column(key, _FORMATS[of.dtype.kind], array=of) for key, of in columns]
+                [
+                    fits.Column(key, _FORMATS[of.dtype.kind], unit=stated or None, array=of)
+                    for key, stated, of in columns
+                ]
             )
             table.name = name.upper()
-            units.append(table)
-        for part in units:
+            parts.append(table)
+        for part in parts:
             # astropy's own comment is the time.
             part.add_checksum(when=_CHECKED)
-        _write(path, fits.HDUList(units))
+        _write(path, fits.HDUList(parts))
+
+
+def _stated(units: Mapping[str, str] | None, name: str) -> str:
+    """Return the unit to state of a column; empty for a pure number."""
+    unit = (units or {}).get(name, "1")
+    return "" if unit == "1" else unit
 
 
 def _write(path: Path, units: Any) -> None:
@@ -217,18 +234,18 @@ def _astropy_fits(path: Path) -> Any:
 
 
 def _catalogue(
-    places: NDArray[np.float32], values: Mapping[str, NDArray[np.float32]]
-) -> list[tuple[str, NDArray[Any]]]:
-    """Return the columns of a table of points."""
+    places: NDArray[np.float32], values: Mapping[str, NDArray[np.float32]], *, unit: str
+) -> list[tuple[str, str, NDArray[Any]]]:
+    """Return name, unit and values of the columns of a table of points."""
     is_there = np.isfinite(places).all(axis=2)
     frame, _ = np.nonzero(is_there)
     row, column = places[is_there].T
     return [
-        ("FRAME", frame.astype(np.int32)),
-        ("ROW", row),
-        ("COLUMN", column),
+        ("FRAME", "", frame.astype(np.int32)),
+        ("ROW", "pixel", row),
+        ("COLUMN", "pixel", column),
         *(
-            (name.upper(), of_each[is_there])
+            (name.upper(), unit, of_each[is_there])
             for name, of_each in values.items()
             if of_each.shape == is_there.shape
         ),

@@ -50,12 +50,15 @@ class PixelTruth:
     of : {"channels", "image"}, optional
         Whether each plane is true of the channel of its place, or of all channels together; left
         out, of channels where there are as many of them as planes.
+    unit : str
+        Of values, as the file states it; empty if it does not.
     """
 
     column: str
     classes: tuple[str, ...] = ()
     above: float | None = None
     of: Literal["channels", "image"] | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

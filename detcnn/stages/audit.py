@@ -18,13 +18,15 @@ from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
 from detcnn.config.audit import AuditConfig
 from detcnn.config.preprocess import SplitConfig
 from detcnn.config.study import Study
+from detcnn.config.tasks import MultiTaskConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
 from detcnn.events.identity import content_ids, split_indices
-from detcnn.events.images import as_dense, as_sparse, pixel_totals
+from detcnn.events.images import as_dense, as_sparse, filled_planes, pixel_totals
 from detcnn.events.labels import DROPPED, Classes
 from detcnn.events.observables import OBSERVABLES
 from detcnn.events.table import Column, EventTable, ImageTable
+from detcnn.events.truth import Points
 from detcnn.events.windows import Window
 from detcnn.imaging.alignment import Normalise
 from detcnn.imaging.channels import Channel
@@ -41,10 +43,10 @@ from detcnn.quality.findings import CHECKS, Finding, Place, Severity, worst
 from detcnn.quality.review import Review
 from detcnn.quality.units import constituent_pt_sums
 from detcnn.quality.values import selected_events, sound_events
-from detcnn.sources.base import Sample, Source
+from detcnn.sources.base import Layout, Sample, Source
 from detcnn.sources.chain import Chain, expand_paths
 from detcnn.sources.chain import open_sources as open_chain
-from detcnn.stages.frames import open_frames
+from detcnn.stages.frames import Frames, open_frames
 from detcnn.stages.preprocessing.inputs import classes_of, open_sources
 from detcnn.stages.preprocessing.recipes import (
     build_hit_recipe,
@@ -161,10 +163,18 @@ def _review_study(study: Study, base: Path, progress: Progress) -> Review:
         channels=_channel_names(sources[0], recipe),
         windows=_windows(study.audit.window),
         filled=tuple(name for name in SPLITS if getattr(config.split, name) > 0),
+        learns_classes=_learns_classes(study),
     )
     cuts = _windows(config.select)
     _Reader(review, _files(sources), classes, recipe, cuts, config.split).read(progress)
     return review
+
+
+def _learns_classes(study: Study) -> bool:
+    """Tell whether the classes of events are what a study learns."""
+    task = study.train.task
+    heads = task.heads.values() if isinstance(task, MultiTaskConfig) else ()
+    return any(one.name == "classification" for one in (task, *(head.task for head in heads)))
 
 
 def _windows(limits: Mapping[str, tuple[float | None, float | None]]) -> tuple[Window, ...]:
@@ -188,7 +198,11 @@ def _review_file(path: Path, preset: str | None, progress: Progress) -> Review:
     )
     values = tuple(tuple(v for v, called in labels.items() if called == name) for name in names)
     recipe = first_recipe(source, preset)
-    review = Review(names, channels=_channel_names(source, recipe))
+    review = Review(
+        names,
+        channels=_channel_names(source, recipe),
+        learns_classes=not (source.layout.pixels or source.layout.points),
+    )
     reader = _Reader(review, _files([source]), Classes(names, values), recipe)
     reader.is_image_stated = preset is not None
     reader.read(progress)
@@ -269,6 +283,7 @@ class _Reader:
         self._take_events(table, place, file, classes)
         if isinstance(table, ImageTable):
             self.review.take_images(table.images.folded, place, classes=classes)
+            _take_source_truth(self.review, table, layout, place)
             return
         self.review.take_constituents(table, place)
         if start == 0 and table.has_momenta:
@@ -347,6 +362,39 @@ class _Reader:
         self.pt += float(sound.constituents["pt"].sum(dtype=np.float64))
 
 
+def _take_source_truth(review: Review, table: ImageTable, layout: Layout, place: Place) -> None:
+    """Look at what a file tells of the pixels and points of a block of its images."""
+    truth = {}
+    for name, images in table.truth.pixels.items():
+        told = layout.pixels[name]
+        planes = filled_planes(table.images, images.shape[0], of_channels=told.of == "channels")
+        truth[name] = (told.classes, as_dense(images).values, as_dense(planes).values > 0)
+    review.take_truth(truth, table.truth.points, place, sizes=table.images.shape[1:])
+
+
+def _take_stored_truth(
+    review: Review,
+    frames: Frames,
+    points: Mapping[str, Points],
+    start: int,
+    place: Place,
+    *,
+    n: int,
+) -> None:
+    """Look at what a store tells of the pixels and points of `n` frames."""
+    stop = start + n
+    truth = {
+        info.name: (
+            info.classes,
+            frames.truth(info.name, start, stop),
+            frames.filled(info.planes, start, stop, of_channels=info.of_channels),
+        )
+        for info in frames.split.schema.truth
+    }
+    of_frames = {name: places[start:stop] for name, places in points.items()}
+    review.take_truth(truth, of_frames, place, sizes=frames.grid.shape)
+
+
 def _review_images(path: Path, progress: Progress) -> Review:
     artifact = open_artifact(path, expected=IMAGES)
     contents = artifact.manifest.contents
@@ -356,6 +404,8 @@ def _review_images(path: Path, progress: Progress) -> Review:
         schema.classes,
         splits=SPLITS,
         channels=tuple(channel.name for channel in schema.picture_channels),
+        # Where more is known of events than their class, that may be what is learned.
+        learns_classes=not (schema.truth or schema.points),
         is_signed=tuple(np.repeat(_signed_channels(contents), prod(schema.grid.shape[:-2]))),
     )
     review.note(_damage(artifact), "integrity")
@@ -371,6 +421,7 @@ def _review_images(path: Path, progress: Progress) -> Review:
             columns |= {"weight": split.weight, "training_weight": split.training_weight}
             label = split.label
             first = frames.first_rows(columns["event_id"])
+            points = {info.name: frames.points(info.name) for info in schema.points}
         except DataError as error:
             review.note([_unreadable(frames.n_frames, error)])
             continue
@@ -380,6 +431,7 @@ def _review_images(path: Path, progress: Progress) -> Review:
             here, rows = replace(place, start=start), first[start:stop]
             try:
                 images = frames.stored(start, stop)
+                _take_stored_truth(review, frames, points, start, here, n=stop - start)
             except DataError as error:
                 review.note([_unreadable(stop - start, error)])
                 continue

@@ -43,6 +43,7 @@ from detcnn.stages.judging.judgement import Judgement
 from detcnn.stages.judging.learned import describe_learned
 from detcnn.stages.judging.requirements import require_judgeable
 from detcnn.stages.judging.selections import find_selections
+from detcnn.stages.judging.units import ToldUnits, told_units
 from detcnn.stages.trained import digest_of_images
 from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
@@ -147,6 +148,9 @@ def run(
     if not overwrite:
         for place in (scores, *_place_of_tuning(config, scores)):
             _keep_scores(place, model=opened, images=shown)
+    units = told_units(config, shown)
+    for remark in units.remarks():
+        progress.warn(remark)
     predict.run(
         model=model,
         images=images,
@@ -189,7 +193,7 @@ def run(
     )
     current = find_current(output, kind=METRICS, identity=identity) if update else None
     judged = _judge_classes if task == "classification" else _judge_task
-    evaluation, baselines, judgement = judged(config, artifacts)
+    evaluation, baselines, judgement = judged(config, artifacts, units)
     selections = (
         find_selections(config, scores=artifacts["scores"], tuning=tuning) if evaluation else None
     )
@@ -233,7 +237,7 @@ def run(
         write_csv(builder.folder / "metrics.csv", rows)
         sections = (
             *judged_sections,
-            _images_section(artifacts["images"]),
+            _images_section(artifacts["images"], units),
             _training_section(artifacts["model"], 1 + len(further)),
             _provenance_section(config, artifacts),
         )
@@ -311,19 +315,26 @@ def _n_events(scores: Artifact) -> int:
 _Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
 
 
-def _judge_classes(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:
-    evaluation = _evaluate(config, artifacts["scores"])
+def _judge_classes(
+    config: EvaluateConfig, artifacts: dict[str, Artifact], units: ToldUnits
+) -> _Judged:
+    evaluation = _evaluate(config, artifacts["scores"], units)
     baselines = find_baselines(
         config, evaluation, scores=artifacts["scores"], images=artifacts["images"]
     )
     return evaluation, baselines, None
 
 
-def _judge_task(config: EvaluateConfig, artifacts: dict[str, Artifact]) -> _Judged:
-    return None, None, judge(config, scores=artifacts["scores"], images=artifacts["images"])
+def _judge_task(
+    config: EvaluateConfig, artifacts: dict[str, Artifact], units: ToldUnits
+) -> _Judged:
+    scores, images = artifacts["scores"], artifacts["images"]
+    return None, None, judge(config, scores=scores, images=images, units=units)
 
 
-def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvaluation:
+def _evaluate(
+    config: EvaluateConfig, artifact: Artifact, units: ToldUnits
+) -> ClassificationEvaluation:
     contents = artifact.manifest.contents
     classes: list[str] = contents["classes"]
     table = read_parquet(artifact.path / predict.TABLE)
@@ -337,14 +348,16 @@ def _evaluate(config: EvaluateConfig, artifact: Artifact) -> ClassificationEvalu
                 f"evaluate.efficiency_bins: no column {bins.column!r} in the scores; "
                 f"there are: {', '.join(columns)}"
             )
+    binned = {bins.column: units.told(bins.column, columns[bins.column]) for bins in wanted}
     return evaluate_classification(
         np.column_stack([table[f"score_{i}"] for i in range(len(classes))]).astype(np.float64),
         table["label"],
         classes=classes,
         signal=(config.signal,) if config.signal else classes[-1:],
         weights=table["weight"],
-        columns={bins.column: columns[bins.column] for bins in wanted},
-        edges={bins.column: bin_edges(bins, columns[bins.column]) for bins in wanted},
+        columns=binned,
+        edges={bins.column: bin_edges(bins, binned[bins.column]) for bins in wanted},
+        units={name: units.unit(name) for name in binned},
         targets=config.working_points,
         unit=physical_events(columns["event_id"], columns["source"]),
         level=config.level,
@@ -362,11 +375,11 @@ def _baselines_sections(
     return (baselines_section(evaluation.headline, baselines, masses=masses),)
 
 
-def _images_section(images: Artifact) -> Section:
+def _images_section(images: Artifact, units: ToldUnits) -> Section:
     store = open_store(images.path / STORE)
     schema, means = store.schema, store.statistics["class_mean"]
     channels = [channel.name for channel in schema.picture_channels]
-    units = [channel.unit for channel in schema.picture_channels]
+    pixel_units = [channel.unit for channel in schema.picture_channels]
     means = means.reshape(len(means), len(channels), *schema.grid.picture.shape)
     contents = images.manifest.contents
     tiling = open_frames(images, "train").tiling
@@ -383,7 +396,7 @@ def _images_section(images: Artifact) -> Section:
                 dict(zip(schema.classes, means, strict=True)),
                 grid=schema.grid.picture,
                 channels=channels,
-                units=units,
+                units=pixel_units,
             ),
             "Average images",
             "Mean of the training images of each class. The colour scale is logarithmic; pixels "
@@ -403,6 +416,7 @@ def _images_section(images: Artifact) -> Section:
                 rows=tuple((c.name, c.unit, c.meaning) for c in schema.channels),
                 caption="What the channels hold.",
             ),
+            *_units_tables(units),
             Table(
                 header=("Split", *schema.classes),
                 rows=tuple(
@@ -416,6 +430,19 @@ def _images_section(images: Artifact) -> Section:
             ),
         ),
         pictures=tuple(pictures),
+    )
+
+
+def _units_tables(units: ToldUnits) -> tuple[Table, ...]:
+    names = dict.fromkeys((*units.stored, *units.wanted))
+    if not names:
+        return ()
+    return (
+        Table(
+            header=("Column", "In the images", "In this report"),
+            rows=tuple((name, units.stored.get(name, ""), units.unit(name)) for name in names),
+            caption="Units of columns, as far as they are known.",
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,22 @@ import numpy as np
 
 from detcnn.artifacts.opening import Artifact, iter_damaged, open_artifact
 from detcnn.config.study import Study
-from detcnn.errors import DataError
+from detcnn.errors import ConfigError, DataError
+from detcnn.events.images import as_dense, filled_planes
 from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.quality.emptiness import empty_event_findings, empty_image_findings
 from detcnn.quality.findings import Place
 from detcnn.quality.rapidity import rapidity_findings
+from detcnn.quality.truth import tally_pixel_truth, tally_points
 from detcnn.quality.units import unit_findings
-from detcnn.sources.base import Source
-from detcnn.sources.chain import expand_paths, open_sources
-from detcnn.sources.opening import read_provenance
+from detcnn.sources.base import Layout, Source
+from detcnn.sources.chain import Chain, expand_paths, open_sources
+from detcnn.sources.contents import Content, list_contents
+from detcnn.sources.formats.stored_array import named_parts
+from detcnn.sources.layouts.columns import house_unit
+from detcnn.sources.layouts.per_class import PerClass
+from detcnn.sources.opening import find_format, read_provenance
+from detcnn.sources.suggestions import suggested_source
 from detcnn.stages.preprocessing.inputs import classless, layout_of
 
 _LOOKED_AT = 10_000
@@ -48,7 +56,13 @@ class Inspection:
         For artifacts, the configuration and the circumstances they were made with.
     warnings : tuple of str
         For input files, what the beginning looks like that it is not said to be: other units,
-        rapidity under the name of eta, events with nothing in them; and if nothing tells classes.
+        rapidity under the name of eta, events with nothing in them; and if nothing tells classes,
+        or which dataset plays which part.
+    datasets : tuple of mapping
+        For input files, one entry each that plays no part, or all where it cannot be told which:
+        dataset, shape, type, unit, smallest and largest value, words of text.
+    suggestion : tuple of str
+        Where the parts cannot be told apart, lines of a study that would tell them.
     """
 
     kind: str
@@ -56,6 +70,8 @@ class Inspection:
     columns: tuple[Mapping[str, Any], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    datasets: tuple[Mapping[str, Any], ...] = ()
+    suggestion: tuple[str, ...] = ()
 
 
 def run(
@@ -83,7 +99,7 @@ def run(
     DataError
         If it is not there, not something detcnn reads, or damaged.
     ConfigError
-        If a file's parts cannot be told apart without being named.
+        If a study names what is not there, or a file holds nothing.
     """
     if study is not None:
         entry = study.preprocess.sources[number]
@@ -95,7 +111,12 @@ def run(
     if path.is_dir() or is_unfinished:
         return _inspect_artifact(open_artifact(path), verify=verify)
     paths = expand_paths(str(path), base=Path())
-    return _inspect_source(open_sources(paths), paths)
+    try:
+        # That nothing tells the classes is told beside all else.
+        source = open_sources(paths, Layout(may_lack_truth=True))
+    except ConfigError as error:
+        return _inspect_undecided(paths, error)
+    return _inspect_source(source, paths)
 
 
 def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
@@ -123,6 +144,12 @@ def _inspect_artifact(artifact: Artifact, *, verify: bool) -> Inspection:
     for key, told in (("channels", ("unit", "meaning")), ("axes", _AXIS)):
         if key in facts:
             facts[key] = {entry["name"]: {k: entry[k] for k in told} for entry in facts[key]}
+    if facts.get("truth") or facts.get("points"):
+        # Needs zarr, which all else of an artifact is told without.
+        from detcnn.stages.stored_truth import stored_truth_facts
+
+        facts |= stored_truth_facts(artifact, looked_at=_LOOKED_AT)
+        del facts["truth"]
     return Inspection(
         kind=f"detcnn {manifest.kind}",
         facts=facts,
@@ -149,6 +176,7 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
     place = Place(str(source.path), 0, layout.constituents or layout.hits, layout.columns)
     if isinstance(table, ImageTable):
         facts |= _image_facts(table)
+        facts |= _truth_facts(source, table, place)
         empty = empty_image_findings(table.images, place)
         if layout.channels_last is not None:
             facts["channel_axis"] = "last" if layout.channels_last else "first"
@@ -182,7 +210,66 @@ def _inspect_source(source: Source, paths: tuple[Path, ...]) -> Inspection:
         columns=tuple(columns),
         provenance=read_provenance(paths[0]),
         warnings=tuple(warnings),
+        datasets=_without_part(source, paths[0]),
     )
+
+
+def _inspect_undecided(paths: tuple[Path, ...], error: ConfigError) -> Inspection:
+    """Describe what is in a file whose parts cannot be told apart.
+
+    Raises
+    ------
+    ConfigError
+        The same, if it holds nothing to describe.
+    """
+    contents = list_contents(paths[0])
+    if not contents:
+        raise error
+    return Inspection(
+        kind=f"{find_format(paths[0]).name}, not decided which dataset plays which part",
+        facts={"files": len(paths)} if len(paths) > 1 else {},
+        provenance=read_provenance(paths[0]),
+        warnings=(str(error),),
+        datasets=tuple(map(_dataset, contents)),
+        suggestion=suggested_source(paths[0].name, contents),
+    )
+
+
+def _without_part(source: Source, path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return what the first file holds beside the parts that were found."""
+    parts: tuple[Source, ...] = (source,)
+    while any(isinstance(part, Chain | PerClass) for part in parts):
+        parts = tuple(
+            one
+            for part in parts
+            for one in (part.parts if isinstance(part, Chain | PerClass) else (part,))
+        )
+    patterns = {sample.name for part in parts for sample in part.samples}
+    for layout in (part.layout for part in parts):
+        hits = (*layout.hits.values(), layout.hit_event or "", layout.event_number or "")
+        patterns |= named_parts(layout) | {text.partition("[")[0] for text in hits}
+    exact = {text for text in patterns if "*" not in text}
+    contents = list_contents(path, source.layout, without=exact)
+    wild = patterns - exact
+    return tuple(
+        _dataset(one)
+        for one in contents
+        if not any(fnmatchcase(one.dataset.name, pattern) for pattern in wild)
+    )
+
+
+def _dataset(content: Content) -> dict[str, Any]:
+    dataset = content.dataset
+    return {
+        "dataset": dataset.name,
+        "shape": [*dataset.shape, *(["list"] if dataset.is_ragged else [])],
+        "type": "text" if dataset.is_text else str(dataset.dtype),
+        "unit": dataset.unit or "",
+        "min": content.low,
+        "max": content.high,
+        "not_finite": content.n_not_finite or None,
+        "words": list(content.words),
+    }
 
 
 def _image_facts(table: ImageTable) -> dict[str, Any]:
@@ -195,6 +282,26 @@ def _image_facts(table: ImageTable) -> dict[str, Any]:
             "occupancy": table.images.occupancy,
         }
     return facts
+
+
+def _truth_facts(source: Source, table: ImageTable, place: Place) -> dict[str, Any]:
+    """Return what there is of each truth of pixels and of points."""
+    truth = {}
+    for name, images in table.truth.pixels.items():
+        told, values = source.layout.pixels[name], as_dense(images).values
+        planes = filled_planes(table.images, images.shape[0], of_channels=told.of == "channels")
+        filled = as_dense(planes).values > 0
+        tally = tally_pixel_truth(name, told.classes, values, filled, place)
+        truth[name] = {"dataset": told.column, **tally.facts()}
+    points = {
+        name: {
+            "dataset": source.layout.points[name],
+            **tally_points(name, places, table.images.shape[1:], place).facts(),
+        }
+        for name, places in table.truth.points.items()
+    }
+    found = {"truth_of_pixels": truth, "points": points}
+    return {name: facts for name, facts in found.items() if facts}
 
 
 def _constituent_facts(table: EventTable, *, of: str) -> dict[str, Any]:
@@ -210,30 +317,35 @@ def _constituent_facts(table: EventTable, *, of: str) -> dict[str, Any]:
     }
 
 
-def _origin(source: Source, part: str, named: Mapping[str, str]) -> tuple[str, str]:
-    """Return which dataset a column comes from, and how its unit is known."""
-    dataset = named.get(part)
+def _origin(source: Source, part: str, named: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return which dataset a column comes from, its unit, and how that is known."""
+    dataset, unit = named.get(part), _UNITS.get(part, "")
     if dataset is not None:
-        unit = source.stated_units.get(dataset)
-        return dataset, f"stated: {unit}" if unit else "assumed" if part in _UNITS else ""
+        stated = source.stated_units.get(dataset)
+        if stated:
+            return dataset, house_unit(stated), f"stated: {stated}"
+        return dataset, unit, "assumed" if unit else ""
     if part in ("event_id", "label"):
         layout = source.layout
-        return " + ".join(layout.event_id if part == "event_id" else layout.one_hot), ""
+        return " + ".join(layout.event_id if part == "event_id" else layout.one_hot), unit, ""
     origin = next((role for role in (f"{part}_rel", "px") if role in named), None)
     if origin is None:
-        return "", ""
+        return "", unit, ""
     if origin != "px":
-        return named[origin], ""
-    return f"{named[origin]}, …", _origin(source, origin, named)[1] if part == "pt" else ""
+        return named[origin], unit, ""
+    known = _origin(source, origin, named)[2] if part == "pt" else ""
+    return f"{named[origin]}, …", unit, known
 
 
-def _column(of: str, part: str, dataset: str, known: str, values: Column) -> dict[str, Any]:
+def _column(
+    of: str, part: str, dataset: str, unit: str, known: str, values: Column
+) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     return {
         "of": of,
         "part": part,
         "dataset": dataset,
-        "unit": _UNITS.get(part, ""),
+        "unit": unit,
         "unit_is": known,
         "min": finite.min().item() if len(finite) else None,
         "max": finite.max().item() if len(finite) else None,

@@ -199,7 +199,10 @@ def _write(
         (unit,) = definition.channels.values()
         keywords = {keyword: origin[name] for keyword, name in _KEYWORDS.items()}
         keywords["CLASSES"] = ", ".join(definition.classes)
-        write_frames(path, blocks, unit=unit, keywords=keywords)
+        units = {name: kind.unit for name, kind in definition.columns.items()}
+        # Values of pixels are those of the images; of classes there is no unit.
+        units |= {name: unit for name, classes in definition.truth.items() if not classes}
+        write_frames(path, blocks, unit=unit, units=units, keywords=keywords)
     else:
         write_images(path, blocks, definition, origin)
     return [int(count) for count in counts]

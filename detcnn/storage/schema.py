@@ -3,7 +3,8 @@
 ::
 
     images.zarr/
-      zarr.json            attributes: encoding, axes with edges and units, channels, classes
+      zarr.json            attributes: encoding, axes with edges and units, channels, classes,
+                           units of columns
       statistics/          mean, std (channel, *axes); class_mean; of the training split
       train/ validation/ test/
         label              int64 (event): index into the classes
@@ -22,7 +23,7 @@ CRC-32C.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from detcnn.errors import ConfigError
@@ -64,6 +65,8 @@ class TruthInfo:
         What the numbers 0, 1, ... of its pixels stand for; none if they are values.
     of_channels : bool
         Whether each plane is true of the channel of its place, not of all channels together.
+    unit : str
+        Of values; empty if it is not known.
     """
 
     name: str
@@ -71,6 +74,7 @@ class TruthInfo:
     planes: int
     classes: tuple[str, ...] = ()
     of_channels: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,25 @@ class PointsInfo:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What all images of a store have in common."""
+    """What all images of a store have in common.
+
+    Parameters
+    ----------
+    encoding : {"sparse", "dense"}
+        How the images are stored.
+    grid : Grid
+        Their axes.
+    channels : tuple of ChannelInfo
+        What they hold.
+    classes : tuple of str
+        Of the events, in the order of their labels.
+    truth : tuple of TruthInfo
+        What is known of pixels.
+    points : tuple of PointsInfo
+        What is known of places in the images.
+    column_units : mapping
+        Event column to its unit; without those of which it is not known.
+    """
 
     encoding: Encoding
     grid: Grid
@@ -91,6 +113,7 @@ class Schema:
     classes: tuple[str, ...]
     truth: tuple[TruthInfo, ...] = ()
     points: tuple[PointsInfo, ...] = ()
+    column_units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,6 +164,7 @@ class Schema:
             "classes": list(self.classes),
             "truth": [{**asdict(info), "classes": list(info.classes)} for info in self.truth],
             "points": [asdict(info) for info in self.points],
+            "column_units": dict(self.column_units),
         }
 
 
@@ -181,6 +205,8 @@ def schema_from_attributes(attributes: Mapping[str, Any]) -> Schema:
             for info in attributes.get("truth", ())
         ),
         points=tuple(PointsInfo(**info) for info in attributes.get("points", ())),
+        # Of images of before there were any, no unit is known.
+        column_units=dict(attributes.get("column_units", {})),
     )
 
 

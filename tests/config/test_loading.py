@@ -192,7 +192,7 @@ def test_faults(load, more, fault):
         ),
         (
             b"name: t\npreprocess: {sources: [{path: a, units: {pt: parsec}}]}",
-            "preprocess.sources.0.units.pt: input should be 'GeV', 'MeV', 'TeV', 'rad' or 'deg'",
+            "preprocess.sources.0.units.pt: input should be 'GeV', 'MeV', 'TeV', 'eV',",
         ),
         (b"name: caf\xe9", "not a text file in UTF-8"),
         (b"\xff\xfen\x00", "not a text file in UTF-8"),

@@ -6,6 +6,7 @@ from detcnn.sources.layouts.columns import (
     CONSTITUENT_ROLES,
     EVENT_ROLES,
     find_role,
+    house_unit,
     in_house_units,
     plain_name,
     unit_factor,
@@ -61,6 +62,25 @@ def test_plain_name():
 )
 def test_unit_factor(role, unit, expected):
     assert unit_factor(role, unit) == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (None, ""),
+        ("gev", "GeV"),
+        ("MeV", "GeV"),
+        ("TeV (true)", "GeV"),
+        ("DEG", "rad"),
+        ("keV", "keV"),
+        ("ns", "ns"),
+        ("pe", "pe"),
+    ],
+)
+def test_the_unit_of_a_column_is_that_of_its_values(unit, expected):
+    assert house_unit(unit) == expected
+    # Whatever is turned is called after what it was turned into.
+    assert (unit_factor("e", unit) is None) or expected in ("GeV", "rad")
 
 
 @pytest.mark.parametrize(("role", "unit"), [("pt", "deg"), ("pt", "1"), ("phi", "MeV")])

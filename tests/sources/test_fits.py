@@ -107,8 +107,9 @@ def test_units_go_by_their_names(write, frames):
     ]
     path = write(frames, *units, BUNIT="keV")
     found = datasets(path)
-    assert list(found) == ["images", "MASK", "unit_2", "SCI", "SCI_2"]
+    assert list(found) == ["images", "MASK", "unit_2", "SCI", "SCI_2", "TABLE/X"]
     assert found["images"].unit == "keV"
+    assert found.pop("TABLE/X").shape == ()
     assert {dataset.shape for dataset in found.values()} == {(5, 20, 24)}
 
 
@@ -252,6 +253,40 @@ def test_no_image_at_all(write):
         images(write(fits.PrimaryHDU()))
 
 
+def test_columns_of_a_table_are_those_of_events_where_a_study_names_them(write, frames):
+    energy = np.arange(5) * 1500.0
+    table = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("ENERGY", "D", unit="MeV", array=energy),
+            fits.Column("DEPTH", "I", unit="mm", array=np.arange(5)),
+            fits.Column("GOOD", "L", array=np.arange(5) % 2 == 0),
+            fits.Column("PLACE", "2E", array=np.ones((5, 2))),
+            fits.Column("NAME", "4A", array=["a"] * 5),
+        ],
+        name="EVENTS",
+    )
+    path = write(frames, table)
+    found = datasets(path)
+    assert [name for name in found if "/" in name] == [
+        "EVENTS/ENERGY", "EVENTS/DEPTH", "EVENTS/GOOD",
+    ]  # fmt: skip
+    assert (found["EVENTS/ENERGY"].shape, found["EVENTS/ENERGY"].unit) == ((), "MeV")
+    # Nothing is taken that was not asked for.
+    assert set(open_source(path, EXPOSURE).read(0, 0, 5).columns) == set()
+    names = {"energy": "EVENTS/ENERGY", "depth": "EVENTS/DEPTH", "good": "EVENTS/GOOD"}
+    source = open_source(path, Layout(kind="images", class_name="a", columns=names))
+    columns = source.read(0, 1, 4).columns
+    np.testing.assert_allclose(columns["energy"], [1.5, 3, 4.5])
+    assert columns["depth"].tolist() == [1, 2, 3]
+    assert columns["good"].tolist() == [False, True, False]
+    assert source.stated_units == {"EVENTS/ENERGY": "MeV", "EVENTS/DEPTH": "mm"}
+    short = fits.BinTableHDU.from_columns([fits.Column("E", "D", array=[1.0])], name="EVENTS")
+    path = write(frames, short, name="short.fits")
+    layout = Layout(kind="images", class_name="a", columns={"e": "EVENTS/E"})
+    with pytest.raises(DataError, match=r"'EVENTS/E' has shape \(1,\), expected \(5,\)"):
+        open_source(path, layout)
+
+
 def test_without_astropy(write, frames, monkeypatch):
     path = write(frames)
     monkeypatch.delitem(sys.modules, "detcnn.sources.formats.fits_images", raising=False)
@@ -278,9 +313,12 @@ def sample(n=4):
 
 def test_frames_come_back(tmp_path):
     written, path = sample(), tmp_path / "frames.fits"
-    write_frames(path, [written], unit="keV", keywords={"CLASSES": "exposure", "NOISE": 2.0})
+    units = {"energy": "GeV", "label": "1"}
+    keywords = {"CLASSES": "exposure", "NOISE": 2.0}
+    write_frames(path, [written], unit="keV", units=units, keywords=keywords)
     layout = Layout(kind="images", images={"images": "exposure"})
     source = open_source(path, layout)
+    assert source.stated_units == {"ENERGY": "GeV"}
     table = source.read(0, 0, 4)
     np.testing.assert_array_equal(table.images.values, written.images)
     np.testing.assert_array_equal(table.columns["energy"], written.columns["energy"])
@@ -288,6 +326,7 @@ def test_frames_come_back(tmp_path):
         np.testing.assert_array_equal(container.read("MASK", 1, 3), written.truth["mask"][1:3, 0])
         assert container.words("classes") == ["exposure"]
     decays = fits.getdata(path, "DECAYS")
+    assert decays.columns.units == ["", "pixel", "pixel", "keV"]
     assert decays["FRAME"].tolist() == [0, 0, 0, 1, 2, 2, 2, 3, 3, 3]
     np.testing.assert_array_equal(decays["DECAY_ENERGY"], decays["ROW"] * 2)
 

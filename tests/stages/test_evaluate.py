@@ -16,6 +16,7 @@ from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, predict
 from detcnn.stages.judging import learned as stage
 from detcnn.stages.judging.bins import bin_edges
+from detcnn.stages.judging.units import ToldUnits
 from detcnn.storage import reader
 from detcnn.storage.reader import open_store
 
@@ -66,7 +67,9 @@ def test_the_other_class_as_signal_has_the_same_auc(trained, made):
         occlusion=CONFIG.occlusion,
         update=True,
     ).artifact
-    other = evaluate._evaluate(CONFIG.model_copy(update={"signal": "gluon"}), artifact).headline
+    other = evaluate._evaluate(
+        CONFIG.model_copy(update={"signal": "gluon"}), artifact, ToldUnits({}, {})
+    ).headline
     assert other.signal == ("gluon",)
     value = result.evaluation.headline.auc.interval.value
     assert other.auc.interval.value == pytest.approx(value)
@@ -245,8 +248,22 @@ def test_bins_hold_the_largest_value(trained, made, column):
         update=True,
     ).artifact
     config = CONFIG.model_copy(update={"efficiency_bins": (BinsConfig(column=column, bins=3),)})
-    (curve, *_) = evaluate._evaluate(config, artifact).efficiencies
+    (curve, *_) = evaluate._evaluate(config, artifact, ToldUnits({}, {})).efficiencies
     assert curve.signal.edges[-1] > curve.signal.edges[0]
+
+
+def test_efficiencies_are_told_in_the_unit_asked_for(trained, made):
+    artifact = open_artifact(made[0] / "scores")
+    bins = (BinsConfig(column="row", bins=3),)
+    config = CONFIG.model_copy(update={"efficiency_bins": bins})
+    in_cm, in_mm = (
+        evaluate._evaluate(config, artifact, ToldUnits({"row": "cm"}, wanted)).efficiencies[0]
+        for wanted in ({}, {"row": "mm"})
+    )
+    for of_cm, of_mm in ((in_cm.signal, in_mm.signal), (in_cm.background, in_mm.background)):
+        assert (of_cm.unit, of_mm.unit) == ("cm", "mm")
+        np.testing.assert_allclose(of_mm.edges, 10 * of_cm.edges)
+        np.testing.assert_array_equal(of_mm.n_events, of_cm.n_events)
 
 
 def test_bins_of_a_column_with_nan():

@@ -50,6 +50,39 @@ def test_images_are_described(folder):
     assert "hash" in found.facts["event_id"]
 
 
+def test_what_cannot_be_decided_is_listed_with_how_a_study_would_say_it(folder):
+    rng = np.random.default_rng(1)
+    pictures = rng.random((8, 5, 6)).astype(np.float32)
+    datasets = {"adc": pictures[:, None] * [[[[1]], [[2]]]], "mask": (pictures > 0.5) * 1}
+    path = folder.write({**datasets, "kind": [b"p", b"n"] * 4}, "own.h5")
+    with h5py.File(path, "a") as file:
+        file["adc"].attrs["unit"] = "MeV"
+    found = inspect.run(path)
+    assert found.kind == "HDF5, not decided which dataset plays which part"
+    told = {entry["dataset"]: entry for entry in found.datasets}
+    assert told.keys() == {"adc", "kind", "mask"}
+    assert (told["adc"]["shape"], told["adc"]["unit"]) == ([8, 2, 5, 6], "MeV")
+    assert (told["mask"]["min"], told["mask"]["max"]) == (0, 1)
+    assert (told["kind"]["type"], told["kind"]["words"]) == ("text", ["p", "n"])
+    assert any("name those of one study as images" in warning for warning in found.warnings)
+    assert "      images: {adc: ''}" in found.suggestion
+    json.dumps([found.facts, found.datasets], allow_nan=False)
+
+
+def test_what_plays_no_part_is_listed_too(folder, toy_jets):
+    path = folder.write(toy_jets(20) | {"notes": [b"x"] * 4}, "more.h5")
+    found = inspect.run(path)
+    assert found.kind == "HDF5, constituents with offsets"
+    assert [entry["dataset"] for entry in found.datasets] == ["notes"]
+    assert not found.suggestion
+
+
+def test_images_of_no_known_class_are_described(folder):
+    found = inspect.run(folder.write({"images": np.ones((9, 20, 30))}, "plain.h5"))
+    assert found.facts["image_shape"] == [1, 20, 30]
+    assert found.warnings[-1].endswith("columns.label, or give the source a class")
+
+
 def test_a_long_file_is_looked_at_from_its_beginning(folder, monkeypatch):
     monkeypatch.setattr(inspect, "_LOOKED_AT", 100)
     found = inspect.run(folder.path / "jets.h5")

@@ -12,6 +12,7 @@ from detcnn.plotting.report import Section
 from detcnn.stages.judging import regression, segmentation
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.judgement import Judgement, named
+from detcnn.stages.judging.units import ToldUnits
 
 
 def case(table, *, classes=("a", "b"), task=None, **options):
@@ -24,7 +25,13 @@ def case(table, *, classes=("a", "b"), task=None, **options):
     config = EvaluateConfig.model_validate_json(json.dumps({"replicas": 10, **options}))
     store = SimpleNamespace(path="images.zarr", schema=SimpleNamespace(classes=classes))
     return Case(
-        config=config, task=task or {}, scores=None, store=store, frames=None, table=own | table
+        config=config,
+        task=task or {},
+        scores=None,
+        store=store,
+        frames=None,
+        table=own | table,
+        units=ToldUnits({}, {}),
     )
 
 

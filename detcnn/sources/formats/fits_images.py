@@ -3,8 +3,7 @@
 A unit of (frame, row, column) holds one event in each frame, one of (row, column) a single event,
 and one with a single axis is a column of numbers. A unit is called by its EXTNAME, with EXTVER
 behind it from the second of a name on (``SCI_2``); without one, the first is called ``images`` and
-the others ``unit_1``, ``unit_2``, …. Values are scaled as BSCALE and BZERO say. Tables are passed
-over.
+the others ``unit_1``, ``unit_2``, …. Values are scaled as BSCALE and BZERO say.
 
 Rows are read by themselves, of compressed images the tiles that they are in. Checksums are told to
 fit or not where a file is described, which reads it once from beginning to end; what is read later
@@ -12,9 +11,12 @@ is not summed up again. A file that is compressed as a whole with gzip is unpack
 beginning each time.
 
 The keywords of the first header are numbers or words about the whole file, and become columns of
-events where a study names them.
+events where a study names them. So do the columns of a table that have one number in each row, as
+``TABLE/COLUMN``: by themselves a list of stars that happens to be as long as there are frames would
+be taken for something of the frames.
 """
 
+import re
 import struct
 import warnings
 import zlib
@@ -44,6 +46,9 @@ _STRUCTURE = (
     *("DATAMAX", "EXTNAME", "EXTVER", "EXTLEVEL", "CHECKSUM", "DATASUM", "PCOUNT", "GCOUNT"),
     *("GROUPS", "COMMENT", "HISTORY", "CONTINUE", ""),
 )
+_ONE_NUMBER = re.compile(r"1?[LBIJKED]$|[IFED]\d+(\.\d+)?$")
+"""Format of a column of a binary table, or of one of text, with a number in each row."""
+
 _DAMAGE = (
     OSError,
     EOFError,
@@ -71,6 +76,7 @@ class _Images:
     stream: BufferedIOBase
     opened: Any
     units: Mapping[str, Any]
+    tables: Mapping[str, "_TableColumn"]
     keywords: Mapping[str, Any]
     described: Mapping[str, Dataset]
     _is_checked: bool = False
@@ -86,6 +92,9 @@ class _Images:
         """Read frames `start` to `stop` of a unit, or a keyword for each of them."""
         dataset = self.described[name]
         stop = max(start, min(stop, dataset.shape[0] if dataset.shape else 1))
+        if name in self.tables:
+            with _damage_named(f"{self.path}: {name!r}, rows {start} to {stop}"):
+                return self.tables[name].read(start, stop).astype(dataset.dtype)
         if name not in self.units:
             return np.full(stop - start, self.keywords[name])
         unit = self.units[name]
@@ -130,6 +139,31 @@ class _Images:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _TableColumn:
+    """A column of a table with one number in each row."""
+
+    table: Any
+    index: int
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.table.header["NAXIS2"])
+
+    @property
+    def unit(self) -> str | None:
+        return self.table.columns[self.index].unit or None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Return the type of the numbers once they are scaled."""
+        kind = self.read(0, 1).dtype
+        return kind.newbyteorder("=")
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        return np.asarray(self.table.data.field(self.index)[start:stop])
+
+
 @contextmanager
 def open_images(path: Path, layout: Layout) -> Iterator[_Images]:
     """Open a file.
@@ -152,19 +186,29 @@ def open_images(path: Path, layout: Layout) -> Iterator[_Images]:
             stream = stack.enter_context(open_plain(path))
             opened = stack.enter_context(fits.open(stream, memmap=False, lazy_load_hdus=False))
             units = _named(opened)
+            tables = _table_columns(opened)
             keywords = _keywords(opened[0].header)
-        described = _described(path, units, keywords, frozenset(named_parts(layout)))
-        yield _Images(path, stream, opened, units, keywords, described)
+        named = frozenset(named_parts(layout))
+        described = _described(path, units, tables, keywords, named)
+        yield _Images(path, stream, opened, units, tables, keywords, described)
 
 
 def _described(
-    path: Path, units: Mapping[str, Any], keywords: Mapping[str, Any], named: frozenset[str]
+    path: Path,
+    units: Mapping[str, Any],
+    tables: Mapping[str, _TableColumn],
+    keywords: Mapping[str, Any],
+    named: frozenset[str],
 ) -> dict[str, Dataset]:
     found = {}
     for name, unit in units.items():
         with _damage_named(f"{path}: {name!r}"):
             stated = unit.header.get("BUNIT") or None
             found[name] = Dataset(name, _shape(unit), _dtype(unit), unit=stated)
+    for name, column in tables.items():
+        with _damage_named(f"{path}: {name!r}"):
+            shape = (column.n_rows,) if name in named else ()
+            found[name] = Dataset(name, shape, column.dtype, unit=column.unit)
     # Keywords are said for the events of the first unit.
     n_frames = next((dataset.shape[0] for dataset in found.values()), 0)
     for name, value in keywords.items():
@@ -185,6 +229,19 @@ def _named(opened: Any) -> dict[str, Any]:
         if name in found:
             name = f"{name}_{unit.header.get('EXTVER', number)}"
         found[name if name not in found else f"unit_{number}"] = unit
+    return found
+
+
+def _table_columns(opened: Any) -> dict[str, _TableColumn]:
+    """Return the columns of tables that have one number in each row, by table and column."""
+    found: dict[str, _TableColumn] = {}
+    for number, unit in enumerate(opened):
+        if unit.is_image or not hasattr(unit, "columns"):
+            continue
+        table = str(unit.header.get("EXTNAME", "")).strip("/ ") or f"unit_{number}"
+        for index, column in enumerate(unit.columns):
+            if _ONE_NUMBER.match(str(column.format)):
+                found.setdefault(f"{table}/{column.name}", _TableColumn(unit, index))
     return found
 
 

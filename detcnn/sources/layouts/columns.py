@@ -8,6 +8,7 @@ import numpy as np
 
 from detcnn.errors import ConfigError
 from detcnn.events.table import Column
+from detcnn.events.units import plain_unit
 
 CONSTITUENT_ROLES: dict[str, tuple[str, ...]] = {
     "pt": ("pt",),
@@ -94,6 +95,14 @@ def unit_factor(role: str, unit: str | None) -> float | None:
         raise ConfigError(f"column {role!r}: unit {unit!r}, expected one of {', '.join(expected)}")
     factor = known.get(words[0], 1.0)
     return None if factor == 1.0 else factor
+
+
+def house_unit(unit: str | None) -> str:
+    """Return the unit of a column in the store, of the one that is stated; empty if none is."""
+    plain = plain_unit(unit)
+    if plain in _MOMENTA:
+        return "GeV"
+    return "rad" if plain in _ANGLES else plain
 
 
 def in_house_units(column: Column, factor: float | None) -> Column:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.images import DenseImages
 from detcnn.events.truth import Points, Truth
+from detcnn.events.units import plain_unit
 from detcnn.sources.base import Layout, PixelTruth
 from detcnn.sources.container import Container, Dataset
 from detcnn.sources.layouts.columns import in_house_units
@@ -176,6 +177,7 @@ def find_truth(
                 truth,
                 column=found[name].name,
                 of=truth.of or ("channels" if n_planes[name] == n_channels else "image"),
+                unit="" if truth.classes else plain_unit(found[name].unit),
             )
             for name, truth in pixels.items()
         },

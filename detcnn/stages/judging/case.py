@@ -14,6 +14,7 @@ from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.events.identity import physical_events
 from detcnn.stages.frames import Frames
 from detcnn.stages.judging.bins import bin_edges
+from detcnn.stages.judging.units import ToldUnits
 from detcnn.storage.reader import ImageStore
 
 Columns = Mapping[str, NDArray[Any]]
@@ -37,6 +38,8 @@ class Case:
         The same as whole frames, of the split that is judged.
     table : mapping
         The table of scores, one row an image.
+    units : ToldUnits
+        In which columns and what is said of them are told.
     prefix : str
         Of the columns of the task in it.
     """
@@ -47,6 +50,7 @@ class Case:
     store: ImageStore
     frames: Frames
     table: Columns
+    units: ToldUnits
     prefix: str = ""
 
     def bootstrap(self, rows: NDArray[np.int64] | None = None) -> Bootstrap:
@@ -75,14 +79,14 @@ class Case:
         return self.table[f"column_{name}"]
 
     def binned(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
-        """Return the columns and edges of the study's bins, of the events `rows`.
+        """Return columns, edges and units of the study's bins, of the events `rows`.
 
         Raises
         ------
         ConfigError
             If there is no such column, or its edges do not rise.
         """
-        columns, edges = {}, {}
+        columns, edges, units = {}, {}, {}
         for bins in self.config.efficiency_bins:
             if f"column_{bins.column}" not in self.table:
                 there = ", ".join(
@@ -92,10 +96,11 @@ class Case:
                     f"evaluate.efficiency_bins: no column {bins.column!r} in the scores; "
                     f"there are: {there}"
                 )
-            values = self.column(bins.column)
+            values = self.units.told(bins.column, self.column(bins.column))
             columns[bins.column] = values if rows is None else values[rows]
             edges[bins.column] = bin_edges(bins, columns[bins.column])
-        return {"columns": columns, "edges": edges}
+            units[bins.column] = self.units.unit(bins.column)
+        return {"columns": columns, "edges": edges, "units": units}
 
     def first_rows(self) -> NDArray[np.int64]:
         """Return the row of the table that stands for each frame."""

@@ -19,12 +19,15 @@ from detcnn.stages.judging import (
 )
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.judgement import Judgement, named, together
+from detcnn.stages.judging.units import ToldUnits
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
 from detcnn.storage.tables import read_parquet
 
 
-def judge(config: EvaluateConfig, *, scores: Artifact, images: Artifact) -> Judgement:
+def judge(
+    config: EvaluateConfig, *, scores: Artifact, images: Artifact, units: ToldUnits
+) -> Judgement:
     """Judge the scores of a task that is not the classification of images.
 
     Parameters
@@ -33,6 +36,8 @@ def judge(config: EvaluateConfig, *, scores: Artifact, images: Artifact) -> Judg
         What to quote.
     scores, images : Artifact
         The two.
+    units : ToldUnits
+        In which numbers are told.
 
     Raises
     ------
@@ -48,6 +53,7 @@ def judge(config: EvaluateConfig, *, scores: Artifact, images: Artifact) -> Judg
         store=open_store(images.path / STORE),
         frames=open_frames(images, config.split),
         table=read_parquet(scores.path / "scores.parquet"),
+        units=units,
     )
     return _JUDGES[case.task["name"]](case)
 

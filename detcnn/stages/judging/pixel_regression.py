@@ -26,16 +26,16 @@ from detcnn.stages.judging.pixels import iter_pixels, read_pixels
 def judge(case: Case) -> Judgement:
     """Return what numbers of pixels are worth."""
     maps = FrameMaps(case.frames, case.scores.path, case.task)
+    name = case.task["truth"]
+    unit, factor = case.units.unit(name), case.units.factor(name)
     sums = [
-        sums_of_pixels(block.truth, block.maps, valid=block.valid)
+        sums_of_pixels(block.truth * factor, block.maps * factor, valid=block.valid)
         for block in iter_pixels(case, maps)
     ]
     joined = PixelSums.joined(sums)
     errors = event_errors(joined)
     events = case.first_rows()
     event_id = case.column("event_id")[events]
-    name = case.task["truth"]
-    unit = case.config.units.get(name, "1")
     evaluation = evaluate_pixel_regression(
         joined,
         name=name,
@@ -48,7 +48,9 @@ def judge(case: Case) -> Judgement:
     for row, word in best_median_worst(-errors, case.config.displays):
         block = read_pixels(case, maps, row, row + 1)
         title = f"{word}: event {event_id[row]}, RMSE {errors[row]:.3g}"
-        displays.append(MeasuredEvent(title, block.images[0], block.truth[0], block.maps[0]))
+        displays.append(
+            MeasuredEvent(title, block.images[0], block.truth[0] * factor, block.maps[0] * factor)
+        )
     picture = display_section(
         case,
         lambda **of: pixel_regression_display(displays, name=name, unit=unit, **of),

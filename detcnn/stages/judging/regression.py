@@ -12,6 +12,7 @@ from detcnn.evaluation.task_rows import (
 from detcnn.plotting.regression import regression_sections
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.judgement import Judgement, named, together, unjudged
+from detcnn.stages.judging.units import PURE
 
 
 def judge(case: Case) -> Judgement:
@@ -37,18 +38,20 @@ def judge(case: Case) -> Judgement:
 
 def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
     """Judge the events `rows`, in the bins of all events."""
+    units = case.units
     sigma = case.table.get(f"{case.prefix}sigma_{name}")
     binned = case.binned()
     binned["columns"] = {column: values[rows] for column, values in binned["columns"].items()}
     # Bins of what is predicted are those of its truth.
     binned["columns"].pop(name, None)
     truth_edges = binned["edges"].pop(name, None)
+    binned["units"].pop(name, None)
     evaluation = evaluate_regression(
-        case.column(name)[rows].astype(np.float64),
-        case.table[f"{case.prefix}prediction_{name}"][rows].astype(np.float64),
+        units.told(name, case.column(name)[rows]),
+        units.told(name, case.table[f"{case.prefix}prediction_{name}"][rows]),
         name=name,
-        unit=case.config.units.get(name, "1"),
-        sigma=None if sigma is None else sigma[rows].astype(np.float64),
+        unit=units.unit(name),
+        sigma=None if sigma is None else units.told(name, sigma[rows]),
         weights=case.table["weight"][rows],
         truth_edges=truth_edges,
         fit=case.config.resolution.terms,
@@ -58,7 +61,7 @@ def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
     headline = []
     for residuals in filter(None, (evaluation.absolute, evaluation.relative)):
         kind = "relative " if residuals.is_relative else ""
-        unit = "" if residuals.unit == "1" else f" [{residuals.unit}]"
+        unit = "" if residuals.unit == PURE else f" [{residuals.unit}]"
         headline += [
             (f"{name}: {kind}bias{unit}", residuals.mean.text()),
             (f"{name}: {kind}resolution{unit}", residuals.half_width.text()),

@@ -10,6 +10,7 @@ from detcnn.events.observables import OBSERVABLES
 from detcnn.events.table import Column, EventTable, ImageTable
 from detcnn.imaging.tiling import TILE_COLUMNS
 from detcnn.sources.base import Source
+from detcnn.sources.layouts.columns import house_unit, unit_factor
 
 _OWN_COLUMNS = ("event_id", "source", "row")
 
@@ -63,6 +64,37 @@ def event_columns(
     first = sum(entry.n_events for entry in source.samples[:sample])
     columns["row"] = np.arange(first + start, first + start + table.n_events)
     return columns
+
+
+def column_units(sources: tuple[Source, ...], columns: tuple[str, ...]) -> dict[str, str]:
+    """Return the unit of each column that all sources have it in; without those of no known unit.
+
+    Raises
+    ------
+    ConfigError
+        If two sources have a column in different units, or one is turned into GeV or rad and
+        nothing tells the unit of another.
+    """
+    found: dict[str, str] = {}
+    for name in columns:
+        told = {
+            source.path: source.stated_units.get(source.layout.columns.get(name, ""))
+            for source in sources
+        }
+        units = {path: house_unit(unit) for path, unit in told.items()}
+        known = next((path for path, unit in units.items() if unit), None)
+        if known is None:
+            continue
+        is_turned = unit_factor(name, told[known]) is not None
+        for path, unit in units.items():
+            if unit != units[known] and (unit or is_turned):
+                raise ConfigError(
+                    f"{path}: column {name!r} is in {unit or 'a unit that nothing states'}, but "
+                    f"{known.name} has it in {told[known]}: give both sources the unit under units "
+                    "in the study"
+                )
+        found[name] = units[known]
+    return found
 
 
 def wanted_observables(config: PreprocessConfig, columns: tuple[str, ...]) -> tuple[str, ...]:

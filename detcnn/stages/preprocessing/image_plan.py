@@ -24,6 +24,7 @@ from detcnn.sources.base import PixelTruth, Source
 from detcnn.stages.preprocessing.cameras import Resampling, build_resampling
 from detcnn.stages.preprocessing.event_columns import (
     check_select,
+    column_units,
     common_columns,
     wanted_observables,
     with_tile_columns,
@@ -70,6 +71,8 @@ class ImagePlan:
         What its channels mean.
     columns : tuple of str
         Event columns of the store.
+    column_units : mapping
+        Those of known unit to it.
     truth : mapping
         Name to what all inputs know of their pixels.
     points : tuple of str
@@ -100,6 +103,7 @@ class ImagePlan:
     grid: Grid
     channels: tuple[ChannelInfo, ...]
     columns: tuple[str, ...]
+    column_units: Mapping[str, str]
     truth: Mapping[str, PixelTruth]
     points: tuple[str, ...]
     tiling: Tiling | None
@@ -229,6 +233,7 @@ def plan_images(
             shape, recipe, steps, stated=stated_channels(sources), unstated=unstated
         ),
         columns=columns,
+        column_units=column_units(sources, columns),
         truth=truth,
         points=points,
         tiling=tiling,
@@ -310,11 +315,17 @@ def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
     Raises
     ------
     ConfigError
-        If two have different classes for one name, or planes of something else.
+        If two have different classes or units for one name, or planes of something else.
     """
     first = sources[0].layout.pixels
     for source in sources[1:]:
         for name, truth in source.layout.pixels.items():
+            if name in first and truth.unit != first[name].unit:
+                raise ConfigError(
+                    f"{source.path}: the pixel truth {name!r} is in {truth.unit or 'no unit'}, but "
+                    f"{sources[0].path.name} has it in {first[name].unit or 'none'}: files that go "
+                    "together state one unit"
+                )
             if name in first and truth.classes != first[name].classes:
                 raise ConfigError(
                     f"{source.path}: the classes of the pixel truth {name!r} are "

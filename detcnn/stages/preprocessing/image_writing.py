@@ -71,6 +71,7 @@ def write_images(
         channels=plan.channels,
         classes=plan.classes.names,
         truth=_truth_infos(plan, pieces, totals, n_images=n_images),
+        column_units=plan.column_units,
         points=tuple(PointsInfo(name, _most_points(name, pieces)) for name in plan.points),
     )
     sums = PixelSums(totals["sums.n_images"], totals["sums.total"], totals["sums.squares"])
@@ -135,7 +136,16 @@ def _truth_infos(
         n_filled = sum(int(totals[f"n_filled.{name}.{split}"][0]) for split in SPLITS)
         is_sparse = n_filled <= MOST_SPARSE * n_images * prod(shape)
         encoding: Encoding = "sparse" if is_sparse else "dense"
-        infos.append(TruthInfo(name, encoding, shape[0], kind.classes, kind.of == "channels"))
+        infos.append(
+            TruthInfo(
+                name,
+                encoding,
+                shape[0],
+                kind.classes,
+                of_channels=kind.of == "channels",
+                unit=kind.unit,
+            )
+        )
     return tuple(infos)
 
 

@@ -20,6 +20,7 @@ from detcnn.events.truth import NO_TRUTH, Truth, joined_truth
 from detcnn.imaging.image_steps import apply_image_steps
 from detcnn.imaging.projection import Projection, Recipe
 from detcnn.imaging.statistics import pixel_sums
+from detcnn.quality.truth import is_of_class, is_outside
 from detcnn.scaleout.pool import run_in_threads, run_tasks
 from detcnn.sources.base import Source
 from detcnn.stages.preprocessing.event_columns import event_columns
@@ -201,7 +202,7 @@ def _truth_totals(training: Block, plan: ImagePlan) -> dict[str, NDArray[Any]]:
             images = training.truth.pixels[name]
             n_pixels = images.n_images * prod(images.shape)
             values = images.values if isinstance(images, DenseImages) else images.value
-            is_known = (values >= 0) & (values < len(truth.classes))
+            is_known = is_of_class(values, len(truth.classes))
             counts = np.bincount(values[is_known].astype(np.int64), minlength=len(truth.classes))
             counts[0] += n_pixels - values.size
             totals[f"n_pixels.{name}"] = counts
@@ -266,14 +267,13 @@ def _add_up_truth(
     for name, kind in plan.truth.items():
         if kind.classes:
             values = as_dense(table.truth.pixels[name].take(rows)).values
-            is_known = (values >= 0) & (values < len(kind.classes))
-            totals[f"n_of_no_class.{name}"] += (values.size - is_known.sum(), values.size)
+            n_known = np.count_nonzero(is_of_class(values, len(kind.classes)))
+            totals[f"n_of_no_class.{name}"] += (values.size - n_known, values.size)
     for name in plan.points:
         places = table.truth.points[name][rows]
         places = places[np.isfinite(places).all(axis=2)]
-        size = np.array(table.images.shape[1:])
-        is_inside = ((places >= -0.5) & (places < size - 0.5)).all(axis=1)
-        totals[f"n_points_outside.{name}"] += (len(places) - is_inside.sum(), len(places))
+        n_outside = np.count_nonzero(is_outside(places, table.images.shape[1:]))
+        totals[f"n_points_outside.{name}"] += (n_outside, len(places))
 
 
 def _n_filled(images: Images) -> int:
