@@ -16,6 +16,7 @@ NO_STAGES = {
     "__init__",
     "frames",
     "gallery",
+    "history",
     "policies",
     "scores",
     "simulated_pieces",

@@ -48,7 +48,9 @@ SCORES = Kind("scores", version=4, made_by="detcnn predict")
 #    mean_ and error_<class index>; contents.occlusion says how it was made, or is null.
 # 3  contents.task; of tasks beyond one class an image other scores, maps.zarr or points.parquet,
 #    see detcnn/stages/scores.py.
-# 4  points.parquet: event_id; event counts frames, in which row and column are, not tiles.
+# 4  points.parquet: event_id; event counts frames, in which row and column are, not tiles. Later,
+#    and without harm to older readers, no label where there is one class, and n_points of those of
+#    the confidence in the manifest's config, not of all.
 
 METRICS = Kind("metrics", version=4, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.

@@ -25,6 +25,8 @@ class Artifact:
         return Input(role=role, name=self.path.name, digest=self.manifest.digest)
 
 
+_GO_ON = "run the command that was making it again, a training with --resume"
+
 _HALF_WRITTEN = re.compile(r"\.part-[0-9a-f]{12}$")
 
 
@@ -66,11 +68,11 @@ def open_artifact(path: Path, *, expected: Kind | None = None) -> Artifact:
         if unfinished:
             raise DataError(
                 f"{path}: not there, only the unfinished {unfinished[0].name}: "
-                "run the command that was making it again, and it will go on"
+                f"{_GO_ON}, and it will go on"
             )
         raise DataError(f"{path}: no such artifact{remedy}")
     if _HALF_WRITTEN.search(path.name):
-        raise DataError(f"{path}: half-written: run the command that was making it again")
+        raise DataError(f"{path}: half-written: {_GO_ON}")
     if not (path / MANIFEST).is_file():
         raise DataError(f"{path}: not a detcnn artifact (no {MANIFEST}){remedy}")
     manifest = read_manifest(path, expected=expected)

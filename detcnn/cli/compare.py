@@ -94,7 +94,7 @@ def _compare(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Compare results: ROC curves with ratios, differences with intervals and p-values.
+    """Compare classifications: ROC curves with ratios, differences with intervals and p-values.
 
     Events are matched by id, and each bootstrap replica holds the same events for all results.
 

@@ -73,6 +73,7 @@ def _evaluate(
     from detcnn.evaluation.export import plain
     from detcnn.processors import prepare_threads
     from detcnn.stages.evaluate import run
+    from detcnn.stages.trained import warn_of_other_task
 
     # Before torch is imported, which happens if there are scores to make.
     prepare_threads()
@@ -80,6 +81,7 @@ def _evaluate(
     opened = open_study(study, overrides, work=work)
     first, *further = models or [opened.output / "model"]
     with show_progress(quiet=quiet) as progress:
+        warn_of_other_task([first, *further], opened.study.train.task.name, progress)
         result = run(
             opened.study.evaluate,
             model=first,
@@ -126,7 +128,7 @@ def _evaluate(
             ],
             title=f"{headline.title}: {n_events:,} events, {level}",
         )
-        print(f"report: {result.report}")
+        _print_end(result)
 
 
 def _print_judgement(result: "EvaluateResult", *, as_json: bool, quiet: bool) -> None:
@@ -141,7 +143,13 @@ def _print_judgement(result: "EvaluateResult", *, as_json: bool, quiet: bool) ->
         print_summary(summary, as_json=True, quiet=quiet)
     elif not quiet:
         print_table(list(result.judgement.headline), title=result.judgement.title)
-        print(f"report: {result.report}")
+        _print_end(result)
+
+
+def _print_end(result: "EvaluateResult") -> None:
+    if result.caution:
+        print(result.caution)
+    print(f"report: {result.report}")
 
 
 def _rows(headline: "Discrimination", *, verbose: bool) -> list[tuple[str, str]]:

@@ -87,7 +87,7 @@ def _explain(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Show what a trained network looks for, and where in the image it finds it.
+    """Show what a trained classifier looks for, and where in the image it finds it.
 
     Kernels and feature maps; saliency (gradients), Grad-CAM and occlusion,
     for single events and averaged by class. Or, with --symmetry,

@@ -95,6 +95,7 @@ def _predict(
     from detcnn.stages import overlays as overlaid
     from detcnn.stages import unseen
     from detcnn.stages.predict import run
+    from detcnn.stages.trained import warn_of_other_task
     from detcnn.storage.schema import SPLITS
 
     if inputs and (images or split):
@@ -110,7 +111,10 @@ def _predict(
     default = "scores" if chosen == config.split else f"scores-{chosen}"
     output = output or opened.output / ("predictions" if inputs else default)
     first, *further = models or [opened.output / "model"]
+    if overlays:
+        overlaid.require_drawable(first)
     with show_progress(quiet=quiet) as progress:
+        warn_of_other_task([first, *further], opened.study.train.task.name, progress)
         if inputs:
             refuse_existing(output, overwrite=overwrite or update)
             images = output.with_name(f"{output.name}-images")
@@ -135,6 +139,7 @@ def _predict(
             # For the report, which is about this split.
             occlusion=config.occlusion if chosen == config.split and not inputs else None,
             tta=config.tta,
+            confidence=config.confidence,
             overwrite=overwrite,
             update=update,
             progress=progress,
@@ -151,7 +156,8 @@ def _predict(
     contents = result.artifact.manifest.contents
     summary: dict[str, object] = {
         "scores": str(result.artifact.path),
-        "split": contents["split"],
+        # Of new files it is but where their images stand.
+        **({} if inputs else {"split": contents["split"]}),
         "events": contents["n_events"],
         **({"overlays": str(drawn)} if overlays else {}),
         "digest": result.artifact.manifest.digest,

@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 def _validate(
     path: Annotated[
         Path,
-        typer.Argument(metavar="JETS.h5", help="A file of detcnn simulate.", show_default=False),
+        typer.Argument(
+            metavar="JETS.h5", help="A file of jets of detcnn simulate.", show_default=False
+        ),
     ],
     output: Output = None,
     overwrite: Overwrite = False,
@@ -26,7 +28,7 @@ def _validate(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Compare a simulated sample with what is known of its definition; exit code 65 if it differs.
+    """Compare simulated jets with what is known of their definition; exit code 65 if they differ.
 
     Writes a page with distributions beside the numbers; by default into JETS.validation.
 

@@ -7,6 +7,9 @@ from pydantic import Field, PositiveInt, model_validator
 from detcnn.config.augmentation import AugmentationConfig
 from detcnn.config.section import Section, Seed
 
+CONFIDENCE = 0.5
+"""Default confidence from which a point counts."""
+
 _Efficiency = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -163,8 +166,9 @@ class EvaluateConfig(Section):
         default=(), description="Of a segmentation: objects to find and to count."
     )
     confidence: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.5,
-        description="Of a localisation: points of less confidence do not count, but in the curve.",
+        default=CONFIDENCE,
+        description="Of a localisation: points of less confidence do not count, but in the curve "
+        "and in points.parquet.",
     )
     resolution: ResolutionConfig = Field(
         default=ResolutionConfig(), description="Of a regression: its fit, and of which events."

@@ -214,6 +214,12 @@ def _position(node: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
+_ELSEWHERE = {
+    ("'step'", "clip"): ": large pixels are cut by train.standardise.clip",
+}
+"""What is asked for under another name, by discriminator and tag."""
+
+
 def _describe(error: ValidationError, content: Any) -> str:
     faults = [(_location(fault, content), fault) for fault in error.errors()]
     # A fault inside an entry makes pydantic find fault with what holds the entry, too.
@@ -243,7 +249,11 @@ def _text(location: tuple[str, ...], fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key!r} is missing"
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message[:1].lower()}{message[1:]} (found {_shorten(fault['input'])})"
+    elsewhere = ""
+    if fault["type"] == "union_tag_invalid":
+        elsewhere = _ELSEWHERE.get((fault["ctx"]["discriminator"], fault["ctx"]["tag"]), "")
+    found = f"(found {_shorten(fault['input'])})"
+    return f"{key}: {message[:1].lower()}{message[1:]} {found}{elsewhere}"
 
 
 def _shorten(value: Any) -> str:

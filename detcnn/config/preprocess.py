@@ -68,6 +68,11 @@ class PixelTruthConfig(Section):
     above: float | None = Field(
         default=None, description="A pixel is of class 1 where the column is above this, else of 0."
     )
+    of: Literal["channels", "image"] | None = Field(
+        default=None,
+        description="Whether each plane is true of the channel of its place, or of all channels "
+        "together; left out, of channels where there are as many.",
+    )
 
     @model_validator(mode="after")
     def _check_classes(self) -> "PixelTruthConfig":
@@ -334,7 +339,8 @@ class DownsampleConfig(Section):
 
     step: Literal["downsample"]
     pixels: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
-        description="Rows and columns of a block; the image is made of whole blocks."
+        description="Rows and columns of a block, which becomes one pixel, not those that remain; "
+        "the image is made of whole blocks."
     )
     by: Literal["sum", "mean", "max"] = Field(
         default="sum", description="What becomes of the values of a block."

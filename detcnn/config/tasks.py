@@ -10,6 +10,9 @@ ImbalanceWeights = Literal["none", "inverse", "sqrt_inverse", "effective"]
 
 # Lists come as such to fields behind a validator of ours, hence `strict=False` on tuples below.
 
+PER_PIXEL = frozenset({"segmentation", "pixel-regression", "localisation"})
+"""Names of the tasks whose network says something of each pixel."""
+
 PixelLoss = Literal["cross_entropy", "focal", "dice", "tversky", "lovasz"]
 
 

@@ -11,12 +11,14 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from detcnn.config.augmentation import AugmentationConfig
 from detcnn.config.section import Fraction, Incidental, Section, Seed
-from detcnn.config.tasks import ClassificationConfig, TaskConfig
+from detcnn.config.tasks import PER_PIXEL, ClassificationConfig, TaskConfig
 
 
 class NetworkConfig(Section):
@@ -204,7 +206,13 @@ class StartConfig(Section):
 class StandardiseConfig(Section):
     """Subtract the training mean and divide by the training spread, as the model's first layer."""
 
-    per: Literal["pixel", "channel"] = "pixel"
+    per: Literal["pixel", "channel"] = Field(
+        default="pixel",
+        description="pixel: each has a mean and a spread of its own; channel: those of all its "
+        "pixels together. If left out, channel for the tasks of pixels and points (segmentation, "
+        "pixel-regression, localisation), where what a few events hold would be seen in what is "
+        "said of every other one; else pixel.",
+    )
     floor: NonNegativeFloat = Field(
         default=0.0,
         description="Added to every spread, in the units of the pixels.",
@@ -227,12 +235,14 @@ class TrainConfig(Section):
 
     seed: Seed = 1
     network: NetworkConfig = NetworkConfig()
-    standardise: StandardiseConfig | None = Field(
-        default=StandardiseConfig(), description="null: the network sees the stored values."
-    )
     task: TaskConfig = Field(
         default=ClassificationConfig(name="classification"),
         description="What is learned: a name, or a section with the name and its options.",
+    )
+    standardise: StandardiseConfig | None = Field(
+        default=StandardiseConfig(),
+        validate_default=True,
+        description="null: the network sees the stored values.",
     )
     inputs: tuple[str, ...] = Field(
         default=(),
@@ -306,3 +316,14 @@ class TrainConfig(Section):
     checkpoint_minutes: Annotated[PositiveFloat, Incidental()] = Field(
         default=10.0, description="Longest time between checkpoints inside an epoch."
     )
+
+    @field_validator("standardise")
+    @classmethod
+    def _standardise_as_the_task_needs(
+        cls, given: StandardiseConfig | None, info: ValidationInfo
+    ) -> StandardiseConfig | None:
+        task = info.data.get("task")
+        if given is None or "per" in given.model_fields_set or task is None:
+            return given
+        is_of_pixels = task.name in PER_PIXEL
+        return given.model_copy(update={"per": "channel"}) if is_of_pixels else given

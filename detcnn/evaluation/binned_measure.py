@@ -147,7 +147,7 @@ def bins_of_columns(
     *,
     units: Mapping[str, str] | None = None,
 ) -> list[ColumnBins]:
-    """Return the bins of each column, those without edges in eight of equal numbers of events.
+    """Return the bins of each column, those without edges in ones of equal numbers of events.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from detcnn.evaluation.event_bootstrap import (
     ratio,
     resampled_sums,
 )
+from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.inputs import ScoredEvents, event_column
 from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.p_values import p_value_text
@@ -45,9 +46,9 @@ class Selected:
         Weighted fraction of the class that passes.
     purity : Interval
         Weighted fraction of what passes that is of the class, for the mix of the events evaluated;
-        NaN where nothing passes.
+        NaN where nothing passes. Both from `event_shares.event_shares`.
     product : Interval
-        Of the two.
+        Of the two, by bootstrap over events.
     """
 
     efficiency: Interval
@@ -401,17 +402,18 @@ def _judge(
         axis=1,
     )
     sums = resampled_sums(added, events.weights, bootstrap).group(0)
-    each = [sums.group(i) for i in range(len(passing))]
+    # Of the class and of what passes, those that are both.
+    shares = event_shares(added[..., [0, 0]], added[..., 1:], events.weights, bootstrap)
     return [
         _Worth(
             Selected(
-                efficiency=one.intervals(_efficiency).item(),
-                purity=one.intervals(_purity).item(),
+                efficiency=shares.item(i, 0),
+                purity=shares.item(i, 1),
                 product=one.intervals(_product).item(),
             ),
             _efficiency(one.replicas),
         )
-        for one in each
+        for i, one in enumerate(sums.group(i) for i in range(len(passing)))
     ]
 
 

@@ -12,6 +12,9 @@ from detcnn.evaluation.inputs import event_column, event_weights
 from detcnn.evaluation.intervals import LEVEL, Interval, Intervals, weighted_fraction
 from detcnn.kernels.binning import bin_index, bin_sums
 
+_MOST_BINS = 8
+_EVENTS_OF_BIN = 10
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinnedEfficiency:
@@ -185,9 +188,14 @@ def _binned_efficiency(
 
 
 def quantile_edges(
-    values: Sequence[float] | NDArray[np.float64], *, n_bins: int = 8
+    values: Sequence[float] | NDArray[np.float64], *, n_bins: int | None = None
 ) -> list[float]:
-    """Return edges of at most `n_bins` bins that share the events evenly and hold all of them."""
+    """Return edges of at most `n_bins` bins that share the events evenly and hold all of them.
+
+    By default of as many as have ten events or more, but eight at most and one at least.
+    """
+    if n_bins is None:
+        n_bins = min(max(len(values) // _EVENTS_OF_BIN, 1), _MOST_BINS)
     edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
     top = np.nextafter(edges[-1], np.inf)
     return [*edges[:-1].tolist(), float(top)] if len(edges) > 1 else [float(edges[0]), float(top)]

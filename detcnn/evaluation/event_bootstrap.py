@@ -19,6 +19,9 @@ from detcnn.seeding import generator
 
 METHOD = "bootstrap over events"
 
+FEW_EVENTS = 20
+"""Below it replicas are too much alike for intervals that hold what they say."""
+
 _NUMBERS_AT_ONCE = 1 << 21
 
 Measure = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -78,6 +81,16 @@ class ResampledSums:
     def intervals(self, measure: Measure) -> Intervals:
         """Return a function of the sums with its intervals, see `percentile_intervals`."""
         return percentile_intervals(measure(self.total), measure(self.replicas), level=self.level)
+
+
+def caution_of(n_events: int) -> str:
+    """Return what is to be said of intervals of so many events, nothing if they are enough."""
+    if n_events >= FEW_EVENTS:
+        return ""
+    return (
+        f"Only {n_events:,} event{'' if n_events == 1 else 's'}: intervals of fewer than "
+        f"{FEW_EVENTS} are rough, and a number that they all agree on has none."
+    )
 
 
 def iter_counts(n_rows: int, bootstrap: Bootstrap) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -1,7 +1,9 @@
 """Confidence intervals for fractions of counted and of weighted events."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +13,9 @@ from detcnn.errors import ConfigError
 
 LEVEL = 0.683
 """Default confidence level: central, that of one standard deviation of a normal distribution."""
+
+NO_SPREAD = "[no spread]"
+"""Stands in texts for an interval that has no width."""
 
 LIMIT_LEVEL = 0.95
 """Default confidence level of a one-sided limit."""
@@ -43,11 +48,19 @@ class Interval:
     is_lower_limit: bool = False
 
     def text(self) -> str:
-        """Return ``value [low, high]`` with two digits of the smaller error, or ``> limit``."""
+        """Return ``value [low, high]`` with two digits of the smaller error, or ``> limit``.
+
+        An interval without width is none, and is told as such: of what all events have alike, a
+        bootstrap says nothing. Where there is no value a dash stands alone.
+        """
         if self.is_lower_limit:
             return f"> {_rounded(self.low, self.low / 10)} ({100 * self.level:.3g} % CL)"
         errors = [e for e in (self.value - self.low, self.high - self.value) if 0 < e < math.inf]
         error = min(errors, default=abs(self.value) / 100)
+        if math.isnan(self.value):
+            return _rounded(self.value, error)
+        if self.low == self.value == self.high:
+            return f"{_rounded(self.value, error)} {NO_SPREAD}"
         low, high = _rounded(self.low, error), _rounded(self.high, error)
         end = "unbounded)" if math.isinf(self.high) else f"{high}]"
         return f"{_rounded(self.value, error)} [{low}, {end}"
@@ -79,6 +92,22 @@ class Intervals:
             level=self.level,
             method=self.method,
         )
+
+    def part(self, *index: Any) -> "Intervals":
+        """Return some elements, chosen as numpy does."""
+        return self.each(lambda of: np.asarray(of[index]))
+
+    def reshaped(self, *shape: int) -> "Intervals":
+        """Return the same in another shape."""
+        return self.each(lambda of: of.reshape(shape))
+
+    def transposed(self) -> "Intervals":
+        """Return the same with the order of the axes reversed."""
+        return self.each(np.transpose)
+
+    def each(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> "Intervals":
+        """Return a function of values and ends that does not fall, so that ends stay ends."""
+        return replace(self, value=change(self.value), low=change(self.low), high=change(self.high))
 
 
 def tail(level: float) -> float:

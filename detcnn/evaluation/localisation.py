@@ -18,6 +18,7 @@ from detcnn.evaluation.event_bootstrap import (
     ratio,
     resampled_sums,
 )
+from detcnn.evaluation.event_shares import event_shares, overlap_to_dice
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import Interval, Intervals
 from detcnn.evaluation.pairing import best_pairs
@@ -94,7 +95,8 @@ class LocalisationEvaluation:
     Parameters
     ----------
     level : float
-        Level of all central intervals, by bootstrap over events.
+        Level of all central intervals: of shares from `event_shares.event_shares`, as points of
+        one event are no independent ones; of all else by bootstrap over events.
     unit : str
         Of all lengths.
     tolerance : float
@@ -278,6 +280,7 @@ def evaluate_localisation(
         axis=1,
     )
     sums = resampled_sums(tallies, weight, bootstrap).group(0)
+    shares = _shares(tallies, weight, bootstrap)
 
     def interval(measure: Measure) -> Interval:
         return sums.intervals(measure).item()
@@ -291,10 +294,10 @@ def evaluate_localisation(
         n_true=int(n_true.sum()),
         n_found=int(n_found.sum()),
         n_matched=len(pairs.event),
-        precision=interval(precision),
-        recall=interval(recall),
-        f1=interval(lambda of: ratio(2 * of[..., 2], of[..., 0] + of[..., 1])),
-        jaccard=interval(jaccard),
+        precision=shares.item(1),
+        recall=shares.item(0),
+        f1=overlap_to_dice(shares).item(2),
+        jaccard=shares.item(2),
         rmse=interval(rmse),
         bias_row=interval(lambda of: ratio(of[..., 3], of[..., 2])),
         bias_column=interval(lambda of: ratio(of[..., 4], of[..., 2])),
@@ -317,27 +320,12 @@ def evaluate_localisation(
     )
 
 
-def recall(sums: Floats) -> Floats:
-    """Return the share of the true points that are found, shape (...).
+def rmse(sums: Floats) -> Floats:
+    """Return the root mean square distance of the pairs, shape (...).
 
     The sums, of shape (..., 6), are of true points, found points, pairs, and in these of the
     offsets in row and column and of the squared distance.
     """
-    return ratio(sums[..., 2], sums[..., 0])
-
-
-def precision(sums: Floats) -> Floats:
-    """Return the share of the found points that are true, shape (...), as `recall`."""
-    return ratio(sums[..., 2], sums[..., 1])
-
-
-def jaccard(sums: Floats) -> Floats:
-    """Return pairs over points that are true or found, shape (...), as `recall`."""
-    return ratio(sums[..., 2], sums[..., 0] + sums[..., 1] - sums[..., 2])
-
-
-def rmse(sums: Floats) -> Floats:
-    """Return the root mean square distance of the pairs, shape (...), as `recall`."""
     return np.asarray(np.sqrt(ratio(sums[..., 5], sums[..., 2])))
 
 
@@ -366,20 +354,44 @@ def _tolerance_curve(
         np.bincount(match_points(true, found, tolerance=t).event, minlength=len(true))
         for t in tolerances
     ]
-    sums = resampled_sums(np.column_stack([tallies[:, :2], *matched]), weights, bootstrap).group(0)
-
-    def at_each(measure: Measure) -> Intervals:
-        def spread(of: Floats) -> Floats:
-            points = np.broadcast_to(of[..., np.newaxis, :2], (*of.shape[:-1], N_TOLERANCES, 2))
-            return measure(np.concatenate([points, of[..., 2:, np.newaxis]], axis=-1))
-
-        return sums.intervals(spread)
-
+    points = [np.repeat(tallies[:, [i]], N_TOLERANCES, axis=1) for i in (0, 1)]
+    shares = _shares(np.stack([*points, np.stack(matched, axis=1)], axis=1), weights, bootstrap)
     return ToleranceCurve(
         tolerance=tolerances,
-        recall=at_each(recall),
-        precision=at_each(precision),
-        jaccard=at_each(jaccard),
+        recall=shares.part(0),
+        precision=shares.part(1),
+        jaccard=shares.part(2),
+    )
+
+
+def _shares(
+    tallies: Floats, weights: Floats, bootstrap: Bootstrap, bins: ColumnBins | None = None
+) -> Intervals:
+    """Return recall, precision and Jaccard index of true points, found points, and pairs.
+
+    Parameters
+    ----------
+    tallies : numpy.ndarray
+        Shape (n_events, 3 or more, *shape).
+    weights, bootstrap
+        As in `event_shares`.
+    bins : ColumnBins, optional
+        Of the events.
+
+    Returns
+    -------
+    Intervals
+        Shape (3, *shape); in bins (n_bins, 3, *shape).
+    """
+    n_true, n_found, n_matched = np.moveaxis(tallies[:, :3], 1, 0)
+    totals = np.stack([n_true, n_found, n_true + n_found - n_matched], axis=1)
+    return event_shares(
+        np.broadcast_to(n_matched[:, np.newaxis], totals.shape),
+        totals,
+        weights,
+        bootstrap,
+        groups=None if bins is None else bins.index,
+        n_groups=1 if bins is None else bins.n_bins,
     )
 
 
@@ -463,7 +475,9 @@ def _profiles(
 ) -> list[BinnedMeasure]:
     sums = resampled_sums(tallies, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
 
-    def profile(quantity: str, measure: Measure) -> BinnedMeasure:
-        return bins.measured(quantity, sums.intervals(measure))
-
-    return [profile("recall", recall), profile("precision", precision), profile("rmse", rmse)]
+    shares = _shares(tallies, weights, bootstrap, bins)
+    return [
+        bins.measured("recall", shares.part(slice(None), 0)),
+        bins.measured("precision", shares.part(slice(None), 1)),
+        bins.measured("rmse", sums.intervals(rmse)),
+    ]

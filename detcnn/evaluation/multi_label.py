@@ -18,8 +18,9 @@ from detcnn.evaluation.event_bootstrap import (
     ratio,
     resampled_sums,
 )
+from detcnn.evaluation.event_shares import event_shares, overlap_to_dice
 from detcnn.evaluation.inputs import event_weights
-from detcnn.evaluation.intervals import Interval
+from detcnn.evaluation.intervals import Interval, Intervals
 from detcnn.evaluation.pixel_scores import area
 from detcnn.evaluation.pixel_scores import average_precision as binned_precision
 from detcnn.evaluation.roc import Roc, auc, falling_bins, roc_curve
@@ -50,7 +51,7 @@ class LabelEvaluation:
     average_precision : Interval
         Σ (ε_i − ε_(i−1)) p_i over all thresholds; by bootstrap over events.
     precision, recall, f1, accuracy : Interval
-        Of the cut at `CUT`; by bootstrap over events.
+        Of the cut at `CUT`; from `event_shares.event_shares`.
     """
 
     name: str
@@ -71,7 +72,8 @@ class MultiLabelEvaluation:
     Parameters
     ----------
     level : float
-        Level of all central intervals.
+        Level of all central intervals: of shares from `event_shares.event_shares`, of means over
+        labels by bootstrap over events.
     n_events : int
         Number of events.
     labels : tuple of LabelEvaluation
@@ -156,11 +158,8 @@ def evaluate_multi_label(
                 "expected some with it and some without"
             )
     is_predicted = score >= CUT
-    wrong = is_true != is_predicted
     tallies = np.concatenate(
         [
-            np.ones((n_events, 1)),
-            (~wrong.any(axis=1))[:, np.newaxis],
             is_true & is_predicted,
             ~is_true & is_predicted,
             is_true & ~is_predicted,
@@ -172,6 +171,7 @@ def evaluate_multi_label(
     def interval(measure: Measure) -> Interval:
         return sums.intervals(measure).item()
 
+    shares = _shares(is_true, is_predicted, weight, bootstrap)
     curves = [roc_curve(score[:, i], is_true[:, i], weights=weight) for i in range(len(names))]
     areas, precisions = _binned_replicas(curves, score, is_true, weight, bootstrap)
 
@@ -197,10 +197,10 @@ def evaluate_multi_label(
             average_precision=percentile_interval(
                 precisions[0, i], precisions[1:, i], level=bootstrap.level
             ),
-            precision=interval(lambda of: _precision(of)[..., i]),
-            recall=interval(lambda of: _recall(of)[..., i]),
-            f1=interval(lambda of: _f1(of)[..., i]),
-            accuracy=interval(lambda of: 1 - ratio(_parts(of)[1:].sum(axis=0)[..., i], of[..., 0])),
+            precision=shares.precision.item(i),
+            recall=shares.recall.item(i),
+            f1=shares.f1.item(i),
+            accuracy=shares.accuracy.item(i),
         )
 
     return MultiLabelEvaluation(
@@ -214,11 +214,9 @@ def evaluate_multi_label(
             precisions[0].mean(), precisions[1:].mean(axis=1), level=bootstrap.level
         ),
         macro_f1=interval(lambda of: np.asarray(_f1(of).mean(axis=-1))),
-        micro_f1=interval(_micro_f1),
-        subset_accuracy=interval(lambda of: ratio(of[..., 1], of[..., 0])),
-        hamming_loss=interval(
-            lambda of: ratio(_parts(of)[1:].sum(axis=(0, -1)), len(names) * of[..., 0])
-        ),
+        micro_f1=shares.micro_f1.item(),
+        subset_accuracy=shares.subset_accuracy.item(),
+        hamming_loss=shares.hamming_loss.item(),
     )
 
 
@@ -275,24 +273,63 @@ def _binned_numbers(cell: NDArray[np.integer], n_bins: int, weights: Floats) -> 
 
 def _parts(sums: Floats) -> Floats:
     """Return true positives, false positives and false negatives, shape (3, ..., n_labels)."""
-    return np.stack(np.split(sums[..., 2:], 3, axis=-1))
+    return np.stack(np.split(sums, 3, axis=-1))
 
 
-def _precision(sums: Floats) -> Floats:
-    hit, false, _ = _parts(sums)
-    return ratio(hit, hit + false)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shares:
+    """Shares of answers: those before `micro_f1` of each label, shape (n_labels,)."""
+
+    precision: Intervals
+    recall: Intervals
+    f1: Intervals
+    accuracy: Intervals
+    micro_f1: Intervals
+    subset_accuracy: Intervals
+    hamming_loss: Intervals
 
 
-def _recall(sums: Floats) -> Floats:
-    hit, _, missed = _parts(sums)
-    return ratio(hit, hit + missed)
+def _shares(
+    is_true: NDArray[np.bool_],
+    is_predicted: NDArray[np.bool_],
+    weights: Floats,
+    bootstrap: Bootstrap,
+) -> _Shares:
+    hit, either, wrong = is_true & is_predicted, is_true | is_predicted, is_true != is_predicted
+    n_labels = is_true.shape[1]
+    one, every = np.ones((len(hit), 1)), np.ones(hit.shape)
+
+    def summed(of: NDArray[np.bool_]) -> Floats:
+        return np.asarray(of.sum(axis=1, keepdims=True), np.float64)
+
+    parts = (
+        (hit, is_predicted),
+        (hit, is_true),
+        (hit, either),
+        (~wrong, every),
+        (summed(hit), summed(either)),
+        (~wrong.any(axis=1, keepdims=True), one),
+        (summed(wrong), n_labels * one),
+    )
+    found = event_shares(
+        np.concatenate([k for k, _ in parts], axis=1),
+        np.concatenate([n for _, n in parts], axis=1),
+        weights,
+        bootstrap,
+    )
+    places = np.split(np.arange(found.value.size), np.cumsum([k.shape[1] for k, _ in parts])[:-1])
+    precision, recall, overlap, accuracy, micro, subset, hamming = map(found.part, places)
+    return _Shares(
+        precision,
+        recall,
+        overlap_to_dice(overlap),
+        accuracy,
+        overlap_to_dice(micro),
+        subset,
+        hamming,
+    )
 
 
 def _f1(sums: Floats) -> Floats:
     hit, false, missed = _parts(sums)
-    return ratio(2 * hit, 2 * hit + false + missed)
-
-
-def _micro_f1(sums: Floats) -> Floats:
-    hit, false, missed = _parts(sums).sum(axis=-1)
     return ratio(2 * hit, 2 * hit + false + missed)

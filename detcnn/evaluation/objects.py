@@ -294,7 +294,7 @@ def evaluate_objects(
     name, value_name : str
         What they are, and what their value is.
     edges : sequence of float, optional
-        Rising bin edges of the value; eight bins of equal numbers of true objects by default.
+        Rising bin edges of the value; those of `efficiency.quantile_edges` by default.
     weights : array_like, optional
         Shape (n_events,), one each by default.
     bootstrap : Bootstrap

@@ -140,7 +140,7 @@ def central_edges(
         Number of bins, by default 2 ∛n but no fewer than 5 and no more than 40; at most that many
         for whole numbers, with edges halfway between them.
     share : float
-        Share of the values in the bins, in (0, 1]: long tails do not stretch them.
+        Least share of the values in the bins, in (0, 1]: long tails do not stretch them.
 
     Returns
     -------
@@ -158,7 +158,9 @@ def central_edges(
         raise DataError("no value is finite: expected at least one to choose bins by")
     if n_bins is None:
         n_bins = min(max(round(2 * np.cbrt(len(finite))), 5), 40)
-    low, high = np.quantile(finite, [(1 - share) / 2, (1 + share) / 2])
+    # Outwards, so that of few values none is outside.
+    low = np.quantile(finite, (1 - share) / 2, method="lower")
+    high = np.quantile(finite, (1 + share) / 2, method="higher")
     if (finite == np.round(finite)).all() and np.abs(finite).max() < _MOST_COUNTED:
         first = np.floor(low) - 0.5
         span = np.ceil(high) + 0.5 - first

@@ -18,6 +18,7 @@ from detcnn.evaluation.event_bootstrap import (
     ratio,
     resampled_sums,
 )
+from detcnn.evaluation.event_shares import event_shares
 from detcnn.evaluation.event_values import EventValues, event_values, resampled_quantiles
 from detcnn.evaluation.inputs import event_column, event_weights
 from detcnn.evaluation.intervals import Interval, Intervals
@@ -32,7 +33,9 @@ TERMS = ("stochastic", "constant")
 _HALF_CENTRAL = (1 - 0.6827) / 2
 _LEVELS = (_HALF_CENTRAL, 0.5, 1 - _HALF_CENTRAL)
 _LEAST_ENTRIES = 20
-_PULL_EDGES = np.linspace(-5, 5, 51)
+_LEAST_IN_BIN = 5
+_PULL_REACH = 5.0
+_NEAR_ZERO = 0.03
 _CORE_STEPS = 20
 _CORE_REACH = 2.0
 # Of a normal distribution cut at two standard deviations: its own.
@@ -101,7 +104,8 @@ class Pull:
     expected : tuple of float
         Shares of a normal distribution within ±1 and ±1.96 standard deviations.
     coverage : Intervals
-        Shape (2,): weighted shares of the events whose truth is within as many σ.
+        Shape (2,): weighted shares of the events whose truth is within as many σ, from
+        `event_shares.event_shares`.
     calibration : BinnedMeasure
         In bins of σ: root mean square residual, and root mean square of σ.
     """
@@ -129,7 +133,8 @@ class RegressionEvaluation:
     absolute : Residuals
         Of prediction − truth.
     relative : Residuals, optional
-        Of (prediction − truth) / truth; if all truths are positive.
+        Of (prediction − truth) / truth; if all truths are positive, and hardly any below 3 % of
+        their median: near zero such a ratio says nothing.
     r_squared : Interval
         1 − Σw(prediction − truth)² / Σw(truth − mean truth)².
     offset, slope : Interval
@@ -138,7 +143,8 @@ class RegressionEvaluation:
     profiles : tuple of BinnedMeasure
         Against the truth, and then each column: ``"bias"`` (mean), ``"median"``, ``"resolution"``
         (half the central width) and ``"rms"`` of the relative residual if there is one, else of
-        the absolute one.
+        the absolute one. These, and what follows in bins, are NaN in a bin of fewer than five
+        events: of one alone the resolution would be 0.
     linearity : BinnedMeasure
         In bins of the truth: mean prediction, and mean truth.
     response : BinnedMeasure
@@ -214,7 +220,7 @@ def evaluate_regression(
     weights : array_like, optional
         Shape (n_events,), one each by default; may be negative.
     truth_edges : sequence of float, optional
-        Rising bin edges of the truth; eight bins of equal numbers of events by default.
+        Rising bin edges of the truth; those of `efficiency.quantile_edges` by default.
     columns, edges : mapping, optional
         Further columns to give profiles against, and their bin edges.
     units : mapping, optional
@@ -252,11 +258,11 @@ def evaluate_regression(
         ),
         *bins_of_columns(columns, edges, n_events, units=units),
     ]
-    is_positive = bool((true > 0).all())
+    is_relative = _is_away_from_zero(true)
     off = found - true
-    residual = off / true if is_positive else off
-    profiles = [_profiles(of, residual, weight, is_positive, bootstrap) for of in bins]
-    response, corrected = _response(bins[0], true, found, weight, is_positive, bootstrap)
+    residual = off / true if is_relative else off
+    profiles = [_profiles(of, residual, weight, is_relative, bootstrap) for of in bins]
+    response, corrected = _response(bins[0], true, found, weight, is_relative, bootstrap)
     line = _sums([np.ones(n_events), true, found, true**2, true * found, off**2], weight, bootstrap)
     offset, slope, r_squared = (
         percentile_intervals(value, replicas, level=bootstrap.level).item()
@@ -265,7 +271,7 @@ def evaluate_regression(
         )
     )
     resolution_fit, unfitted = _resolution_fit(
-        fit, is_positive, bins[0], true, weight, corrected, level=bootstrap.level
+        fit, is_relative, bins[0], true, weight, corrected, level=bootstrap.level
     )
     return RegressionEvaluation(
         level=bootstrap.level,
@@ -274,7 +280,7 @@ def evaluate_regression(
         n_events=n_events,
         absolute=_residuals(off, weight, bootstrap, unit=unit),
         relative=_residuals(off / true, weight, bootstrap, unit="1", is_relative=True)
-        if is_positive
+        if is_relative
         else None,
         r_squared=r_squared,
         offset=offset,
@@ -289,6 +295,12 @@ def evaluate_regression(
         unfitted=unfitted,
         pull=None if sigma is None else _pull(off, sigma, weight, bootstrap),
     )
+
+
+def _is_away_from_zero(truth: Floats) -> bool:
+    # Of the truth alone, so that it is the same for every network.
+    low, middle = np.quantile(truth, [0.01, 0.5])
+    return bool(truth.min() > 0 and low > _NEAR_ZERO * middle)
 
 
 def _sums(
@@ -391,6 +403,15 @@ def _core(off: Floats, weights: Floats) -> tuple[float, float]:
     return mean, width
 
 
+def _measured(
+    bins: ColumnBins, quantity: str, intervals: Intervals, *, names: Sequence[str] = ("all",)
+) -> BinnedMeasure:
+    """Return what was measured in the bins that have events enough."""
+    is_told = bins.n_entries() >= _LEAST_IN_BIN
+    told = intervals.each(lambda of: np.where(is_told, of, np.nan))
+    return bins.measured(quantity, told, names=names)
+
+
 def _profiles(
     bins: ColumnBins, residual: Floats, weights: Floats, is_relative: bool, bootstrap: Bootstrap
 ) -> list[BinnedMeasure]:
@@ -406,7 +427,7 @@ def _profiles(
     rms = sums.intervals(_rms)
     named = {"bias": mean, "median": median, "resolution": half_width, "rms": rms}
     return [
-        bins.measured(f"relative_{quantity}" if is_relative else quantity, intervals)
+        _measured(bins, f"relative_{quantity}" if is_relative else quantity, intervals)
         for quantity, intervals in named.items()
     ]
 
@@ -428,8 +449,9 @@ def _response(
     corrected = [ratio(_half_width(q), slope) for q, slope in zip(quantiles, slopes, strict=True)]
     name = "corrected_resolution"
     return (
-        bins.measured("response", percentile_intervals(*slopes, level=bootstrap.level)),
-        bins.measured(
+        _measured(bins, "response", percentile_intervals(*slopes, level=bootstrap.level)),
+        _measured(
+            bins,
             f"relative_{name}" if is_relative else name,
             percentile_intervals(*corrected, level=bootstrap.level),
         ),
@@ -478,12 +500,12 @@ def _means_in_bins(
         means = np.moveaxis(ratio(of[..., 1:], of[..., :1]), -1, -2)
         return np.asarray(np.sqrt(np.maximum(means, 0)) if root else means)
 
-    return bins.measured(quantity, sums.intervals(measure), names=tuple(values))
+    return _measured(bins, quantity, sums.intervals(measure), names=tuple(values))
 
 
 def _resolution_fit(
     terms: Sequence[str],
-    is_positive: bool,
+    is_relative: bool,
     bins: ColumnBins,
     truth: Floats,
     weights: Floats,
@@ -493,8 +515,8 @@ def _resolution_fit(
 ) -> tuple[ResolutionFit | None, str]:
     if not terms:
         return None, "not asked for"
-    if not is_positive:
-        return None, f"not every true {bins.column} is positive"
+    if not is_relative:
+        return None, f"not every true {bins.column} is positive and well away from zero"
     value = resolution.measure.value[0]
     # The central interval of a normal distribution is as wide as its level says.
     n_sigma = float(special.ndtri((1 + level) / 2))
@@ -524,24 +546,20 @@ def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: Bootstrap) 
     pull = off / s
     reach = np.array([1.0, special.ndtri(0.975)])
     within = (np.abs(pull)[:, np.newaxis] <= reach).astype(np.float64)
-    sums = _sums([np.ones(len(off)), pull, pull**2, *within.T], weights, bootstrap)
-
-    def share(columns: slice) -> Intervals:
-        return sums.intervals(lambda of: ratio(of[..., columns], of[..., :1]))
-
+    sums = _sums([np.ones(len(off)), pull, pull**2], weights, bootstrap)
     return Pull(
         distribution=event_values(
             "pull",
             pull,
             weights,
             bootstrap,
-            edges=_PULL_EDGES,
+            edges=_pull_edges(pull),
             levels=_LEVELS,
         ),
         width=sums.intervals(_rms).item(),
-        chi_squared=share(slice(2, 3)).item(0),
+        chi_squared=sums.intervals(lambda of: ratio(of[..., 2], of[..., 0])).item(),
         expected=tuple(float(p) for p in special.erf(reach / np.sqrt(2))),
-        coverage=share(slice(3, 5)),
+        coverage=event_shares(within, np.ones(within.shape), weights, bootstrap),
         calibration=_means_in_bins(
             column_bins("sigma", s, quantile_edges(s)),
             {"observed": off**2, "predicted": s**2},
@@ -551,3 +569,11 @@ def _pull(off: Floats, sigma: ArrayLike, weights: Floats, bootstrap: Bootstrap) 
             root=True,
         ),
     )
+
+
+def _pull_edges(pull: Floats) -> Floats:
+    """Return edges on both sides of zero that hold nearly all pulls."""
+    far = float(np.quantile(np.abs(pull), 0.99, method="higher"))
+    reach = max(_PULL_REACH, np.ceil(far))
+    n_bins = min(max(round(4 * np.cbrt(len(pull))), 10), 50)
+    return np.linspace(-reach, reach, n_bins + 1)

@@ -18,11 +18,11 @@ from detcnn.evaluation.confusion import Confusion
 from detcnn.evaluation.event_bootstrap import (
     BOOTSTRAP,
     Bootstrap,
-    Measure,
     ResampledSums,
     ratio,
     resampled_sums,
 )
+from detcnn.evaluation.event_shares import event_shares, overlap_to_dice
 from detcnn.evaluation.event_values import EventValues, event_values
 from detcnn.evaluation.inputs import event_weights
 from detcnn.evaluation.intervals import Interval, Intervals
@@ -50,12 +50,13 @@ class SegmentationEvaluation:
 
     Pixels of all events are summed, each with the weight of its event, before ratios are taken,
     where nothing else is said. A class that has neither true nor predicted pixels has no numbers
-    (NaN) and plays no part in means over classes.
+    (NaN, in the interval [0, 1]) and plays no part in means over classes.
 
     Parameters
     ----------
     level : float
-        Level of all central intervals, by bootstrap over events.
+        Level of all central intervals: of shares from `event_shares.event_shares`, as pixels of
+        one event are no independent ones; of means over classes or events by bootstrap over events.
     classes : tuple of str
         Names; the first is the background.
     n_events : int
@@ -135,7 +136,7 @@ def evaluate_segmentation(
         Shape (n_events,), one each by default; may be negative.
     columns, edges : mapping, optional
         Name to values, shape (n_events,), and to bin edges: profiles are given against each column;
-        one without edges gets eight bins of equal numbers of events.
+        one without edges gets those of `efficiency.quantile_edges`.
     units : mapping, optional
         Those of columns; ``"1"`` for the others.
     pixel_scores : PixelScores, optional
@@ -172,7 +173,8 @@ def evaluate_segmentation(
 
     every, true = counts.astype(np.float64), counts.sum(axis=2)
     accuracies = event_accuracies(counts)
-    found = sums.intervals(efficiency)
+    shares = _shares(counts, weight, bootstrap)
+    found = shares.efficiency
     return SegmentationEvaluation(
         level=bootstrap.level,
         classes=tuple(classes),
@@ -186,13 +188,13 @@ def evaluate_segmentation(
             )
             for i, name in enumerate(classes)
         ),
-        accuracy=sums.intervals(accuracy).item(),
+        accuracy=shares.accuracy.item(),
         mean_iou=sums.intervals(mean_iou).item(),
         foreground_iou=sums.intervals(foreground_iou).item(),
-        iou=sums.intervals(iou),
-        purity=sums.intervals(purity),
+        iou=shares.iou,
+        purity=shares.purity,
         efficiency=found,
-        dice=sums.intervals(dice),
+        dice=overlap_to_dice(shares.iou),
         misclassified=Intervals(
             1 - found.value, 1 - found.high, 1 - found.low, found.level, found.method
         ),
@@ -202,7 +204,7 @@ def evaluate_segmentation(
         ),
         event_accuracy=of_events("event accuracy", accuracies),
         event_iou=of_events("event mean IoU", event_mean_iou(counts)),
-        confusion=_confusion(counts, sums, classes=classes),
+        confusion=_confusion(counts, sums, shares, classes=classes),
         profiles=tuple(
             profile
             for of_column in bins
@@ -302,19 +304,9 @@ def iou(sums: Floats) -> Floats:
     return ratio(both, sums.sum(axis=-1) + sums.sum(axis=-2) - both)
 
 
-def purity(sums: Floats) -> Floats:
-    """Return the share of the diagonal in each column, shape (..., n), of shape (..., n, n)."""
-    return ratio(_diagonal(sums), sums.sum(axis=-2))
-
-
 def efficiency(sums: Floats) -> Floats:
     """Return the share of the diagonal in each row, shape (..., n), of shape (..., n, n)."""
     return ratio(_diagonal(sums), sums.sum(axis=-1))
-
-
-def dice(sums: Floats) -> Floats:
-    """Return the Dice coefficient of each class, shape (..., n), of shape (..., n, n)."""
-    return ratio(2 * _diagonal(sums), sums.sum(axis=-1) + sums.sum(axis=-2))
 
 
 def mean_iou(sums: Floats) -> Floats:
@@ -327,7 +319,7 @@ def foreground_iou(sums: Floats) -> Floats:
     return _mean_of_defined(iou(sums)[..., 1:])
 
 
-def _diagonal(sums: Floats) -> Floats:
+def _diagonal(sums: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.diagonal(sums, axis1=-2, axis2=-1))
 
 
@@ -337,8 +329,48 @@ def _mean_of_defined(values: Floats) -> Floats:
     return ratio(total, is_defined.sum(axis=-1).astype(np.float64))
 
 
-def _row_shares(sums: Floats) -> Floats:
-    return ratio(sums, sums.sum(axis=-1, keepdims=True))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shares:
+    """Shares of pixels: in all or in bins (n_bins, ...), of each class, of each true class."""
+
+    accuracy: Intervals
+    iou: Intervals
+    purity: Intervals
+    efficiency: Intervals
+    fraction: Intervals
+
+
+def _shares(
+    counts: NDArray[np.int64],
+    weights: Floats,
+    bootstrap: Bootstrap,
+    bins: ColumnBins | None = None,
+) -> _Shares:
+    """Return shares of pixels from confusion matrices of events, all from the same replicas."""
+    n_events, n = counts.shape[:2]
+    true, said, both = counts.sum(axis=2), counts.sum(axis=1), _diagonal(counts)
+    parts = (
+        (both.sum(axis=1, keepdims=True), true.sum(axis=1, keepdims=True)),
+        (both, true + said - both),
+        (both, said),
+        (counts.reshape(n_events, -1), np.repeat(true, n, axis=1)),
+    )
+    found = event_shares(
+        np.concatenate([k for k, _ in parts], axis=1),
+        np.concatenate([total for _, total in parts], axis=1),
+        weights,
+        bootstrap,
+        groups=None if bins is None else bins.index,
+        n_groups=1 if bins is None else bins.n_bins,
+    )
+    fraction = found.part(..., slice(1 + 2 * n, None))
+    return _Shares(
+        accuracy=found.part(..., 0),
+        iou=found.part(..., slice(1, 1 + n)),
+        purity=found.part(..., slice(1 + n, 1 + 2 * n)),
+        efficiency=fraction.part(..., slice(None, None, n + 1)),
+        fraction=fraction,
+    )
 
 
 def _checked(confusions: ArrayLike, classes: Sequence[str]) -> NDArray[np.int64]:
@@ -361,13 +393,14 @@ def _checked(confusions: ArrayLike, classes: Sequence[str]) -> NDArray[np.int64]
 
 
 def _confusion(
-    counts: NDArray[np.int64], sums: ResampledSums, *, classes: Sequence[str]
+    counts: NDArray[np.int64], sums: ResampledSums, shares: _Shares, *, classes: Sequence[str]
 ) -> Confusion:
+    n_classes = len(classes)
     return Confusion(
         classes=tuple(classes),
         n_events=counts.sum(axis=0),
-        fraction=sums.intervals(_row_shares),
-        accuracy=sums.intervals(accuracy).item(),
+        fraction=shares.fraction.reshaped(n_classes, n_classes),
+        accuracy=shares.accuracy.item(),
         macro_accuracy=sums.intervals(lambda of: _mean_of_defined(efficiency(of))).item(),
     )
 
@@ -380,10 +413,12 @@ def _profiles(
     *,
     classes: Sequence[str],
 ) -> list[BinnedMeasure]:
-    sums = resampled_sums(counts, weights, bootstrap, groups=bins.index, n_groups=bins.n_bins)
-
-    def profile(quantity: str, measure: Measure) -> BinnedMeasure:
-        intervals = sums.intervals(lambda of: np.moveaxis(measure(of), -1, -2))
-        return bins.measured(quantity, intervals, names=classes)
-
-    return [profile("iou", iou), profile("efficiency", efficiency), profile("purity", purity)]
+    shares = _shares(counts, weights, bootstrap, bins)
+    return [
+        bins.measured(quantity, of.transposed(), names=classes)
+        for quantity, of in (
+            ("iou", shares.iou),
+            ("efficiency", shares.efficiency),
+            ("purity", shares.purity),
+        )
+    ]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detcnn.errors import DataError
+
 
 @dataclass(frozen=True, slots=True)
 class SparseImages:
@@ -174,17 +176,34 @@ def compact(images: Images, *, most_sparse: float) -> Images:
     return as_sparse(images) if images.occupancy <= most_sparse else images
 
 
-def filled_planes(images: Images, planes: int) -> SparseImages:
+def filled_planes(images: Images, planes: int, *, of_channels: bool) -> SparseImages:
     """Return which pixels of each plane are filled: images of shape (planes, *axes), 1 there.
 
-    With one channel for each plane, a pixel of a plane is filled where that of its channel is; else
-    where that of any channel is.
+    Parameters
+    ----------
+    images : SparseImages or DenseImages
+        Shape (channels, *axes).
+    planes : int
+        Number of planes.
+    of_channels : bool
+        Whether a pixel of a plane is filled where that of the channel of its place is, with as many
+        channels as planes; or where that of any channel is.
+
+    Raises
+    ------
+    DataError
+        If there are not as many channels as planes that are of them.
     """
+    if of_channels and images.shape[0] != planes:
+        raise DataError(
+            f"{planes} planes are of the channels of images that have {images.shape[0]}: make the "
+            "images, or train the model, again"
+        )
     sparse = as_sparse(images)
     axes = images.shape[1:]
     row = np.repeat(np.arange(sparse.n_images), np.diff(sparse.offsets))
     pixel = sparse.pixel.astype(np.int64)
-    if images.shape[0] != planes:
+    if not of_channels:
         # In one plane, each pixel once, and then in all.
         n_pixels = prod(axes)
         place = np.unique(row * n_pixels + pixel % n_pixels)
@@ -202,7 +221,7 @@ def filled_planes(images: Images, planes: int) -> SparseImages:
     )
 
 
-def beside_filled(truth: Images, images: Images) -> Images:
+def beside_filled(truth: Images, images: Images, *, of_channels: bool) -> Images:
     """Return a pixel truth, and after its planes as many that are 1 where the image is filled.
 
     Parameters
@@ -210,7 +229,9 @@ def beside_filled(truth: Images, images: Images) -> Images:
     truth : SparseImages or DenseImages
         Shape (planes, *axes).
     images : SparseImages or DenseImages
-        Of the same events and axes, see `filled_planes`.
+        Of the same events and axes.
+    of_channels : bool
+        As of `filled_planes`.
 
     Returns
     -------
@@ -218,7 +239,7 @@ def beside_filled(truth: Images, images: Images) -> Images:
         Shape (2 * planes, *axes); sparse if both are.
     """
     planes, *axes = truth.shape
-    filled = filled_planes(images, planes)
+    filled = filled_planes(images, planes, of_channels=of_channels)
     if not (isinstance(truth, SparseImages) and isinstance(images, SparseImages)):
         parts = [as_dense(truth).values, as_dense(filled).values]
         return DenseImages(np.concatenate(parts, axis=1))

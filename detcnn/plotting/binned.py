@@ -1,7 +1,6 @@
 """Numbers with their intervals in bins of a column."""
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +19,9 @@ from detcnn.plotting.style import (
     place_legend,
     styled,
 )
+
+BINNED_HEIGHTS = (2.6, 1)
+"""Of the numbers, and of what stands below them."""
 
 # Bins that grow by more than this are read on a logarithmic axis.
 _LOG_SPAN = 20
@@ -53,18 +55,30 @@ def binned_figure(
         Where a line is drawn, for example at no bias.
     """
     figure = new_figure(5.6, 5.2)
-    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2.6, 1))
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=BINNED_HEIGHTS)
+    draw_binned(upper, measures, ylabel=ylabel, is_share=is_share, reference=reference)
+    if len(_labels(measures)) > 1:
+        place_legend(figure, upper, loc="upper center" if is_share else "upper right")
+    draw_entries(lower, measures, label=entries)
+    figure.align_ylabels()
+    return figure
+
+
+def draw_binned(
+    upper: Axes,
+    measures: Sequence[BinnedMeasure],
+    *,
+    ylabel: str,
+    is_share: bool = False,
+    reference: float | None = None,
+) -> None:
+    """Draw the numbers of `binned_figure`, whose options these are, without a legend."""
     if reference is not None:
         upper.axhline(reference, color=FAINT, linestyle=":", linewidth=1.2)
     first = measures[0]
-    labels = [
-        measure.quantity.replace("_", " ") if len(measures) > 1 else name
-        for measure in measures
-        for name in measure.names
-    ]
+    labels = _labels(measures)
     ends: list[float] = []
-    rows = chain.from_iterable(((of, i) for i in range(len(of.names))) for of in measures)
-    for index, ((measure, row), label) in enumerate(zip(rows, labels, strict=True)):
+    for index, ((measure, row), label) in enumerate(zip(_rows(measures), labels, strict=True)):
         beside = _STEP * (index - (len(labels) - 1) / 2)
         draw_points(
             upper,
@@ -74,8 +88,23 @@ def binned_figure(
             index,
             label=literal(label) if len(labels) > 1 else None,
         )
-        shown = measure.n_entries[row] > 0
+        shown = np.isfinite(measure.measure.value[row])
         ends += measure.measure.low[row][shown].tolist() + measure.measure.high[row][shown].tolist()
+    upper.set_title(f"{100 * first.measure.level:.3g} % CL", color=FAINT, loc="right")
+    upper.set_ylabel(ylabel)
+    _set_range(upper, ends, is_share=is_share, n_labels=len(labels))
+    widths = np.diff(first.edges)
+    if first.edges[0] > 0 and widths[-1] > _LOG_SPAN * widths[0]:
+        upper.set_xscale("log")
+    upper.set_xlim(first.edges[0], first.edges[-1])
+
+
+def draw_entries(
+    lower: Axes, measures: Sequence[BinnedMeasure], *, label: str, xlabel: str = ""
+) -> None:
+    """Draw how many entries each bin of `measures` has, and say how many none has."""
+    first = measures[0]
+    for index, (measure, row) in enumerate(_rows(measures)):
         if index == 0 or (measure.n_entries[row] != first.n_entries[0]).any():
             lower.stairs(
                 measure.n_entries[row],
@@ -84,23 +113,24 @@ def binned_figure(
                 linestyle=line_style(index),
                 linewidth=1.5,
             )
-    upper.set_title(f"{100 * first.measure.level:.3g} % CL", color=FAINT, loc="right")
-    upper.set_ylabel(ylabel)
-    _set_range(upper, ends, is_share=is_share, n_labels=len(labels))
-    if len(labels) > 1:
-        place_legend(figure, upper, loc="upper center" if is_share else "upper right")
-    widths = np.diff(first.edges)
-    if first.edges[0] > 0 and widths[-1] > _LOG_SPAN * widths[0]:
-        upper.set_xscale("log")
-    lower.set(xlabel=column_label(first.column, first.unit), ylabel=entries)
-    lower.set(xlim=(first.edges[0], first.edges[-1]))
+    lower.set(xlabel=xlabel or column_label(first.column, first.unit), ylabel=label)
     lower.set_ylim(bottom=0)
     sides = (("below", first.n_below), ("above", first.n_above))
     outside = [f"{n:,} {side}" for side, n in sides if n]
     if outside:
         lower.set_title(f"outside: {', '.join(outside)}", color=FAINT, loc="right")
-    figure.align_ylabels()
-    return figure
+
+
+def _labels(measures: Sequence[BinnedMeasure]) -> list[str]:
+    return [
+        measure.quantity.replace("_", " ") if len(measures) > 1 else name
+        for measure in measures
+        for name in measure.names
+    ]
+
+
+def _rows(measures: Sequence[BinnedMeasure]) -> Iterator[tuple[BinnedMeasure, int]]:
+    return ((measure, i) for measure in measures for i in range(len(measure.names)))
 
 
 def draw_points(

@@ -40,8 +40,8 @@ def selections_section(selections: Selections) -> Section:
                 caption=(
                     "Thresholds are those of the largest efficiency times purity in "
                     f"{selections.n_tuning:,} other events, or of the purity that a cut has there. "
-                    f"Brackets: central {level} intervals of a bootstrap over the events "
-                    "evaluated. Purities hold for their mix of classes."
+                    f"Brackets: central {level} intervals of the events evaluated, of the product "
+                    "by bootstrap. Purities hold for their mix of classes."
                 ),
             ),
         ),

@@ -28,7 +28,8 @@ def confusion_figure(confusion: Confusion) -> Figure:
     for row, column in np.ndindex(n_classes, n_classes):
         value = fraction.value[row, column]
         ink = "white" if value > 0.55 else INK
-        number = f"{value:.3f}" if is_roomy else f"{value:.2f}"
+        is_known = np.isfinite(value)
+        number = f"{value:.{3 if is_roomy else 2}f}" if is_known else "–"
         axes.text(
             column,
             row - (0.13 if is_roomy else 0),
@@ -38,7 +39,7 @@ def confusion_figure(confusion: Confusion) -> Figure:
             va="center",
             fontsize=14 if is_roomy else 9,
         )
-        if is_roomy:
+        if is_roomy and is_known:
             low, high = fraction.low[row, column], fraction.high[row, column]
             note = f"[{low:.3f}, {high:.3f}]\nn = {confusion.n_events[row, column]:,}"
             axes.text(column, row + 0.18, note, color=ink, ha="center", va="center", fontsize=8.5)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap, SymLogNorm
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -19,25 +19,22 @@ from detcnn.plotting.images import (
     label_panels,
     log_scale,
     panel_shape,
+    positive_scale,
+    signed_scale,
 )
 from detcnn.plotting.style import FAINT, INK, colour, literal, new_figure, styled
 
 _PANEL = 2.5
-_BAR = 0.75
-_NOT_JUDGED = "#f1f1f1"
-_RIGHT = "#7f8b94"
-_WRONG = ("missed", "made up", "taken for another")
-# No greys, which are for what is right or not judged.
-_COLOURS_OF_WRONG = (
-    "#832db6",
-    "#e76300",
-    "#ffa90e",
-    "#92dadd",
-    "#bd1f01",
-    "#3f90da",
-    "#a96b59",
-    "#b9ac70",
-)
+_BAR = 0.9
+_LINE = 0.18
+# Of no class, and the same in every study.
+_VERDICTS = {
+    "right": "#c3c9cd",
+    "missed": "#111111",
+    "made up": "#ff4fb0",
+    "taken for another": "#1f9e4b",
+    "not judged": "#f1f1f1",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +48,8 @@ class SegmentedEvent:
     image : numpy.ndarray
         Shape (n_channels, n_rows, n_columns).
     truth, predicted : numpy.ndarray
-        Whole numbers, shape (n_planes, n_rows, n_columns). One plane belongs to all channels; else
-        there is one for each. Pixels whose truth is no class are not judged.
+        Whole numbers, shape (n_planes, n_rows, n_columns). As many planes as channels belong to one
+        each; any other number, to all channels. Pixels whose truth is no class are not judged.
     judged : numpy.ndarray, optional
         bool, the same shape: leaves out further pixels.
     """
@@ -126,21 +123,21 @@ def segmentation_display(
         Name and unit of each channel.
     classes : sequence of str
         Names; the first, the background, is blank. In the last panel right pixels of other classes
-        are grey, wrong ones coloured by what is wrong, and pixels that are not judged pale.
+        are grey, wrong ones coloured by what is wrong, and pixels that are not judged pale: in
+        colours that no class has.
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
-    n_images = 1 if len(events[0].truth) > 1 else len(channels)
+    n_images = _images_of_plane(events, channels)
     figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images)
     n_classes = len(classes)
     colours = ["white", *(colour(i) for i in range(n_classes - 1))]
     of_classes = (ListedColormap(colours), BoundaryNorm(np.arange(n_classes + 1) - 0.5, n_classes))
-    # Other colours than those of the classes, while there are any.
-    free = sorted(_COLOURS_OF_WRONG, key=lambda of: of in colours)
-    verdicts = ["white", _RIGHT, *free[: len(_WRONG)], _NOT_JUDGED]
+    verdicts = ["white", *_VERDICTS.values()]
     shown: set[int] = set()
     of_verdicts = (ListedColormap(verdicts), BoundaryNorm(np.arange(7) - 0.5, 6))
+    scales = image_scales(events, len(channels))
     for axes, (event, plane) in zip(panels, rows, strict=True):
-        draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
+        draw_images(axes[:n_images], event, plane, grid, channels, units, scales, figure=figure)
         judged = _judged(event, plane, n_classes)
         truth = np.ma.masked_where(~judged, event.truth[plane])
         verdict = _verdict(event.truth[plane], event.predicted[plane], judged)
@@ -152,12 +149,11 @@ def segmentation_display(
         ):
             draw_pixels(axes[place], picture, grid, cmap=cmap, norm=norm)
             axes[place].set_title(title)
-    words = ["", "right", *_WRONG, "not judged"]
     handles = [
         *(Patch(color=colour(i), label=literal(name)) for i, name in enumerate(classes[1:])),
         *(
-            Patch(facecolor=verdicts[i], edgecolor=FAINT, linewidth=0.4, label=words[i])
-            for i in range(1, 6)
+            Patch(facecolor=of, edgecolor=FAINT, linewidth=0.4, label=word)
+            for i, (word, of) in enumerate(_VERDICTS.items(), start=1)
             if i in shown
         ),
     ]
@@ -183,27 +179,34 @@ def pixel_regression_display(
     events, grid, channels, units
         As in `segmentation_display`.
     name, unit : str
-        What is predicted. Truth and prediction of a plane have one scale of colours.
+        What is predicted. Truth and prediction of all rows have one scale of colours, and the
+        differences have one: diverging if the truth has both signs, else for the difference alone.
+        The bars say where one is logarithmic.
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
-    n_images = 1 if len(events[0].truth) > 1 else len(channels)
+    n_images = _images_of_plane(events, channels)
     figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 3)
-    for axes, (event, plane) in zip(panels, rows, strict=True):
-        draw_images(axes[:n_images], event, plane, grid, channels, units, figure=figure)
-        truth, predicted = (
-            np.asarray(of[plane], np.float64) for of in (event.truth, event.predicted)
+    true, said = (
+        np.stack([np.asarray(of[plane], np.float64) for of, plane in rows_of])
+        for rows_of in (
+            [(event.truth, plane) for event, plane in rows],
+            [(event.predicted, plane) for event, plane in rows],
         )
-        scale = log_scale(np.stack([truth, predicted]))
-        label = _with_unit(name, unit)
-        for place, title, picture in ((-3, "truth", truth), (-2, "prediction", predicted)):
-            _draw_scaled(axes[place], picture, grid, scale, figure=figure, label=label)
-            axes[place].set_title(title)
-        reach = float(np.abs(predicted - truth).max()) or 1.0
-        norm = SymLogNorm(reach / 100, vmin=-reach, vmax=reach)
-        decade = 10.0 ** np.floor(np.log10(reach))
-        signed = PixelScale(norm, [-decade, 0.0, decade], "RdBu_r")
-        _draw_scaled(axes[-1], predicted - truth, grid, signed, figure=figure, label=label)
-        axes[-1].set_title("prediction − truth")
+    )
+    scale = number_scale(true, said)
+    signed = signed_scale(said - true, is_linear=not scale.kind())
+    scales = image_scales(events, len(channels))
+    for axes, (event, plane), truth, predicted in zip(panels, rows, true, said, strict=True):
+        draw_images(axes[:n_images], event, plane, grid, channels, units, scales, figure=figure)
+        for panel, title, picture, colours in zip(
+            axes[-3:],
+            ("truth", "prediction", "prediction − truth"),
+            (truth, predicted, predicted - truth),
+            (scale, scale, signed),
+            strict=True,
+        ):
+            draw_scaled(panel, picture, grid, colours, figure=figure, name=name, unit=unit)
+            panel.set_title(title)
     label_panels(panels, grid)
     return figure
 
@@ -226,8 +229,9 @@ def localisation_display(
         As in `segmentation_display`; a panel for each channel.
     """
     figure, panels = image_panels(grid, len(events), len(channels), n_bars=len(channels), side=3.2)
+    scales = image_scales(events, len(channels))
     for axes, event in zip(panels, events, strict=True):
-        draw_images(axes, event, 0, grid, channels, units, figure=figure)
+        draw_images(axes, event, 0, grid, channels, units, scales, figure=figure)
         for of_channel in axes:
             across, up = places(event.true, grid)
             of_channel.plot(
@@ -246,12 +250,23 @@ def localisation_display(
     return figure
 
 
+def _images_of_plane(
+    events: Sequence[SegmentedEvent] | Sequence[MeasuredEvent], channels: Sequence[str]
+) -> int:
+    """Return how many channels stand beside a plane: its own, or all if it belongs to all."""
+    return 1 if len(events[0].truth) == len(channels) else len(channels)
+
+
 def image_panels(
-    grid: Grid, n_down: int, n_across: int, *, n_bars: int, side: float = _PANEL
+    grid: Grid, n_down: int, n_across: int, *, n_bars: int, side: float = _PANEL, n_lines: int = 1
 ) -> tuple[Figure, NDArray[Any]]:
-    """Return a figure of panels, (n_down, n_across), that have the shape of a grid's images."""
+    """Return a figure of panels, (n_down, n_across), that have the shape of a grid's images.
+
+    Each has a title of so many lines.
+    """
     shape = panel_shape(grid)
-    figure = new_figure(side * n_across + _BAR * n_bars + 0.8, (side * shape + 0.4) * n_down + 0.9)
+    height = side * shape + 0.4 + _LINE * (n_lines - 1)
+    figure = new_figure(side * n_across + _BAR * n_bars + 0.8, height * n_down + 0.9)
     panels = figure.subplots(n_down, n_across, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat:
         axes.set_box_aspect(shape)
@@ -267,40 +282,61 @@ def draw_images(
     grid: Grid,
     channels: Sequence[str],
     units: Sequence[str],
+    scales: Sequence[PixelScale],
     *,
     figure: Figure,
 ) -> None:
     """Draw one channel, that of a plane, or all, above the first of them the title."""
-    shown = range(len(channels)) if len(panels) == len(channels) > 1 else [plane]
+    shown = range(len(channels)) if len(panels) == len(channels) else [plane]
     for axes, channel in zip(panels, shown, strict=True):
-        image = np.asarray(event.image[channel], np.float64)
-        label = _with_unit(channels[channel], units[channel])
-        _draw_scaled(axes, image, grid, log_scale(image), figure=figure, label=label)
+        draw_scaled(
+            axes,
+            np.asarray(event.image[channel], np.float64),
+            grid,
+            scales[channel],
+            figure=figure,
+            name=channels[channel],
+            unit=units[channel],
+        )
     panels[0].set_title(literal(event.title))
 
 
-def _draw_scaled(
+def image_scales(events: Sequence[_Titled], n_channels: int) -> list[PixelScale]:
+    """Return the colours of each channel, the same for all events of a figure."""
+    return [
+        log_scale(np.stack([np.asarray(event.image[i], np.float64) for event in events]))
+        for i in range(n_channels)
+    ]
+
+
+def number_scale(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> PixelScale:
+    """Return the colours of true and predicted numbers: diverging only if truths have both signs.
+
+    Without a truth, `truth` is the prediction itself.
+    """
+    both = np.stack([truth, predicted])
+    return log_scale(both) if truth.min() < 0 else positive_scale(both)
+
+
+def draw_scaled(
     axes: Axes,
     image: NDArray[np.float64],
     grid: Grid,
     scale: PixelScale,
     *,
     figure: Figure,
-    label: str,
+    name: str,
+    unit: str,
 ) -> None:
-    drawn = draw_pixels(
-        axes,
-        np.ma.masked_where(np.abs(image) < scale.floor, image),
-        grid,
-        cmap=scale.colour_map,
-        norm=scale.norm,
-    )
+    """Draw an image with its bar of colours, which says what they are of and how they go."""
+    drawn = draw_pixels(axes, scale.shown(image), grid, cmap=scale.colour_map, norm=scale.norm)
     # Inside the room of its panel, so that it is as high.
     bar = figure.colorbar(drawn, cax=axes.inset_axes((1.03, 0, 0.045, 1)), format="{x:g}")
     bar.set_ticks(scale.ticks)
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=7.5)
-    bar.set_label(label, fontsize=9)
+    label = name if unit == "1" else f"{name} [{unit}]"
+    bar.set_label(literal("\n".join(filter(None, (label, scale.kind())))), fontsize=8.5)
 
 
 def _judged(event: SegmentedEvent, plane: int, n_classes: int) -> NDArray[np.bool_]:
@@ -332,7 +368,3 @@ def places(
 
     rows, columns = place(points[:, 0], grid.rows), place(points[:, 1], grid.columns)
     return (columns, rows) if grid.is_picture else (rows, columns)
-
-
-def _with_unit(name: str, unit: str) -> str:
-    return literal(name if unit == "1" else f"{name} [{unit}]")

@@ -43,6 +43,21 @@ def event_values_figure(
     """
     figure = new_figure()
     axes = figure.subplots()
+    draw_event_values(axes, values, xlabel=xlabel, normal=normal, normal_name=normal_name)
+    if len(values) + (normal is not None) > 1:
+        place_legend(figure, axes, loc="upper left" if normal is None else "upper right")
+    return figure
+
+
+def draw_event_values(
+    axes: Axes,
+    values: Sequence[EventValues],
+    *,
+    xlabel: str,
+    normal: tuple[float, float] | None = None,
+    normal_name: str = "normal distribution",
+) -> None:
+    """Draw what `event_values_figure` does, whose options these are, without a legend."""
     for i, of_events in enumerate(values):
         axes.stairs(
             of_events.share,
@@ -75,12 +90,9 @@ def event_values_figure(
     )
     outside = max(0.0, 1 - float(first.share.sum()))
     if outside > 5e-4 and len(values) == 1:
-        axes.set_title(f"{100 * outside:.2g} % outside", color=FAINT, loc="right")
+        axes.set_title(f"{100 * outside:.3g} % outside", color=FAINT, loc="right")
     if normal is None:
         axes.set_xlim(_filled_range(values))
-    if n_labels > 1:
-        place_legend(figure, axes, loc="upper left" if normal is None else "upper right")
-    return figure
 
 
 def _filled_range(values: Sequence[EventValues]) -> tuple[float, float]:

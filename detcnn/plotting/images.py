@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from detcnn.events.grid import Axis, Grid
@@ -18,6 +19,7 @@ from detcnn.plotting.style import FAINT, literal, new_figure, styled
 _SYMBOLS = {"eta": r"$\Delta\eta$", "rapidity": r"$\Delta y$", "phi": r"$\Delta\phi$"}
 _DECADES = 5
 _SIGNED_DECADES = 4
+_POSITIVE_DECADES = 3
 _NOISE_SIGMAS = 3
 _NOISY = 0.3
 """Share of pixels below zero from which they are taken for noise: of noise alone it is a half."""
@@ -90,12 +92,26 @@ def difference_figure(
 
 @dataclass(frozen=True, slots=True)
 class PixelScale:
-    """Colours of a channel; pixels of absolute value below the floor are blank."""
+    """Colours of a channel; pixels of absolute value below the floor are blank.
+
+    Where no value below zero is expected, `is_signed` is false, and such pixels are blank too.
+    """
 
     norm: Normalize
     ticks: list[float]
     colour_map: str
     floor: float = 0.0
+    is_signed: bool = True
+
+    def shown(self, image: NDArray[np.float64]) -> np.ma.MaskedArray[Any, Any]:
+        """Return an image without its blank pixels."""
+        return np.ma.masked_where((np.abs(image) if self.is_signed else image) < self.floor, image)
+
+    def kind(self) -> str:
+        """Return what to say of the scale: nothing if it is linear."""
+        if isinstance(self.norm, SymLogNorm):
+            return f"logarithmic, linear within ±{self.norm.linthresh:.1g}"
+        return "logarithmic" if isinstance(self.norm, LogNorm) else ""
 
 
 def log_scale(values: NDArray[np.float64]) -> PixelScale:
@@ -112,6 +128,35 @@ def log_scale(values: NDArray[np.float64]) -> PixelScale:
             every = [step * decade for decade in _powers_of_ten(bottom, high) for step in steps]
             ticks = [tick for tick in every if bottom <= tick <= high]
     return PixelScale(LogNorm(bottom, high), ticks, "viridis", floor=low)
+
+
+def positive_scale(values: NDArray[np.float64]) -> PixelScale:
+    """Return the colours of numbers that are 0 or more in truth, for values of any shape.
+
+    Logarithmic over at most three decades, or linear if the numbers above zero span less than one.
+    Those below zero, which a prediction may be, are blank.
+    """
+    positive = values[values > 0]
+    high = float(positive.max(initial=0)) or 1.0
+    low = max(float(positive.min(initial=high)), high / 10**_POSITIVE_DECADES)
+    if low > high / 10:
+        return PixelScale(Normalize(0, high), linear_ticks(0, high), "viridis", is_signed=False)
+    ticks = [tick for tick in _powers_of_ten(low, high) if low <= tick <= high]
+    return PixelScale(LogNorm(low, high), ticks, "viridis", floor=low, is_signed=False)
+
+
+def linear_ticks(low: float, high: float) -> list[float]:
+    """Return a few round numbers from `low` to `high`."""
+    ticks = MaxNLocator(4).tick_values(low, high)
+    return [float(tick) for tick in ticks if low <= tick <= high]
+
+
+def signed_scale(values: NDArray[np.float64], *, is_linear: bool) -> PixelScale:
+    """Return diverging colours of differences, linear or logarithmic over two decades each side."""
+    if not is_linear:
+        return _diverging_scale(values)
+    reach = float(np.abs(values).max(initial=0)) or 1.0
+    return PixelScale(Normalize(-reach, reach), linear_ticks(-reach, reach), "RdBu_r")
 
 
 def _signed_log_scale(values: NDArray[np.float64]) -> PixelScale:
@@ -133,7 +178,7 @@ def _powers_of_ten(low: float, high: float) -> list[float]:
 
 
 def _diverging_scale(values: NDArray[np.float64]) -> PixelScale:
-    reach = float(np.abs(values).max()) or 1.0
+    reach = float(np.abs(values).max(initial=0)) or 1.0
     decade = 10.0 ** math.floor(math.log10(reach))
     ticks = [-decade, -decade / 10, 0, decade / 10, decade]
     norm = SymLogNorm(reach / 100, vmin=-reach, vmax=reach)
@@ -165,7 +210,7 @@ def _panels(
         ):
             drawn = draw_pixels(
                 axes,
-                np.ma.masked_where(np.abs(image) < scale.floor, image),
+                scale.shown(image),
                 grid,
                 cmap=scale.colour_map,
                 norm=scale.norm,
@@ -181,12 +226,13 @@ def _panels(
         bar.set_ticks(scale.ticks)
         bar.minorticks_off()
         bar.ax.tick_params(labelsize=8.5)
-        bar.set_label(literal(_bar_label(channel, unit, values, scale)))
+        bar.set_label(literal(bar_label(channel, unit, values, scale)))
     label_panels(panels, grid)
     return figure
 
 
-def _bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: PixelScale) -> str:
+def bar_label(channel: str, unit: str, values: NDArray[np.float64], scale: PixelScale) -> str:
+    """Return what stands beside a bar of colours: what it is of, and what is blank."""
     label = channel if unit == "1" else f"{channel} [{unit}]"
     is_hidden = (np.abs(values) < scale.floor) & (values != 0)
     if not is_hidden.any():

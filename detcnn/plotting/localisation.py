@@ -110,8 +110,8 @@ def _result(evaluation: LocalisationEvaluation) -> Section:
                     f"{evaluation.n_true:,} true points and {evaluation.n_found:,} found ones "
                     f"{_confident(evaluation)}in {evaluation.n_events:,} events, "
                     f"{evaluation.n_matched:,} of them pairs: as many as there can be one to one, "
-                    "the nearest ones. "
-                    f"{evaluation.jaccard.method.capitalize()}."
+                    f"the nearest ones. Shares: {evaluation.jaccard.method}; all else: "
+                    f"{evaluation.rmse.method}."
                 ),
             ),
         ),

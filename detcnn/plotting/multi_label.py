@@ -49,8 +49,9 @@ def multi_label_sections(evaluation: MultiLabelEvaluation) -> tuple[Section, ...
                     ),
                     caption=(
                         f"Each label is a question of its own. Precision, recall, F1 and accuracy: "
-                        f"of the cut at {CUT}. Brackets: central {level} intervals by bootstrap "
-                        f"over the {evaluation.n_events:,} events."
+                        f"of the cut at {CUT}. Brackets: central {level} intervals of the "
+                        f"{evaluation.n_events:,} events, of shares {evaluation.micro_f1.method}, "
+                        f"of all else {evaluation.macro_f1.method}."
                     ),
                 ),
                 Table(

@@ -1,14 +1,17 @@
 """What a report says about a predicted number: bias, resolution, linearity and pull."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from detcnn.evaluation.binned_measure import BinnedMeasure
 from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.regression import Pull, RegressionEvaluation, Residuals
 from detcnn.evaluation.resolution_fit import ResolutionFit
-from detcnn.plotting.binned import binned_figure, draw_points
-from detcnn.plotting.event_values import event_values_figure
+from detcnn.plotting.binned import BINNED_HEIGHTS, draw_binned, draw_entries, draw_points
+from detcnn.plotting.event_values import draw_event_values
 from detcnn.plotting.report import Picture, Section, Table
 from detcnn.plotting.style import (
     FAINT,
@@ -17,6 +20,13 @@ from detcnn.plotting.style import (
     marker,
     new_figure,
     styled,
+)
+
+_TOO_FEW = "There are too few events for two bins: nothing is drawn."
+_OF_SIGMA = (
+    " Middle: residuals in units of the σ given, beside the normal distribution that they should "
+    "follow. Right, if events suffice: root mean square residual against root mean square σ, in "
+    "bins of σ; above the diagonal the network is too sure."
 )
 
 _FORMULAE = {
@@ -45,14 +55,90 @@ def regression_sections(evaluation: RegressionEvaluation) -> tuple[Section, ...]
 
 
 @styled
-def linearity_figure(evaluation: RegressionEvaluation) -> Figure:
+def truth_figure(evaluation: RegressionEvaluation) -> Figure:
+    """Draw linearity, bias and resolution in bins of the truth, side by side.
+
+    Below the mean prediction stands how far it is off, below the bias how many events the bins
+    have, below the resolution the response.
+    """
+    bias, median, *widths = (p for p in evaluation.profiles if p.column == evaluation.name)
+    figure = new_figure(14.4, 5.0)
+    upper, lower = figure.subplots(2, 3, sharex=True, height_ratios=BINNED_HEIGHTS)
+    _draw_linearity(upper[0], lower[0], evaluation)
+    draw_binned(upper[1], [bias, median], ylabel=_residual_label(evaluation), reference=0.0)
+    true = _label(f"true {evaluation.name}", evaluation.unit)
+    draw_entries(lower[1], [bias], label="Events", xlabel=true)
+    draw_binned(
+        upper[2],
+        [*widths, evaluation.corrected_resolution],
+        ylabel=_resolution_label(evaluation),
+    )
+    draw_binned(lower[2], [evaluation.response], ylabel="response", reference=1.0)
+    lower[2].set_title("", loc="right")
+    for axes in lower:
+        axes.set_xlabel(true)
+    for axes in upper[1:]:
+        axes.legend(loc="upper right")
+    figure.align_ylabels()
+    return figure
+
+
+@styled
+def residuals_figure(evaluation: RegressionEvaluation) -> Figure:
+    """Draw residuals; with a σ also pulls, and the residuals against the σ that was given."""
+    residuals, pull = evaluation.residuals, evaluation.pull
+    has_bins = pull is not None and is_binned(pull.calibration)
+    n_across = 1 + (pull is not None) + has_bins
+    figure = new_figure(4.8 * n_across if n_across > 1 else 5.6, 4.4)
+    panels = figure.subplots(1, n_across, squeeze=False)[0]
+    draw_event_values(
+        panels[0],
+        [residuals.distribution],
+        xlabel=_residual_label(evaluation),
+        normal=(residuals.core_mean, residuals.core_width),
+        normal_name="normal, of the core",
+    )
+    if pull is not None:
+        draw_event_values(
+            panels[1],
+            [pull.distribution],
+            xlabel="(prediction − truth) / σ",
+            normal=(0.0, 1.0),
+            normal_name="standard normal",
+        )
+    for axes in panels[:2]:
+        axes.legend(loc="upper right")
+    if pull is not None and has_bins:
+        _draw_calibration_of_sigma(panels[2], pull, name=evaluation.name, unit=evaluation.unit)
+    return figure
+
+
+@styled
+def column_figure(evaluation: RegressionEvaluation, profiles: Sequence[BinnedMeasure]) -> Figure:
+    """Draw bias and resolution, of four profiles against one column, side by side."""
+    bias, median, *widths = profiles
+    figure = new_figure(10.4, 5.0)
+    upper, lower = figure.subplots(2, 2, sharex=True, height_ratios=BINNED_HEIGHTS)
+    draw_binned(upper[0], [bias, median], ylabel=_residual_label(evaluation), reference=0.0)
+    draw_binned(upper[1], widths, ylabel=_resolution_label(evaluation))
+    for above, below in zip(upper, lower, strict=True):
+        draw_entries(below, [bias], label="Events")
+        above.legend(loc="upper right")
+    figure.align_ylabels()
+    return figure
+
+
+def is_binned(measure: BinnedMeasure) -> bool:
+    """Return whether two bins or more have events enough to be drawn."""
+    return int(np.isfinite(measure.measure.value).all(axis=0).sum()) >= 2
+
+
+def _draw_linearity(upper: Axes, lower: Axes, evaluation: RegressionEvaluation) -> None:
     """Draw the mean prediction against the mean truth of each bin, above how far it is off."""
     linearity = evaluation.linearity
     predicted, truth = linearity.measure.value
     shown = (linearity.n_entries[0] > 0) & np.isfinite(truth)
     ends = np.array([linearity.edges[0], linearity.edges[-1]])
-    figure = new_figure(5.6, 5.2)
-    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2.2, 1))
     upper.plot(ends, ends, color=FAINT, linestyle=":", label="prediction = truth")
     slope, offset = evaluation.slope.value, evaluation.offset.value
     if np.isfinite(slope):
@@ -77,10 +163,8 @@ def linearity_figure(evaluation: RegressionEvaluation) -> Figure:
         linewidth=1.3,
         marker=marker(0),
     )
-    lower.set(xlabel=_label(f"true {evaluation.name}", evaluation.unit), xlim=ends)
+    lower.set(xlim=ends)
     lower.set_ylabel("difference" if evaluation.unit == "1" else f"difference\n[{evaluation.unit}]")
-    figure.align_ylabels()
-    return figure
 
 
 @styled
@@ -128,13 +212,10 @@ def resolution_figure(
     return figure
 
 
-@styled
-def calibration_of_sigma_figure(pull: Pull, *, name: str, unit: str) -> Figure:
+def _draw_calibration_of_sigma(axes: Axes, pull: Pull, *, name: str, unit: str) -> None:
     """Draw the root mean square residual against that of the σ that was given."""
     observed, given = pull.calibration.measure.value
     high = float(np.nanmax([observed, given])) * 1.08
-    figure = new_figure(4.8, 4.6)
-    axes = figure.subplots()
     axes.plot([0, high], [0, high], color=FAINT, linestyle=":", label="calibrated")
     draw_points(axes, given, pull.calibration, 0, 0, label="bins of σ", with_widths=False)
     axes.set(xlim=(0, high), ylim=(0, high), box_aspect=1)
@@ -142,7 +223,6 @@ def calibration_of_sigma_figure(pull: Pull, *, name: str, unit: str) -> Figure:
     axes.set_ylabel(_label("RMS residual", unit))
     axes.set_title(f"{100 * pull.calibration.measure.level:.3g} % CL", color=FAINT, loc="right")
     axes.legend(loc="upper left")
-    return figure
 
 
 def _label(name: str, unit: str) -> str:
@@ -226,15 +306,11 @@ def _result(evaluation: RegressionEvaluation) -> Section:
         pictures=(
             Picture(
                 f"regression-{evaluation.name}-residuals",
-                event_values_figure(
-                    [residuals.distribution],
-                    xlabel=_residual_label(evaluation),
-                    normal=(residuals.core_mean, residuals.core_width),
-                    normal_name="normal, of the core",
-                ),
+                residuals_figure(evaluation),
                 "Residuals",
                 "How far predictions are off, with a normal distribution of mean and width of the "
-                "core: what lies above it far from the middle are tails. Thin line: median.",
+                "core: what lies above it far from the middle are tails. Thin line: median."
+                + (_OF_SIGMA if evaluation.pull is not None else ""),
             ),
         ),
     )
@@ -242,35 +318,23 @@ def _result(evaluation: RegressionEvaluation) -> Section:
 
 def _against_truth(evaluation: RegressionEvaluation) -> Section:
     name, unit = evaluation.name, evaluation.unit
-    bias, median, resolution, rms = (p for p in evaluation.profiles if p.column == name)
-    pictures = [
-        Picture(
-            f"regression-{name}-linearity",
-            linearity_figure(evaluation),
-            "Linearity",
-            "Mean prediction against mean truth in bins of the truth, and their difference. A "
-            "network that has little to go by pulls predictions to the middle.",
-        ),
-        Picture(
-            f"regression-{name}-bias",
-            binned_figure([bias, median], ylabel=_residual_label(evaluation), reference=0.0),
-            "Bias",
-            "Mean and median residual in bins of the truth; below, the number of events.",
-        ),
-        Picture(
-            f"regression-{name}-widths",
-            binned_figure(
-                [resolution, rms, evaluation.corrected_resolution],
-                ylabel=_resolution_label(evaluation),
-            ),
-            "Resolution",
-            "Half the width of the central 68.3 % of the residuals, and their root mean square "
-            "deviation, which tails widen. Corrected: of the distance to the mean prediction at "
-            "the same truth, divided by how much that rises with the truth: the resolution of "
-            "calibrated predictions. It stays where a network that has little to go by pulls "
-            "predictions to the middle.",
-        ),
-    ]
+    pictures = []
+    if is_binned(evaluation.linearity):
+        pictures.append(
+            Picture(
+                f"regression-{name}-truth",
+                truth_figure(evaluation),
+                "Linearity, bias and resolution",
+                "In bins of the truth, left: mean prediction against mean truth, and their "
+                "difference; a network that has little to go by pulls predictions to the middle. "
+                "Middle: mean and median residual, and the number of events. Right: half the width "
+                "of the central 68.3 % of the residuals, and their root mean square deviation, "
+                "which tails widen. Corrected: of the distance to the mean prediction at the same "
+                "truth, divided by the response, which is how much that rises with the truth "
+                "(below): the resolution of calibrated predictions, which does not shrink where "
+                "predictions are pulled to the middle.",
+            )
+        )
     fit = evaluation.resolution_fit
     if fit is not None:
         pictures.append(
@@ -283,9 +347,13 @@ def _against_truth(evaluation: RegressionEvaluation) -> Section:
                 "its error.",
             )
         )
+    told = (
+        "" if pictures else _TOO_FEW,
+        "" if fit is not None else f"No fit of the resolution: {evaluation.unfitted}.",
+    )
     return Section(
-        title=f"{name.capitalize()} against its truth",
-        lead="" if fit is not None else f"No fit of the resolution: {evaluation.unfitted}.",
+        title=f"{name} against its truth",
+        lead=" ".join(filter(None, told)),
         pictures=tuple(pictures),
     )
 
@@ -314,47 +382,25 @@ def _pull(evaluation: RegressionEvaluation, pull: Pull) -> Section:
                 ),
             ),
         ),
-        pictures=(
-            Picture(
-                f"regression-{name}-pull",
-                event_values_figure(
-                    [pull.distribution],
-                    xlabel="(prediction − truth) / σ",
-                    normal=(0.0, 1.0),
-                    normal_name="standard normal",
-                ),
-                "Pull",
-                "Residuals in units of the σ given, beside the normal distribution that they "
-                "should follow.",
-            ),
-            Picture(
-                f"regression-{name}-sigma",
-                calibration_of_sigma_figure(pull, name=name, unit=evaluation.unit),
-                "Calibration of σ",
-                "Root mean square residual against root mean square σ, in bins of σ. Above the "
-                "diagonal the network is too sure.",
-            ),
-        ),
     )
 
 
 def _profiles(evaluation: RegressionEvaluation, profiles: list[BinnedMeasure]) -> Section:
-    columns = dict.fromkeys(profile.column for profile in profiles)
-    pictures = []
-    for column in columns:
-        bias, median, resolution, rms = (p for p in profiles if p.column == column)
-        for quantity, measures, ylabel, reference in (
-            ("bias", [bias, median], _residual_label(evaluation), 0.0),
-            ("resolution", [resolution, rms], _resolution_label(evaluation), None),
-        ):
-            pictures.append(
-                Picture(
-                    f"regression-{evaluation.name}-{quantity}-{column}",
-                    binned_figure(measures, ylabel=ylabel, reference=reference),
-                    f"{quantity.capitalize()} against {column}",
-                    "In bins of the column; below, the number of events.",
-                )
-            )
+    of_columns = [
+        [profile for profile in profiles if profile.column == column]
+        for column in dict.fromkeys(profile.column for profile in profiles)
+    ]
+    drawn = [of_column for of_column in of_columns if is_binned(of_column[0])]
     return Section(
-        title=f"{evaluation.name.capitalize()} against columns", pictures=tuple(pictures)
+        title=f"{evaluation.name} against columns",
+        lead="" if drawn else _TOO_FEW,
+        pictures=tuple(
+            Picture(
+                f"regression-{evaluation.name}-{of_column[0].column}",
+                column_figure(evaluation, of_column),
+                f"Bias and resolution against {of_column[0].column}",
+                "In bins of the column; below, the number of events.",
+            )
+            for of_column in drawn
+        ),
     )

@@ -123,7 +123,8 @@ def _result(evaluation: SegmentationEvaluation) -> Section:
                 ),
                 caption=(
                     f"Judged pixels by true class. Brackets: central {_percent(evaluation.level)} "
-                    "intervals by bootstrap over events, as pixels of one image are not "
+                    f"intervals ({evaluation.accuracy.method}; means over classes or events: "
+                    f"{evaluation.mean_iou.method}), as pixels of one image are not "
                     "independent. Purity: of the pixels predicted to be of a class, the share that "
                     "is; efficiency: of the true ones, the share found. ICPF: incorrectly "
                     "classified pixel fraction (arXiv:1808.07269), the mean over the events that "

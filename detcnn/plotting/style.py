@@ -149,6 +149,10 @@ def _lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
+        # Panels of a fixed shape move when there is room for their titles and bars: once is not
+        # enough.
+        if any(axes.get_box_aspect() is not None for axes in figure.axes):
+            engine.execute(figure)
         # With an engine, even an idle one, every format would be drawn twice.
         figure.set_layout_engine(None)
 

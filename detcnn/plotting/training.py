@@ -14,35 +14,47 @@ _LOSSES = {"train_loss": "training", "validation_loss": "validation"}
 
 @styled
 def history_figure(
-    records: Sequence[Mapping[str, float | None]], *, best_epoch: int | None = None
+    records: Sequence[Mapping[str, float | None]],
+    *,
+    best_epoch: int | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw losses, validation metrics and learning rate against the epoch.
+
+    Errors, whose name ends in ``rmse``, have a panel beside that of the metrics in [0, 1], and
+    parts of a loss, which end in ``loss``, go with it. Legends stand beside the panels.
 
     Parameters
     ----------
     records : sequence of mapping
         One for each epoch: ``epoch``, and any of ``train_loss``, ``validation_loss``, other
-        ``validation_...`` metrics in [0, 1], and ``learning_rate``. None stands for a missing
+        ``validation_...`` metrics, and ``learning_rate``. None stands for a missing
         value; what no record has gets no panel.
     best_epoch : int, optional
         The epoch whose weights were kept, marked by a line.
+    notes : mapping, optional
+        Name to what the legend says of it, such as its unit.
     """
     names = [name for name in dict.fromkeys(k for r in records for k in r) if name != "epoch"]
-    metrics = [n for n in names if n.startswith("validation_") and n not in _LOSSES]
     losses = [n for n in _LOSSES if n in names]
+    losses += [n for n in names if n.startswith("validation_") and n.endswith(".loss")]
+    errors = [n for n in names if n.startswith("validation_") and n.endswith("rmse")]
+    metrics = [n for n in names if n.startswith("validation_") and n not in (*losses, *errors)]
     panels: list[tuple[str, Sequence[str], float]] = [
         ("Loss", losses, 3),
         ("Metric", metrics, 2),
+        ("RMS error", errors, 2),
         ("Learning rate", [n for n in names if n == "learning_rate"], 1.3),
     ]
     panels = [panel for panel in panels if panel[1]]
-    figure = new_figure(5.6, 1.1 + 0.85 * sum(height for *_, height in panels))
+    figure = new_figure(8.0, 1.1 + 0.85 * sum(height for *_, height in panels))
     column = figure.subplots(
         len(panels), squeeze=False, sharex=True, height_ratios=[height for *_, height in panels]
     )[:, 0]
     for axes, (title, shown, _) in zip(column, panels, strict=True):
         for i, name in enumerate(shown):
-            _curve(axes, records, name, i)
+            note = (notes or {}).get(name, "")
+            _curve(axes, records, name, i, note=f"\n{note}" if note else "")
         if best_epoch is not None:
             best = f"best epoch, {best_epoch}" if axes is column[0] else None
             axes.axvline(best_epoch, color=FAINT, linestyle=":", label=best)
@@ -53,7 +65,8 @@ def history_figure(
             axes.yaxis.set_major_formatter("{x:.0e}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         else:
-            axes.legend(loc="best")
+            # Inside it would hide curves.
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.03))
     column[-1].set_xlabel("Epoch")
     column[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     column[-1].xaxis.minorticks_off()
@@ -97,7 +110,12 @@ def learning_rate_figure(
 
 
 def _curve(
-    axes: Axes, records: Sequence[Mapping[str, float | None]], name: str, index: int
+    axes: Axes,
+    records: Sequence[Mapping[str, float | None]],
+    name: str,
+    index: int,
+    *,
+    note: str,
 ) -> None:
     axes.plot(
         np.array([record["epoch"] for record in records], dtype=np.float64),
@@ -106,5 +124,13 @@ def _curve(
         linestyle=line_style(index),
         marker="o",
         markersize=3,
-        label=_LOSSES.get(name) or literal(name.replace("_", " ").replace("auc", "AUC")),
+        label=_LOSSES.get(name) or literal(_words(name) + note),
     )
+
+
+def _words(name: str) -> str:
+    """Return a metric as it is read: that of a head of several tasks after the head's own name."""
+    kind, _, rest = name.partition("_")
+    head, _, metric = rest.rpartition(".")
+    metric = metric.replace("_", " ").replace("auc", "AUC").replace("rmse", "RMSE")
+    return f"{kind} {head}: {metric}" if head else f"{kind} {metric}"

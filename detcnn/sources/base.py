@@ -47,6 +47,9 @@ class PixelTruth:
         Names of the classes that its numbers stand for, from 0; none for values.
     above : float, optional
         A pixel is of class 1 where the column is above this, and else of class 0.
+    of : {"channels", "image"}, optional
+        Whether each plane is true of the channel of its place, or of all channels together; left
+        out, of channels where there are as many of them as planes.
     unit : str
         Of values, as the file states it; empty if it does not.
     """
@@ -54,6 +57,7 @@ class PixelTruth:
     column: str
     classes: tuple[str, ...] = ()
     above: float | None = None
+    of: Literal["channels", "image"] | None = None
     unit: str = ""
 
 

@@ -366,8 +366,9 @@ def _take_source_truth(review: Review, table: ImageTable, layout: Layout, place:
     """Look at what a file tells of the pixels and points of a block of its images."""
     truth = {}
     for name, images in table.truth.pixels.items():
-        filled = as_dense(filled_planes(table.images, images.shape[0])).values > 0
-        truth[name] = (layout.pixels[name].classes, as_dense(images).values, filled)
+        told = layout.pixels[name]
+        planes = filled_planes(table.images, images.shape[0], of_channels=told.of == "channels")
+        truth[name] = (told.classes, as_dense(images).values, as_dense(planes).values > 0)
     review.take_truth(truth, table.truth.points, place, sizes=table.images.shape[1:])
 
 
@@ -386,7 +387,7 @@ def _take_stored_truth(
         info.name: (
             info.classes,
             frames.truth(info.name, start, stop),
-            frames.filled(info.planes, start, stop),
+            frames.filled(info.planes, start, stop, of_channels=info.of_channels),
         )
         for info in frames.split.schema.truth
     }

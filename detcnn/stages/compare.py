@@ -107,7 +107,8 @@ def run(
     Raises
     ------
     ConfigError
-        If a result is named twice, or an option asks for something that cannot be.
+        If a result is named twice, is no classification, or an option asks for something that
+        cannot be.
     DataError
         If scores are not there or damaged, do not go together, or the table of published figures
         is none.
@@ -119,6 +120,8 @@ def run(
         raise ConfigError("nothing to compare: name the scores of one or more results")
     refuse_existing(output, overwrite=overwrite)
     scores = [_find_scores(path) for path in results]
+    for path, artifact in zip(results, scores, strict=True):
+        _require_classification(path, artifact)
     places = [artifact.path.resolve() for artifact in scores]
     for i, place in enumerate(places):
         if place in places[:i]:
@@ -209,6 +212,15 @@ def _find_scores(path: Path) -> Artifact:
             "or evaluate again"
         )
     return scores
+
+
+def _require_classification(path: Path, scores: Artifact) -> None:
+    task = scores.manifest.contents["task"]["name"]
+    if task != "classification":
+        raise ConfigError(
+            f"{path}: the scores are of the task {task}, and compare takes those of "
+            "classifications alone: evaluate each study, and hold their metrics.csv side by side"
+        )
 
 
 def _labels(results: Sequence[Path], labels: Sequence[str | None]) -> list[str]:

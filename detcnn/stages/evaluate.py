@@ -10,13 +10,14 @@ import numpy as np
 
 from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL, SCORES
-from detcnn.artifacts.opening import Artifact, find_current, open_artifact
+from detcnn.artifacts.opening import Artifact, find_current, is_artifact, open_artifact
 from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.evaluate import BinsConfig, EvaluateConfig
-from detcnn.errors import ConfigError, DataError
+from detcnn.errors import ConfigError, OutputExistsError
 from detcnn.evaluation.baselines import Baselines
 from detcnn.evaluation.class_selection import Selections
 from detcnn.evaluation.classification import ClassificationEvaluation, evaluate_classification
+from detcnn.evaluation.event_bootstrap import caution_of
 from detcnn.evaluation.export import (
     baseline_rows,
     learned_rows,
@@ -31,17 +32,19 @@ from detcnn.plotting.classification import classification_sections
 from detcnn.plotting.images import images_figure
 from detcnn.plotting.report import Details, Picture, Report, Section, Table, write_report
 from detcnn.plotting.style import write_figure
-from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import predict
 from detcnn.stages.frames import open_frames
+from detcnn.stages.history import draw_history
 from detcnn.stages.judging.baselines import find_baselines
 from detcnn.stages.judging.bins import bin_edges
 from detcnn.stages.judging.judge import judge
 from detcnn.stages.judging.judgement import Judgement
 from detcnn.stages.judging.learned import describe_learned
+from detcnn.stages.judging.requirements import require_judgeable
 from detcnn.stages.judging.selections import find_selections
 from detcnn.stages.judging.units import ToldUnits, told_units
+from detcnn.stages.trained import digest_of_images
 from detcnn.storage.csv_tables import read_csv, write_csv
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
@@ -66,6 +69,8 @@ class EvaluateResult:
         Of any other task.
     selections : Selections, optional
         Of each class, where the study asks for them.
+    caution : str
+        What is to be said of all intervals, if the events are few.
     """
 
     artifact: Artifact
@@ -73,6 +78,7 @@ class EvaluateResult:
     baselines: Baselines | None
     judgement: Judgement | None = None
     selections: Selections | None = None
+    caution: str = ""
 
     @property
     def report(self) -> Path:
@@ -112,7 +118,7 @@ def run(
     title, description : str
         The study's name and what it is about, for the report.
     overwrite : bool
-        Replace existing metrics.
+        Replace existing metrics, and scores whatever images they are of.
     update : bool
         Leave what is there as it is if this run would make the same, and replace it if not.
     progress : Progress
@@ -125,18 +131,24 @@ def run(
     Raises
     ------
     ConfigError
-        If the configuration asks for a class or column that is not there.
+        If the configuration asks for a class or column that is not there, or for what the task
+        does not have.
     DataError
         If an artifact is not there or damaged, the images are not such as the model was trained
-        on, or the scores cannot be evaluated.
+        on or do not tell the truth, or the scores cannot be evaluated.
     OutputExistsError
-        If the output exists.
+        If the output exists, or scores of other images would replace those of the images that the
+        model was trained on.
     """
-    overwrite = overwrite or update
-    # Before the scores, which may take long.
-    refuse_existing(output, overwrite=overwrite)
-    open_artifact(model, expected=MODEL)
-    units = told_units(config, open_artifact(images, expected=IMAGES))
+    # All of it before the scores, which may take long.
+    refuse_existing(output, overwrite=overwrite or update)
+    opened, shown = open_artifact(model, expected=MODEL), open_artifact(images, expected=IMAGES)
+    task = opened.manifest.contents["task"]["name"]
+    require_judgeable(config, task=opened.manifest.contents["task"], images=shown)
+    if not overwrite:
+        for place in (scores, *_place_of_tuning(config, scores)):
+            _keep_scores(place, model=opened, images=shown)
+    units = told_units(config, shown)
     for remark in units.remarks():
         progress.warn(remark)
     predict.run(
@@ -147,14 +159,13 @@ def run(
         further=further,
         occlusion=config.occlusion,
         tta=config.tta,
+        confidence=config.confidence,
         update=True,
         progress=progress,
     )
     made = open_artifact(scores, expected=SCORES)
-    task = made.manifest.contents["task"]["name"]
     tuning = _scores_of_tuning(
         config,
-        task=task,
         model=model,
         images=images,
         scores=scores,
@@ -163,15 +174,14 @@ def run(
     )
     artifacts = {
         "scores": made,
-        "model": open_artifact(model, expected=MODEL),
-        "images": open_artifact(images, expected=IMAGES),
+        "model": opened,
+        "images": shown,
         **{
             f"model {number}": open_artifact(path, expected=MODEL)
             for number, path in enumerate(further, start=2)
         },
         **({} if tuning is None else {"scores for tuning": tuning}),
     }
-    _require_classes(artifacts["scores"], artifacts["images"])
     inputs = [artifact.as_input(role) for role, artifact in artifacts.items()]
     identity = value_digest(
         {
@@ -187,9 +197,12 @@ def run(
     selections = (
         find_selections(config, scores=artifacts["scores"], tuning=tuning) if evaluation else None
     )
+    caution = caution_of(_n_events(artifacts["scores"]))
     if current is not None:
-        return EvaluateResult(current, evaluation, baselines, judgement, selections)
-    with build_artifact(output, kind=METRICS, identity=identity, overwrite=overwrite) as builder:
+        return EvaluateResult(current, evaluation, baselines, judgement, selections, caution)
+    with build_artifact(
+        output, kind=METRICS, identity=identity, overwrite=overwrite or update
+    ) as builder:
         contents: dict[str, Any]
         if evaluation is not None:
             part = describe_learned(
@@ -236,7 +249,8 @@ def run(
             write_figure(picture.figure, figures, picture.name, formats=config.formats)
             bar.advance()
         bar.finish()
-        report = Report(title=title, lead=description, sections=sections)
+        lead = "\n".join(text for text in (description, caution) if text)
+        report = Report(title=title, lead=lead, sections=sections)
         write_report(report, builder.folder / REPORT)
         artifact = builder.publish(
             stage="evaluate",
@@ -245,13 +259,32 @@ def run(
             contents=contents,
             circumstances={role: str(entry.path) for role, entry in artifacts.items()},
         )
-    return EvaluateResult(artifact, evaluation, baselines, judgement, selections)
+    return EvaluateResult(artifact, evaluation, baselines, judgement, selections, caution)
+
+
+def _place_of_tuning(config: EvaluateConfig, scores: Path) -> tuple[Path, ...]:
+    """Return where the scores that give the thresholds of selections are, if any are needed."""
+    if config.selections is None:
+        return ()
+    return (scores.with_name(f"{scores.name}-{config.selections.tuned_on}"),)
+
+
+def _keep_scores(place: Path, *, model: Artifact, images: Artifact) -> None:
+    """Refuse to put the scores of other images in the place of those of a model's own."""
+    own, here = digest_of_images(model), images.manifest.digest
+    if here == own or not is_artifact(place):
+        return
+    if digest_of_images(open_artifact(place, expected=SCORES)) == own:
+        raise OutputExistsError(
+            f"{place}: holds the scores of the images that {model.path} was trained on, and those "
+            f"of {images.path} would replace them: name another place with --scores, or use "
+            "--overwrite"
+        )
 
 
 def _scores_of_tuning(
     config: EvaluateConfig,
     *,
-    task: str,
     model: Path,
     images: Path,
     scores: Path,
@@ -261,16 +294,12 @@ def _scores_of_tuning(
     """Return the scores of the split that gives the thresholds of selections, made if need be."""
     if config.selections is None:
         return None
-    if task != "classification":
-        raise ConfigError(
-            f"evaluate.selections: the model has learned {task}, and only the classes of a "
-            "classification are selected: leave it out"
-        )
+    (output,) = _place_of_tuning(config, scores)
     return predict.run(
         model=model,
         images=images,
         split=config.selections.tuned_on,
-        output=scores.with_name(f"{scores.name}-{config.selections.tuned_on}"),
+        output=output,
         further=further,
         tta=config.tta,
         update=True,
@@ -278,19 +307,12 @@ def _scores_of_tuning(
     ).artifact
 
 
+def _n_events(scores: Artifact) -> int:
+    table = read_parquet(scores.path / predict.TABLE)
+    return len(np.unique(physical_events(table["column_event_id"], table["column_source"])))
+
+
 _Judged = tuple[ClassificationEvaluation | None, Baselines | None, Judgement | None]
-
-
-def _require_classes(scores: Artifact, images: Artifact) -> None:
-    """Refuse to judge classes by events that have none, as new ones may."""
-    task = scores.manifest.contents["task"]
-    tasks = [task, *(head["task"] for head in task.get("heads", {}).values())]
-    n_without = images.manifest.contents.get("n_without_class", 0)
-    if n_without and any(one["name"] == "classification" for one in tasks):
-        raise DataError(
-            f"{images.path}: {n_without:,} events have no class to judge by: name their labels in "
-            "the study as columns.label, and make the images again"
-        )
 
 
 def _judge_classes(
@@ -445,7 +467,7 @@ def _training_section(model: Artifact, n_models: int) -> Section:
         pictures=(
             Picture(
                 "history",
-                history_figure(records, best_epoch=contents["best_epoch"]),
+                draw_history(records, task=contents["task"], best_epoch=contents["best_epoch"]),
                 "History",
                 "Loss and metrics of each epoch. The training loss is taken while the weights "
                 "move and with augmentation and dropout on, so it may lie above that of the "

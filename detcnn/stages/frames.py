@@ -92,10 +92,12 @@ class Frames:
         """Return what is true of the pixels of frames, (n_frames, planes, *axes)."""
         return self._whole(as_dense(self.split.truth(name, *self.rows(start, stop))).values)
 
-    def filled(self, planes: int, start: int, stop: int) -> NDArray[np.bool_]:
+    def filled(self, planes: int, start: int, stop: int, *, of_channels: bool) -> NDArray[np.bool_]:
         """Return which pixels of frames hold anything, (n_frames, planes, *axes)."""
         images = self.split.images(*self.rows(start, stop))
-        return self._whole(as_dense(filled_planes(images, planes)).values) > 0
+        return (
+            self._whole(as_dense(filled_planes(images, planes, of_channels=of_channels)).values) > 0
+        )
 
     def points(self, name: str) -> Points:
         """Return the true points of all frames, each once, (n_frames, n_points, 2)."""
@@ -147,6 +149,7 @@ class FrameMaps:
         self._maps = open_maps(folder)
         self._planes = int(task["planes"])
         self._only_filled = bool(task["only_filled"])
+        self._of_channels = are_of_channels(task, len(frames.split.schema.channels))
         self._n_classes = len(task.get("classes", ()))
 
     def iter_ranges(self) -> Iterator[tuple[int, int]]:
@@ -170,9 +173,15 @@ class FrameMaps:
     def valid(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return of which pixels something was said, (n_frames, planes, *axes)."""
         if self._only_filled:
-            return self._frames.filled(self._planes, start, stop)
+            return self._frames.filled(self._planes, start, stop, of_channels=self._of_channels)
         shape = self._frames.grid.shape
         return np.ones((stop - start, self._planes, *shape), dtype=np.bool_)
+
+
+def are_of_channels(task: Mapping[str, Any], n_channels: int) -> bool:
+    """Tell whether each plane of a task about pixels is of the channel of its place."""
+    # Scores of before it was said are of the channels where there are as many.
+    return bool(task.get("of_channels", int(task["planes"]) == n_channels))
 
 
 def open_frames(images: Artifact, split: str) -> Frames:

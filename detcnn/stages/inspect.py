@@ -289,7 +289,8 @@ def _truth_facts(source: Source, table: ImageTable, place: Place) -> dict[str, A
     truth = {}
     for name, images in table.truth.pixels.items():
         told, values = source.layout.pixels[name], as_dense(images).values
-        filled = as_dense(filled_planes(table.images, images.shape[0])).values > 0
+        planes = filled_planes(table.images, images.shape[0], of_channels=told.of == "channels")
+        filled = as_dense(planes).values > 0
         tally = tally_pixel_truth(name, told.classes, values, filled, place)
         truth[name] = {"dataset": told.column, **tally.facts()}
     points = {

@@ -12,7 +12,7 @@ from detcnn.artifacts.digests import value_digest
 from detcnn.artifacts.kinds import IMAGES, MODEL, SCORES
 from detcnn.artifacts.opening import Artifact, find_current, open_artifact
 from detcnn.artifacts.publishing import build_artifact
-from detcnn.config.evaluate import OcclusionConfig, VariationsConfig
+from detcnn.config.evaluate import CONFIDENCE, OcclusionConfig, VariationsConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.occlusion import OcclusionSums, occlusion_table
 from detcnn.events.images import as_dense, filled_planes
@@ -20,7 +20,13 @@ from detcnn.events.sampling import sample_of_each_class
 from detcnn.progress import SILENT, Progress
 from detcnn.stages.frames import FrameMaps, Frames, open_frames
 from detcnn.stages.scores import Scorer, score_writer
-from detcnn.stages.trained import empty_image, found_images, require_fit, usual_patch
+from detcnn.stages.trained import (
+    digest_of_images,
+    empty_image,
+    found_images,
+    require_fit,
+    usual_patch,
+)
 from detcnn.storage.masks import MASKS, write_masks
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import STORE
@@ -61,6 +67,7 @@ def run(
     further: Sequence[Path] = (),
     occlusion: OcclusionConfig | None = None,
     tta: VariationsConfig | None = None,
+    confidence: float = CONFIDENCE,
     overwrite: bool = False,
     update: bool = False,
     progress: Progress = SILENT,
@@ -81,6 +88,8 @@ def run(
         Also write maps of how the scores of some images change when parts of them are emptied.
     tta : VariationsConfig, optional
         Score each image in several variations, and take the mean of the scores.
+    confidence : float
+        Of a localisation: what points have, at least, that are counted; all are written.
     overwrite : bool
         Replace existing scores.
     update : bool
@@ -103,6 +112,7 @@ def run(
     models = [open_artifact(path, expected=MODEL) for path in (model, *further)]
     images_artifact = open_artifact(images, expected=IMAGES)
     given = images_artifact.manifest.contents
+    learned = models[0].manifest.contents["task"]["name"]
     for artifact in models:
         _check_fit(artifact, images_artifact, split=split, progress=progress)
     inputs = [
@@ -113,6 +123,8 @@ def run(
         "split": split,
         "occlusion": None if occlusion is None else occlusion.identity(),
         "tta": None if tta is None else tta.identity(),
+        # Other scores do not depend on it.
+        **({"confidence": confidence} if learned == "localisation" else {}),
     }
     identity = value_digest(
         {"format": SCORES.version, "inputs": [i.digest for i in inputs], **config}
@@ -144,6 +156,7 @@ def run(
             builder.folder,
             frames=frames,
             n_filled=_n_filled(chosen, task),
+            confidence=confidence,
         )
         is_occluded = occlusion is not None and task.description["name"] == "classification"
         rows = np.empty(0, dtype=np.int64)
@@ -173,7 +186,8 @@ def run(
         if task.description["name"] == "segmentation":
             _write_masks(builder.folder, frames, task)
         columns: dict[str, NDArray[Any]] = {
-            "label": chosen.label,
+            # The only class says nothing of an event.
+            **({"label": chosen.label} if len(store.schema.classes) > 1 else {}),
             "weight": chosen.weight,
             **said,
             **{f"column_{name}": chosen.column(name) for name in chosen.column_names},
@@ -246,7 +260,9 @@ def _n_filled(split: ImageSplit, task: "Task") -> int:
         return 0
     # New events have no truth that would tell.
     planes = int(task.description["planes"])
-    return sum(len(filled_planes(block, planes).pixel) for _, block in split.iter_images())
+    blocks = (block for _, block in split.iter_images())
+    of_channels = task.wanted.of_channels
+    return sum(len(filled_planes(b, planes, of_channels=of_channels).pixel) for b in blocks)
 
 
 def _write_masks(folder: Path, frames: Frames, task: "Task") -> None:
@@ -268,7 +284,7 @@ def _write_masks(folder: Path, frames: Frames, task: "Task") -> None:
 def _check_fit(model: Artifact, images: Artifact, *, split: str, progress: Progress) -> None:
     """Refuse images that a model was not made for, and warn of events that it was trained with."""
     require_fit(model, images)
-    if images.manifest.digest == _digest_of_images(model):
+    if images.manifest.digest == digest_of_images(model):
         return
     try:
         trained_on = found_images(model)
@@ -301,10 +317,6 @@ def _variations(config: VariationsConfig | None, store: ImageStore) -> "Variatio
         return AS_IT_IS
     policies = policies_of(config.augment, store.schema.grid)
     return Variations(policies=policies, draws=config.draws, seed=config.seed)
-
-
-def _digest_of_images(model: Artifact) -> str:
-    return next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
 
 
 def _occlude(

@@ -6,6 +6,7 @@ becomes one piece on disk; then the pieces are written to the store in their ord
 a partition; the result depends neither on the number of workers nor on interruptions.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from detcnn.events.labels import Classes
 from detcnn.events.observables import OBSERVABLES
 from detcnn.progress import SILENT, Progress
 from detcnn.sources.opening import files_read, read_provenance
-from detcnn.stages.preprocessing.image_plan import image_identity, plan_images
+from detcnn.stages.preprocessing.image_plan import ImagePlan, image_identity, plan_images, remarks
 from detcnn.stages.preprocessing.image_writing import write_images
 from detcnn.stages.preprocessing.inputs import input_files, open_sources
 from detcnn.stages.preprocessing.partitions import Partition, make_pieces
@@ -55,6 +56,7 @@ def run(
     output: Path,
     unseen_by: Classes | None = None,
     unstated: tuple[ChannelInfo, ...] = (),
+    check: Callable[[ImagePlan], None] = lambda _: None,
     workers: int = 1,
     overwrite: bool = False,
     update: bool = False,
@@ -75,6 +77,8 @@ def run(
         none need tell its class.
     unstated : tuple of ChannelInfo
         What the channels of ready images are, where the files state nothing of them.
+    check : callable
+        Given the plan before any work; raises if it is not to be carried out.
     workers : int
         Number of processes; the result does not depend on it.
     overwrite : bool
@@ -111,6 +115,9 @@ def run(
     ]
     paths = [path for of_source in files for path in of_source]
     plan = plan_images(config, sources, base=base, unseen_by=unseen_by, unstated=unstated)
+    check(plan)
+    for remark in remarks(config, plan):
+        progress.warn(remark)
     kept = [name for name in OBSERVABLES if name in set(plan.columns) - set(plan.observables)]
     if kept:
         progress.info(f"{', '.join(kept)}: the input's own, not worked out of the constituents")

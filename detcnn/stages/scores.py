@@ -2,14 +2,16 @@
 
 ::
 
-    scores.parquet     one row an event, or a tile of one: label, weight, scores of the image,
-                       column_NAME
+    scores.parquet     one row an event, or a tile of one: label, if the images have several
+                       classes, and -1 where it is not known; weight, 1 where the input has none;
+                       scores of the image; of localisations n_points, how many points of the event
+                       have the confidence that the manifest's config tells, or more; column_NAME
     maps.zarr          of tasks about pixels; attributes: what its planes are
       maps             as the images of an image store: float32 (event, plane, *axes), or lists of
                        the pixels that count; the planes of a segmentation are those of the truth
                        for class 0, then for class 1, and so on
     points.parquet     of localisations, one row a point: event (its number in the split), event_id,
-                       row and column in pixels of the whole frame, confidence
+                       row and column in pixels of the whole frame, confidence; all that were found
 """
 
 from collections.abc import Iterator, Sequence
@@ -133,14 +135,18 @@ class _Table:
 class _Maps:
     """Of tasks about pixels."""
 
-    def __init__(self, writer: MapWriter, *, only_filled: bool, planes: int) -> None:
+    def __init__(
+        self, writer: MapWriter, *, only_filled: bool, planes: int, of_channels: bool
+    ) -> None:
         self._writer = writer
         self._only_filled = only_filled
         self._planes = planes
+        self._of_channels = of_channels
 
     def append(self, images: Images, scores: NDArray[np.float32]) -> None:
         if self._only_filled:
-            self._writer.append(_at_filled(scores, filled_planes(images, self._planes)))
+            filled = filled_planes(images, self._planes, of_channels=self._of_channels)
+            self._writer.append(_at_filled(scores, filled))
         else:
             self._writer.append(DenseImages(scores))
 
@@ -152,9 +158,10 @@ class _Maps:
 class _Points:
     """Of localisations."""
 
-    def __init__(self, path: Path, frames: Frames) -> None:
+    def __init__(self, path: Path, frames: Frames, *, confidence: float) -> None:
         self._path = path
         self._frames = frames
+        self._confidence = confidence
         self._parts: list[NDArray[np.float32]] = []
 
     def append(self, images: Images, scores: NDArray[np.float32]) -> None:
@@ -174,10 +181,13 @@ class _Points:
                 **dict(zip(("row", "column", "confidence"), points[event, number].T, strict=True)),
             },
         )
-        return {"n_points": np.repeat(is_there.sum(axis=1), frames.n_tiles)}
+        n_points = (is_there & (points[..., 2] >= self._confidence)).sum(axis=1)
+        return {"n_points": np.repeat(n_points, frames.n_tiles)}
 
 
-def score_writer(task: "Task", folder: Path, *, frames: Frames, n_filled: int) -> ScoreWriter:
+def score_writer(
+    task: "Task", folder: Path, *, frames: Frames, n_filled: int, confidence: float
+) -> ScoreWriter:
     """Return what writes the scores of a task.
 
     Parameters
@@ -190,9 +200,11 @@ def score_writer(task: "Task", folder: Path, *, frames: Frames, n_filled: int) -
         What the images are, all of which will come.
     n_filled : int
         How many pixels of their planes count, where only filled ones do.
+    confidence : float
+        Of the points that are counted, at least; all are written.
     """
     if task.wanted.points is not None:
-        return _Points(folder / POINTS, frames)
+        return _Points(folder / POINTS, frames, confidence=confidence)
     if not task.is_per_pixel:
         return _Table(task.score_names)
     description = task.description
@@ -207,7 +219,12 @@ def score_writer(task: "Task", folder: Path, *, frames: Frames, n_filled: int) -
         n_events=frames.split.n_events,
         n_filled=n_filled * (task.n_outputs // planes),
     )
-    return _Maps(writer, only_filled=only_filled, planes=planes)
+    return _Maps(
+        writer,
+        only_filled=only_filled,
+        planes=planes,
+        of_channels=task.wanted.of_channels,
+    )
 
 
 def _at_filled(scores: NDArray[np.float32], filled: SparseImages) -> SparseImages:

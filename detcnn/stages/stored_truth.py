@@ -36,7 +36,7 @@ def stored_truth_facts(artifact: Artifact, *, looked_at: int) -> dict[str, Any]:
         stop = min(frames.n_frames, looked_at, max(1, _PIXELS // n_pixels))
         for info in schema.truth:
             values = frames.truth(info.name, 0, stop)
-            filled = frames.filled(info.planes, 0, stop)
+            filled = frames.filled(info.planes, 0, stop, of_channels=info.of_channels)
             tally = tally_pixel_truth(info.name, info.classes, values, filled, place)
             pixels[info.name] = pixels[info.name] + tally if info.name in pixels else tally
         for of in schema.points:

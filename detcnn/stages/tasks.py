@@ -169,7 +169,11 @@ def _segmentation(config: SegmentationConfig, store: ImageStore) -> Segmentation
             f"train.task: the pixel truth {config.truth!r} has no classes: give them under "
             "preprocess.sources[].pixels, or set the task to pixel-regression"
         )
-    wanted = Wanted(pixels=info.name, only_filled=config.pixels == "filled")
+    wanted = Wanted(
+        pixels=info.name,
+        only_filled=config.pixels == "filled",
+        of_channels=info.of_channels,
+    )
     weights: tuple[float, ...] = ()
     if isinstance(config.class_weights, Mapping):
         unknown = [name for name in config.class_weights if name not in info.classes]
@@ -198,12 +202,17 @@ def _segmentation(config: SegmentationConfig, store: ImageStore) -> Segmentation
         focal_gamma=config.focal_gamma,
         tversky_weights=config.tversky,
         only_filled=wanted.only_filled,
+        of_channels=wanted.of_channels,
     )
 
 
 def _pixel_regression(config: PixelRegressionConfig, store: ImageStore) -> PixelRegression:
     info = store.schema.truth_of(config.truth)
-    wanted = Wanted(pixels=info.name, only_filled=config.pixels == "filled")
+    wanted = Wanted(
+        pixels=info.name,
+        only_filled=config.pixels == "filled",
+        of_channels=info.of_channels,
+    )
     squares, n_pixels = 0.0, 0
     for values, is_counted in _iter_pixels(store.splits["train"], wanted, info.planes):
         squares += float(np.square(values[is_counted], dtype=np.float64).sum())
@@ -219,6 +228,7 @@ def _pixel_regression(config: PixelRegressionConfig, store: ImageStore) -> Pixel
         spread=float(np.sqrt(squares / n_pixels)),
         loss=config.loss,
         only_filled=wanted.only_filled,
+        of_channels=wanted.of_channels,
     )
 
 

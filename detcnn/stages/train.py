@@ -24,8 +24,8 @@ from detcnn.artifacts.publishing import build_artifact, refuse_existing
 from detcnn.config.train import TrainConfig
 from detcnn.errors import CheckpointedError, OutputExistsError
 from detcnn.plotting.style import write_figure
-from detcnn.plotting.training import history_figure
 from detcnn.progress import SILENT, Progress
+from detcnn.stages.history import draw_history
 from detcnn.stages.training_plan import open_assignment, plan_training
 from detcnn.training.batches import Batches
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
@@ -164,7 +164,9 @@ def run(
             history=state.history,
         )
         best = max((r for r in state.history if r.is_best), key=lambda r: r.epoch)
-        figure = history_figure([r.row() for r in state.history], best_epoch=best.epoch)
+        figure = draw_history(
+            [r.row() for r in state.history], task=plan.task.description, best_epoch=best.epoch
+        )
         write_figure(figure, builder.folder, "history")
         artifact = builder.publish(
             scratch=(_CHECKPOINTS,),

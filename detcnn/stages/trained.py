@@ -1,6 +1,6 @@
 """A trained model and images that it can be shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,12 @@ from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import Artifact, is_artifact, open_artifact
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
+from detcnn.progress import Progress
 from detcnn.storage.reader import ImageSplit, ImageStore, open_store
 from detcnn.storage.schema import MOST_SPARSE, STORE
+
+SAME = ("classes", "image_shape", "channels", "axes")
+"""Of an image store's contents, what has to be as a model was trained with."""
 
 _PATCHES_ACROSS = 11
 
@@ -45,7 +49,7 @@ class Shown:
 
 
 def show(model: Path, images: Path | None, *, split: str) -> Shown:
-    """Open a model and images such as it was trained on.
+    """Open a classifier and images such as it was trained on.
 
     Parameters
     ----------
@@ -60,12 +64,18 @@ def show(model: Path, images: Path | None, *, split: str) -> Shown:
     Raises
     ------
     ConfigError
-        If no images are named and none are found.
+        If the model is no classifier, or no images are named and none are found.
     DataError
         If an artifact is not there or damaged, the split is empty, or the images are not such as
         the model was trained on.
     """
     opened = open_artifact(model, expected=MODEL)
+    task = opened.manifest.contents["task"]["name"]
+    if task != "classification":
+        raise ConfigError(
+            f"{model}: has learned {task}, and what the score of a class comes from is shown of "
+            "classifications alone: detcnn evaluate draws what this model says of events"
+        )
     path = images or found_images(opened)
     shown = open_artifact(path, expected=IMAGES)
     require_fit(opened, shown)
@@ -85,8 +95,34 @@ def require_fit(model: Artifact, images: Artifact) -> None:
         Naming what differs.
     """
     given = images.manifest.contents
-    names = ("classes", "image_shape", "channels", "axes", "image")
+    names = (*SAME, "image")
     require_same(model, {name: given[name] for name in names}, place=str(images.path))
+
+
+def warn_of_other_task(models: Sequence[Path], task: str, progress: Progress) -> None:
+    """Warn of models that have learned something else than a study says.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        The artifacts.
+    task : str
+        Name of the study's task.
+    progress : Progress
+        Hears of it.
+
+    Raises
+    ------
+    DataError
+        If an artifact is not there or damaged.
+    """
+    for path in models:
+        learned = open_artifact(path, expected=MODEL).manifest.contents["task"]["name"]
+        if learned != task:
+            progress.warn(
+                f"{path}: has learned {learned}, and the study's train.task is {task}: what "
+                f"follows is of {learned}"
+            )
 
 
 def require_same(model: Artifact, given: Mapping[str, Any], *, place: str) -> None:
@@ -143,6 +179,11 @@ def empty_image(store: ImageStore, occupancy: float) -> tuple[NDArray[np.float32
     return empty.astype(np.float32), is_zero
 
 
+def digest_of_images(made: Artifact) -> str:
+    """Return the digest of the images that a model, or scores, are made from."""
+    return next(entry.digest for entry in made.manifest.inputs if entry.role == "images")
+
+
 def found_images(model: Artifact) -> Path:
     """Return the images that a model was trained on.
 
@@ -151,7 +192,7 @@ def found_images(model: Artifact) -> Path:
     ConfigError
         If they are not where they were then, nor beside the model.
     """
-    digest = next(entry.digest for entry in model.manifest.inputs if entry.role == "images")
+    digest = digest_of_images(model)
     then = Path(model.manifest.environment.get("images", "images"))
     places = (then, model.path.parent / "images")
     for path in places:

@@ -14,9 +14,9 @@ from detcnn.events.labels import Classes
 from detcnn.progress import SILENT, Progress
 from detcnn.stages import preprocess
 from detcnn.stages.preprocess import PreprocessResult
-from detcnn.stages.preprocessing.image_plan import image_identity
-from detcnn.stages.trained import require_same
-from detcnn.storage.schema import ChannelInfo
+from detcnn.stages.preprocessing.image_plan import ImagePlan, image_identity
+from detcnn.stages.trained import SAME, require_same
+from detcnn.storage.schema import ChannelInfo, Schema
 
 
 def run(
@@ -64,22 +64,31 @@ def run(
     ConfigError
         If the study makes other images than those of the model, or does not fit the files.
     DataError
-        If the model or the input is malformed.
+        If the model or the input is malformed, or the files make other images than the model's.
     OutputExistsError
         If the output exists or is being written.
     """
     opened = open_artifact(model, expected=MODEL)
     require_same(opened, {"image": image_identity(config, base=base)}, place="the study")
+
+    def check(plan: ImagePlan) -> None:
+        planned = Schema("dense", plan.grid, plan.channels, plan.classes.names).attributes()
+        require_same(
+            opened, {name: planned[name] for name in SAME}, place=str(plan.sources[0].path)
+        )
+
     # Torch takes seconds to import, which a study that does not fit need not wait for.
     from detcnn.training.export import read_description
 
     labels = read_description(model).images["class_labels"]
     source = config.sources[0].model_copy(update={"path": tuple(files), "class_name": None})
+
     return preprocess.run(
         config.model_copy(update={"sources": (source,)}),
         base=base,
         output=output,
         unstated=tuple(ChannelInfo(**told) for told in opened.manifest.contents["channels"]),
+        check=check,
         unseen_by=Classes(tuple(labels), tuple(tuple(values) for values in labels.values())),
         workers=workers,
         overwrite=overwrite,

@@ -25,6 +25,7 @@ from detcnn.plotting.style import write_figure
 from detcnn.plotting.validation import column_figure
 from detcnn.simulation.definitions import DEFINITIONS
 from detcnn.simulation.expectations import EXPECTATIONS, Expectation
+from detcnn.simulation.image_file import FORMAT as IMAGE_FORMAT
 from detcnn.simulation.jet_file import FORMAT, read_columns
 from detcnn.simulation.whole_file import read_attributes
 from detcnn.storage.csv_tables import write_csv
@@ -143,12 +144,17 @@ def run(path: Path, *, output: Path, overwrite: bool = False) -> ValidateResult:
     Raises
     ------
     DataError
-        If the file is not one that ``simulate`` wrote, or damaged.
+        If the file is not one of jets that ``simulate`` wrote, or damaged.
     OutputExistsError
         If the output exists.
     """
     refuse_existing(output, overwrite=overwrite)
     attributes = read_attributes(path)
+    if attributes.get("format") == IMAGE_FORMAT:
+        raise DataError(
+            f"{path}: images of 'detcnn simulate {attributes.get('study')}', of which nothing is "
+            f"known to compare with: validate takes jets alone, those of {', '.join(DEFINITIONS)}"
+        )
     if attributes.get("format") != FORMAT or attributes.get("study") not in DEFINITIONS:
         raise DataError(
             f"{path}: no file of 'detcnn simulate', whose definition would tell what to expect"

@@ -63,6 +63,8 @@ class TruthInfo:
         Images of one event.
     classes : tuple of str
         What the numbers 0, 1, ... of its pixels stand for; none if they are values.
+    of_channels : bool
+        Whether each plane is true of the channel of its place, not of all channels together.
     unit : str
         Of values; empty if it is not known.
     """
@@ -71,6 +73,7 @@ class TruthInfo:
     encoding: Encoding
     planes: int
     classes: tuple[str, ...] = ()
+    of_channels: bool = False
     unit: str = ""
 
 
@@ -191,7 +194,14 @@ def schema_from_attributes(attributes: Mapping[str, Any]) -> Schema:
         classes=tuple(attributes["classes"]),
         # Images of before there was any truth have none.
         truth=tuple(
-            TruthInfo(**{**info, "classes": tuple(info["classes"])})
+            # Before it was said, planes were of the channels where there were as many.
+            TruthInfo(
+                **{
+                    "of_channels": info["planes"] == len(attributes["channels"]),
+                    **info,
+                    "classes": tuple(info["classes"]),
+                }
+            )
             for info in attributes.get("truth", ())
         ),
         points=tuple(PointsInfo(**info) for info in attributes.get("points", ())),

@@ -53,6 +53,9 @@ class Segmentation:
         α and β of the Tversky loss.
     only_filled : bool
         Whether pixels of the image without content count for nothing.
+    of_channels : bool, optional
+        Whether each plane is true of the channel of its place, not of all channels together; if
+        left out, as of models of before it was said, of several planes.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class Segmentation:
         focal_gamma: float = 2.0,
         tversky_weights: tuple[float, float] = (0.3, 0.7),
         only_filled: bool = False,
+        of_channels: bool | None = None,
     ) -> None:
         self.truth = truth
         self.classes = tuple(classes)
         self.planes = planes
         self.only_filled = only_filled
+        self.of_channels = planes > 1 if of_channels is None else of_channels
         default: Mapping[PixelLossName, float] = {"cross_entropy": 1.0}
         self._losses = dict(losses or default)
         self._class_weights = tuple(class_weights)
@@ -89,7 +94,7 @@ class Segmentation:
     @property
     def wanted(self) -> Wanted:
         """The pixel truth."""
-        return Wanted(pixels=self.truth, only_filled=self.only_filled)
+        return Wanted(pixels=self.truth, only_filled=self.only_filled, of_channels=self.of_channels)
 
     @property
     def n_outputs(self) -> int:
@@ -119,6 +124,7 @@ class Segmentation:
             "focal_gamma": self._focal_gamma,
             "tversky_weights": list(self._tversky_weights),
             "only_filled": self.only_filled,
+            "of_channels": self.of_channels,
         }
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -204,6 +210,9 @@ class PixelRegression:
         Of numbers over `spread`, the mean over the pixels of an image that count.
     only_filled : bool
         Whether pixels of the image without content count for nothing.
+    of_channels : bool, optional
+        Whether each plane is true of the channel of its place, not of all channels together; if
+        left out, as of models of before it was said, of several planes.
     """
 
     def __init__(
@@ -214,18 +223,20 @@ class PixelRegression:
         spread: float = 1.0,
         loss: PixelValueLoss = "squared",
         only_filled: bool = False,
+        of_channels: bool | None = None,
     ) -> None:
         self.truth = truth
         self.planes = planes
         self.spread = spread
         self.only_filled = only_filled
+        self.of_channels = planes > 1 if of_channels is None else of_channels
         self._loss = loss
         self.metrics: Mapping[str, bool] = {"rmse": False}
 
     @property
     def wanted(self) -> Wanted:
         """The pixel truth."""
-        return Wanted(pixels=self.truth, only_filled=self.only_filled)
+        return Wanted(pixels=self.truth, only_filled=self.only_filled, of_channels=self.of_channels)
 
     @property
     def n_outputs(self) -> int:
@@ -252,6 +263,7 @@ class PixelRegression:
             "spread": self.spread,
             "loss": self._loss,
             "only_filled": self.only_filled,
+            "of_channels": self.of_channels,
         }
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -400,7 +400,9 @@ def stored_truth(
     if wanted.pixels is None:
         return None
     truth = stored.truth(wanted.pixels, start, stop)
-    return beside_filled(truth, images) if wanted.only_filled else truth
+    if not wanted.only_filled:
+        return truth
+    return beside_filled(truth, images, of_channels=wanted.of_channels)
 
 
 def stored_points(

@@ -29,6 +29,8 @@ class Wanted:
         A pixel truth.
     only_filled : bool
         Whether pixels of the image without content are to be told from those that count.
+    of_channels : bool
+        Whether the content of a plane of the truth is that of the channel of its place, or of all.
     points : str, optional
         Points in the image.
     """
@@ -36,6 +38,7 @@ class Wanted:
     columns: tuple[str, ...] = ()
     pixels: str | None = None
     only_filled: bool = False
+    of_channels: bool = False
     points: str | None = None
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from detcnn.artifacts.kinds import IMAGES, METRICS
+from detcnn.artifacts.kinds import IMAGES, METRICS, MODEL
 from detcnn.artifacts.manifest import Input
 from detcnn.artifacts.opening import is_artifact, iter_damaged, open_artifact
 from detcnn.errors import DataError
@@ -60,7 +60,9 @@ def test_half_written(tmp_path, name):
     part.mkdir()
     with pytest.raises(DataError, match=r"not there, only the unfinished .*part-0123456789ab"):
         open_artifact(tmp_path / name)
-    with pytest.raises(DataError, match="half-written: run the command"):
+    with pytest.raises(DataError, match="command .* again, a training with --resume, and it will"):
+        open_artifact(tmp_path / name, expected=MODEL)
+    with pytest.raises(DataError, match="half-written: run the .* a training with --resume$"):
         open_artifact(part)
 
 

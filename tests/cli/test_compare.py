@@ -37,7 +37,11 @@ def studies(tmp_path_factory):
                 stage="predict",
                 config={"split": "test"},
                 inputs=(),
-                contents={"split": "test", "classes": ["gluon", "quark"]},
+                contents={
+                    "split": "test",
+                    "classes": ["gluon", "quark"],
+                    "task": {"name": "classification"},
+                },
                 circumstances={},
             )
     with build_artifact(

@@ -202,6 +202,12 @@ def test_faults_of_whole_files(load, text, fault):
     assert fault in refusal(load, text)
 
 
+def test_what_is_done_elsewhere_is_said_to_be(load):
+    step = "preprocess.image_steps=[{step: clip, at: 2}]"
+    assert refusal(load, LEAST, step).endswith(": large pixels are cut by train.standardise.clip")
+    assert "cut" not in refusal(load, LEAST, "preprocess.image_steps=[{step: clap}]")
+
+
 def test_only_the_innermost_fault_is_told(load):
     override = "preprocess.image.channels=[{name: a, of: [211, x]}]"
     assert refusal(load, LEAST, override).endswith(
@@ -313,6 +319,36 @@ def test_overrides(load, overrides, read, expected):
         assert "description: input should be a valid string" in refusal(load, LEAST, *overrides)
     else:
         assert read(load(LEAST, *overrides)) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "per"),
+    [
+        ("classification", "pixel"),
+        ("{name: multi-label, labels: [a]}", "pixel"),
+        ("{name: regression, targets: [a]}", "pixel"),
+        ("segmentation", "channel"),
+        ("{pixels: filled, name: segmentation}", "channel"),
+        ("{name: pixel-regression, truth: a}", "channel"),
+        ("localisation", "channel"),
+    ],
+)
+def test_images_are_standardised_as_the_task_needs(load, task, per):
+    def standardise(*overrides):
+        return load(LEAST, f"train.task={task}", *overrides).train.standardise
+
+    assert standardise().per == per
+    assert standardise("train.standardise.clip=0.5").per == per
+    assert standardise("train.standardise.clip=0.5").clip == 0.5
+    for explicit in ("pixel", "channel"):
+        assert standardise(f"train.standardise.per={explicit}").per == explicit
+    assert standardise("train.standardise=null") is None
+    # A study that says nothing is the one that says so.
+    silent, told = (
+        load(LEAST, f"train.task={task}", *more).train.identity()
+        for more in ((), (f"train.standardise.per={per}",))
+    )
+    assert silent == told
 
 
 def test_overrides_leave_presets_alone(load):

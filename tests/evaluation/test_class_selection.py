@@ -10,6 +10,7 @@ from detcnn.evaluation.class_selection import Cut, best_corner, evaluate_selecti
 from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.export import plain, selection_rows
 from detcnn.evaluation.inputs import scored_events
+from detcnn.evaluation.intervals import clopper_pearson
 
 
 def events(of_a, labels, weights=None):
@@ -195,7 +196,12 @@ def test_jets_of_one_event_are_no_independent_events():
         bootstrap=Bootstrap(n_replicas=50, unit=np.repeat(np.arange(60), 3)),
     )
     for one, of_three in zip(once.classes, thrice.classes, strict=True):
-        assert one.selected == of_three.selected
+        for name in ("efficiency", "purity", "product"):
+            first, other = getattr(one.selected, name), getattr(of_three.selected, name)
+            # A share is never surer than that of as many independent jets: thrice as many here.
+            assert (first.low, first.value, first.high) == pytest.approx(
+                (other.low, other.value, other.high), abs=0.03
+            )
 
 
 def test_rows_have_the_columns_of_the_others():
@@ -228,3 +234,13 @@ def test_what_is_not_there_is_named():
         cut_beside(cut=Cut("a", {}))
     with pytest.raises(DataError, match=r"column 'length' has 1 values that are NaN"):
         cut_beside(columns={**JUDGED, "length": [3, 6, np.nan, 1, 5, 7]})
+
+
+def test_a_class_that_passes_whole_still_has_room():
+    labels = np.repeat([0, 1], 6)
+    of_a = np.where(labels == 0, 0.95, 0.05)
+    found = evaluate_selections(events(of_a, labels), TUNING, bootstrap=Bootstrap(n_replicas=40))
+    selected = found.classes[0].selected
+    least = clopper_pearson(6, 6).item().low
+    for share in (selected.efficiency, selected.purity):
+        assert (share.low, share.value, share.high) == pytest.approx((least, 1, 1))

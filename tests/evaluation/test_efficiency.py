@@ -58,3 +58,8 @@ def test_quantile_edges_hold_every_event(values):
 
 def test_quantile_edges_share_events_evenly():
     assert np.diff(quantile_edges(np.arange(81.0))).round(9).tolist() == [10] * 8
+
+
+@pytest.mark.parametrize(("n_values", "n_bins"), [(8, 1), (25, 2), (79, 7), (1000, 8)])
+def test_few_values_have_few_bins(n_values, n_bins):
+    assert len(quantile_edges(np.arange(float(n_values)))) == n_bins + 1

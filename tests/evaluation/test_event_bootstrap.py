@@ -4,6 +4,7 @@ import pytest
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.event_bootstrap import (
     Bootstrap,
+    caution_of,
     iter_counts,
     percentile_intervals,
     ratio,
@@ -113,3 +114,9 @@ def test_undefined_replicas_are_left_out():
 def test_no_replica_is_refused():
     with pytest.raises(ConfigError, match="0 bootstrap replicas: expected 1 or more"):
         counts(3, 0)
+
+
+def test_few_events_are_told():
+    assert caution_of(20) == ""
+    assert caution_of(19).startswith("Only 19 events: intervals of fewer than 20 are rough")
+    assert caution_of(1).startswith("Only 1 event:")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from detcnn.evaluation.event_bootstrap import Bootstrap
-from detcnn.evaluation.event_shares import event_shares
+from detcnn.evaluation.event_shares import event_shares, overlap_to_dice
 from detcnn.evaluation.intervals import clopper_pearson
 
 
@@ -78,3 +78,29 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(n_events, mean):
     # 0.683 with three binomial standard deviations below, and an exact interval's surplus above.
     assert 0.6 < np.mean(held) < 0.88
     assert np.mean(exact) < 0.5
+
+
+def test_groups_are_what_their_rows_give_alone():
+    rng = np.random.default_rng(6)
+    total = rng.poisson(4, (60, 2, 3))
+    passed, weights, unit = rng.binomial(total, 0.7), rng.uniform(0.5, 2, 60), np.arange(60) // 2
+    groups = np.arange(60) // 2 % 3 - 1  # a third is in none
+    bootstrap = Bootstrap(n_replicas=50, unit=unit)
+    found = event_shares(passed, total, weights, bootstrap, groups=groups, n_groups=2)
+    assert found.value.shape == (2, 2, 3)
+    for group in (0, 1):
+        inside = groups == group
+        # Rows of no weight are none, and the others have the replicas of before.
+        there = np.where(inside[:, np.newaxis, np.newaxis], total, 0)
+        alone = event_shares(passed, there, inside * weights, bootstrap)
+        for name in ("value", "low", "high"):
+            assert getattr(found, name)[group] == pytest.approx(getattr(alone, name))
+
+
+def test_dice_is_made_from_the_overlap():
+    # 3 in both, 1 true alone, 2 found alone.
+    overlap = event_shares([[1], [2]], [[2], [4]], np.ones(2), Bootstrap(n_replicas=20))
+    dice = overlap_to_dice(overlap).item(0)
+    assert dice.value == pytest.approx(2 * 3 / (4 + 5))
+    assert dice.low == pytest.approx(2 * overlap.low[0] / (1 + overlap.low[0]))
+    assert dice.high == pytest.approx(2 * overlap.high[0] / (1 + overlap.high[0]))

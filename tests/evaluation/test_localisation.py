@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.event_bootstrap import Bootstrap
+from detcnn.evaluation.intervals import clopper_pearson
 from detcnn.evaluation.localisation import evaluate_localisation, match_points
 
 NONE = [np.nan, np.nan]
@@ -227,3 +228,24 @@ def test_profiles_and_resolution():
 def test_bad_input(true, found, options, error, message):
     with pytest.raises(error, match=message):
         evaluate_localisation(true, found, **{"tolerance": 1, **FAST, **options})
+
+
+def test_where_all_points_are_found_seven_events_still_leave_room():
+    points = np.zeros((7, 1, 2))
+    result = evaluate_localisation(
+        points, points, tolerance=1, columns={"energy": np.arange(7.0)}, edges={"energy": [0, 7]}
+    )
+    least = clopper_pearson(7, 7).item().low
+    assert 0.7 < least < 0.8
+    for share in (
+        result.recall,
+        result.precision,
+        result.jaccard,
+        result.tolerance_curve.recall.item(0),
+        result.profiles[0].measure.item(0, 0),
+        result.profiles[1].measure.item(0, 0),
+    ):
+        assert (share.value, share.high) == (1, 1)
+        assert share.low == pytest.approx(least)
+    assert result.f1.low == pytest.approx(2 * least / (1 + least))
+    assert result.rmse.text() == "0.00 [no spread]"

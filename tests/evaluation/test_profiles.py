@@ -89,3 +89,9 @@ def test_the_largest_value_is_in_the_last_bin():
 def test_no_finite_value_is_an_error():
     with pytest.raises(DataError, match="no value is finite"):
         central_edges(np.array([math.nan]))
+
+
+@pytest.mark.parametrize("values", [[0.23, 0.552], [0.1, 0.2, 7.5, 3.25, -2.5]])
+def test_bins_of_few_values_hold_all(values):
+    content, _ = np.histogram(values, central_edges(np.array(values)))
+    assert content.sum() == len(values)

@@ -120,7 +120,7 @@ def test_coverage_by_hand():
     np.testing.assert_allclose(result.pull.expected, [0.6827, 0.95], atol=1e-4)
     assert result.relative is None
     assert result.profiles[0].quantity == "bias"
-    assert result.unfitted == "not every true x is positive"
+    assert result.unfitted == "not every true x is positive and well away from zero"
     # Truths that are all alike have no line.
     assert np.isnan(result.slope.value)
     assert np.isnan(result.r_squared.value)
@@ -205,7 +205,8 @@ def test_pulling_predictions_together_does_not_better_the_corrected_resolution()
 
 def test_response_by_hand():
     # Means of truth 1, 3, 8 and of prediction 2, 3, 13; the third of four bins has no event.
-    truth, prediction = [0.5, 1.5, 2.5, 3.5, 7.0, 9.0], [1.5, 2.5, 4.0, 2.0, 12.5, 13.5]
+    truth = np.repeat([0.5, 1.5, 2.5, 3.5, 7.0, 9.0], 3)
+    prediction = np.repeat([1.5, 2.5, 4.0, 2.0, 12.5, 13.5], 3)
     result = evaluate_regression(
         truth, prediction, name="energy", truth_edges=[0, 2, 4, 6, 10], fit=(), **FAST
     )
@@ -219,7 +220,7 @@ def test_response_by_hand():
     assert corrected.quantity == "relative_corrected_resolution"
     assert np.isnan(corrected.measure.value[0, 2:]).all()
     # A network that says the same of all tells nothing apart.
-    flat = evaluate_regression(truth, np.ones(6), name="energy", truth_edges=[0, 2, 10], **FAST)
+    flat = evaluate_regression(truth, np.ones(18), name="energy", truth_edges=[0, 2, 10], **FAST)
     assert np.isnan(flat.corrected_resolution.measure.value).all()
 
 
@@ -242,3 +243,56 @@ def test_few_bins_are_not_fitted():
 def test_bad_input(arguments, sigma, message):
     with pytest.raises(DataError, match=message):
         evaluate_regression(*arguments, name="energy", sigma=sigma, **FAST)
+
+
+def test_bins_of_few_events_say_nothing_of_the_resolution():
+    rng = np.random.default_rng(3)
+    truth = np.array([1.0] * 4 + [3.0] * 5 + [5.0] * 9)
+    result = evaluate_regression(
+        truth,
+        truth + rng.normal(0, 0.1, len(truth)),
+        name="x",
+        truth_edges=[0, 2, 4, 6],
+        bootstrap=Bootstrap(n_replicas=20),
+    )
+    for profile in (*result.profiles, result.linearity, result.response):
+        assert profile.n_entries[0].tolist() == [4, 5, 9]
+        assert np.isnan(profile.measure.value[:, 0]).all()
+        assert np.isnan(profile.measure.low[:, 0]).all()
+        assert np.isfinite(profile.measure.value[:, 1:]).all()
+    # Eight events have one bin, and no event is its own.
+    few = evaluate_regression(
+        truth[-8:] + np.arange(8), truth[-8:], name="x", bootstrap=Bootstrap(n_replicas=20)
+    )
+    assert few.profiles[0].n_entries.tolist() == [[8]]
+    assert few.profiles[2].measure.value[0, 0] > 0
+
+
+def test_histograms_of_few_events_hold_all_of_them():
+    truth = np.arange(1.0, 9.0)
+    found = truth + np.array([-40.0, 0.1, 0.2, 0, -0.1, 0.3, 0, 70])
+    result = evaluate_regression(
+        truth, found, name="x", sigma=np.ones(8), bootstrap=Bootstrap(n_replicas=20)
+    )
+    for of_events in (result.absolute.distribution, result.pull.distribution):
+        assert of_events.share.sum() == pytest.approx(1)
+    assert result.pull.distribution.edges[[0, -1]].tolist() == [-70, 70]
+
+
+@pytest.mark.parametrize(
+    ("truth", "is_relative"),
+    [
+        (np.linspace(5, 100, 50), True),
+        (np.geomspace(1, 1000, 200), True),
+        (np.linspace(0.001, 100, 50), False),
+        (np.r_[np.full(10, 0.01), np.linspace(5, 100, 90)], False),
+        (np.r_[0.0, np.full(400, 7.0)], False),
+    ],
+)
+def test_residuals_are_relative_where_the_truth_is_well_away_from_zero(truth, is_relative):
+    result = evaluate_regression(
+        truth, truth + 1, name="x", bootstrap=Bootstrap(n_replicas=3), fit=()
+    )
+    assert (result.relative is not None) == is_relative
+    assert result.residuals.is_relative == is_relative
+    assert result.absolute.mean.value == pytest.approx(1)

@@ -6,6 +6,7 @@ from sklearn import metrics
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.evaluation.event_bootstrap import Bootstrap
+from detcnn.evaluation.intervals import clopper_pearson
 from detcnn.evaluation.segmentation import (
     confusion_of_pixels,
     evaluate_segmentation,
@@ -109,7 +110,7 @@ def test_an_absent_class_has_no_numbers_and_is_in_no_mean():
     counts = np.array([[[5, 0, 0], [1, 4, 0], [0, 0, 0]]])
     result = evaluate_segmentation(counts, classes=CLASSES, **FAST)
     assert np.isnan(result.iou.value[2])
-    assert np.isnan(result.iou.low[2])
+    assert (result.iou.low[2], result.iou.high[2]) == (0, 1)
     assert result.mean_iou.value == pytest.approx((5 / 6 + 4 / 5) / 2)
     assert result.event_misclassified[3].n_events == 0
     # Predicted but not true: it counts, as wrong.
@@ -177,3 +178,15 @@ def test_bad_pixels_and_edges():
         confusion_of_pixels(TRUTH, PREDICTED[:1], n_classes=3)
     with pytest.raises(ConfigError, match="bin edges are given for 'mass'"):
         evaluate_segmentation(COUNTS, classes=CLASSES, edges={"mass": [0, 1]}, **FAST)
+
+
+def test_where_all_pixels_are_right_few_events_still_leave_room():
+    counts = np.tile(np.diag([90, 9, 1]), (5, 1, 1))
+    result = evaluate_segmentation(counts, classes=CLASSES, **FAST)
+    least = clopper_pearson(5, 5).item().low
+    for share in (result.accuracy, result.purity.item(1), result.efficiency.item(2)):
+        assert (share.low, share.value, share.high) == pytest.approx((least, 1, 1))
+    taken = result.confusion.fraction.item(1, 0)
+    assert (taken.low, taken.value, taken.high) == pytest.approx((0, 0, 1 - least))
+    assert result.misclassified.item(1).high == pytest.approx(1 - least)
+    assert result.mean_iou.text() == "1.000 [no spread]"

@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from detcnn.errors import DataError
 from detcnn.events.images import (
     DenseImages,
     SparseImages,
     as_dense,
     as_sparse,
+    beside_filled,
     concatenate,
+    filled_planes,
     pixel_dtype,
 )
 
@@ -110,3 +113,26 @@ def test_large_images_keep_their_pixels():
     assert isinstance(sparse, SparseImages)
     assert sparse.pixel.tolist() == [79_999]
     assert as_dense(sparse).values[0, 1, 199, 199] == 7
+
+
+def test_planes_that_are_of_no_channel():
+    images = DenseImages(np.zeros((1, 3, 2, 2), np.float32))
+    with pytest.raises(DataError, match="2 planes are of the channels of images that have 3"):
+        filled_planes(images, 2, of_channels=True)
+
+
+@given(dense(), st.booleans(), st.booleans(), st.integers(1, 3))
+def test_filled_planes(images, is_sparse, of_channels, planes):
+    # Three of three channels need not be of them.
+    planes = images.shape[0] if of_channels else planes
+    expected = images.values != 0
+    if not of_channels:
+        expected = np.repeat(expected.any(axis=1, keepdims=True), planes, axis=1)
+    shown = as_sparse(images) if is_sparse else images
+    found = filled_planes(shown, planes, of_channels=of_channels)
+    np.testing.assert_array_equal(as_dense(found).values, expected)
+    assert all((np.diff(found.slice(i, i + 1).pixel) > 0).all() for i in range(found.n_images))
+    truth = DenseImages(np.full((images.n_images, planes, *images.shape[1:]), 3, np.float32))
+    beside = beside_filled(truth, shown, of_channels=of_channels)
+    np.testing.assert_array_equal(as_dense(beside).values[:, :planes], truth.values)
+    np.testing.assert_array_equal(as_dense(beside).values[:, planes:], expected)

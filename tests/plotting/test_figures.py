@@ -119,6 +119,23 @@ def test_history_has_a_panel_for_what_there_is():
     svg(with_rate)
 
 
+def test_a_history_of_several_tasks_hides_no_curve_and_says_units():
+    names = ("mu.loss", "mu.mean_auc", "e_em.loss", "e_em.rmse")
+    records = [
+        {"epoch": e, "train_loss": 1.0, "validation_loss": 1.0}
+        | {f"validation_{name}": 0.1 * e for name in names}
+        for e in (1, 2)
+    ]
+    figure = history_figure(records, best_epoch=2, notes={"validation_e_em.rmse": "in spreads"})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Loss", "Metric", "RMS error"]
+    loss, metric, error = (legend_texts(axes) for axes in figure.axes)
+    assert loss[:4] == ["training", "validation", "validation mu: loss", "validation e_em: loss"]
+    assert (metric, error) == (["validation mu: mean AUC"], ["validation e_em: RMSE\nin spreads"])
+    svg(figure)
+    for axes in figure.axes:
+        assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+
+
 def test_image_rows_run_along_the_horizontal_axis(grid):
     image = np.zeros((1, 4, 3))
     image[0, 3, 0] = 2.0  # highest eta, lowest phi

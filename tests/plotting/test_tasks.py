@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from detcnn.evaluation.export import plain
 from detcnn.evaluation.task_rows import (
@@ -23,14 +24,16 @@ from detcnn.plotting.displays import (
     pixel_regression_display,
     segmentation_display,
 )
+from detcnn.plotting.images import images_figure
 from detcnn.plotting.localisation import localisation_sections
 from detcnn.plotting.multi_label import multi_label_sections
 from detcnn.plotting.objects import objects_sections
+from detcnn.plotting.overlays import SaidOfEvent, overlay_figure
 from detcnn.plotting.pixel_regression import pixel_regression_sections
 from detcnn.plotting.regression import regression_sections
 from detcnn.plotting.report import Report, report_html
 from detcnn.plotting.segmentation import segmentation_sections
-from detcnn.plotting.style import svg
+from detcnn.plotting.style import svg, write_figure
 
 TASKS = {
     "segmentation": (segmentation_sections, segmentation_rows),
@@ -126,7 +129,7 @@ def test_rows_of_classes_terms_and_bins(results):
 def test_without_what_is_optional(results):
     sections = regression_sections(results.regression(with_sigma=False, n=100))
     titles = [section.title for section in sections]
-    assert titles == ["Regression: energy", "Energy against its truth", "Energy against columns"]
+    assert titles == ["Regression: energy", "energy against its truth", "energy against columns"]
     assert "No fit of the resolution: 0 bins" in sections[1].lead
 
 
@@ -156,6 +159,33 @@ def test_segmentation_display_shows_where_it_is_wrong(results):
         "track", "shower", "right", "missed", "made up", "taken for another", "not judged",
     }  # fmt: skip
     svg(figure)
+
+
+@pytest.mark.parametrize(("n_channels", "n_beside"), [(1, 1), (2, 2), (3, 1), (4, 4)])
+def test_planes_that_are_no_channels_stand_beside_all_channels(results, n_channels, n_beside):
+    image, truth, predicted, _ = results.masks(4)
+    options = {
+        "grid": picture_grid(),
+        "channels": list("uvwy"[:n_channels]),
+        "units": ["ke"] * n_channels,
+    }
+    segmented = SegmentedEvent("one", image[:n_channels], truth[:3], predicted[:3])
+    measured = MeasuredEvent("one", image[:n_channels], image[:3], 1.1 * image[:3])
+    for figure in (
+        segmentation_display([segmented], classes=results.CLASSES, **options),
+        pixel_regression_display([measured], name="charge", unit="ke", **options),
+    ):
+        titles = [axes.get_title("left") for axes in figure.axes]
+        assert titles.count("truth") == 3
+        assert titles.index("truth") == n_beside
+        assert len(titles) == 3 * (n_beside + 3)
+    said = SaidOfEvent("one", image[:n_channels], mask=predicted[:3])
+    figure = overlay_figure(said, classes=results.CLASSES, **options)
+    drawn = [axes.images[1].get_array().filled(0) for axes in figure.axes]
+    shown = [np.flatnonzero([(np.sort(of.ravel()) == np.sort(plane.ravel())).all()
+                             for plane in predicted[:3]]).tolist() for of in drawn]  # fmt: skip
+    expected = range(3) if n_channels == 3 else np.repeat(range(3), n_channels)
+    assert shown == [[plane] for plane in expected]
 
 
 def test_points_lie_where_their_pixels_are():
@@ -205,3 +235,102 @@ def test_displays_of_several_views_and_channels(results):
     figure = pixel_regression_display(measured, name="charge", unit="ke", **options)
     assert "prediction − truth" in {axes.get_title("left") for axes in figure.axes}
     svg(figure)
+
+
+def norms_of(figure, title):
+    panels = [axes for axes in figure.axes if axes.get_title("left") == title]
+    return {(axes.images[0].cmap.name, *axes.images[0].get_clim()) for axes in panels}
+
+
+@pytest.mark.parametrize(
+    ("truth", "cmap"), [([0.0, 1, 500], "viridis"), ([-2.0, 1, 500], "RdBu_r")]
+)
+def test_numbers_of_all_events_have_one_scale(truth, cmap):
+    grid = Grid(Axis("row", 1, 0, 1, "pixel"), Axis("column", 3, 0, 3, "pixel"))
+    events = [
+        MeasuredEvent("best", np.ones((1, 1, 3)), of, of + off)
+        for of, off in ((np.array([[truth]]), -0.5), (np.array([[truth]]) / 10, 3.0))
+    ]
+    figure = pixel_regression_display(
+        events, grid=grid, channels=["adc"], units=["1"], name="charge", unit="ke"
+    )
+    ((of_truth, *ends),) = norms_of(figure, "truth")
+    assert (of_truth, ends[1]) == (cmap, 500)
+    assert norms_of(figure, "prediction") == {(of_truth, *ends)}
+    assert norms_of(figure, "prediction − truth") == {("RdBu_r", -3, 3)}
+    labels = {axes.get_ylabel() for panel in figure.axes for axes in panel.child_axes}
+    assert sum("charge [ke]\nlogarithmic" in label for label in labels) >= 1
+    svg(figure)
+
+
+def test_what_is_wrong_has_the_same_colour_beside_any_classes(results):
+    used = set()
+    for n_classes in (2, 10):
+        truth = np.arange(4).reshape(1, 1, 4) % 2
+        event = SegmentedEvent("one", np.ones((1, 1, 4)), truth, truth[..., ::-1])
+        figure = segmentation_display(
+            [event],
+            grid=Grid(Axis("row", 1, 0, 1, "pixel"), Axis("column", 4, 0, 4, "pixel")),
+            channels=["adc"],
+            units=["1"],
+            classes=[f"class {i}" for i in range(n_classes)],
+        )
+        handles = figure.legends[0].legend_handles
+        colours = [to_hex(handle.get_facecolor()) for handle in handles]
+        assert len(set(colours)) == len(colours)
+        used.add(tuple(colours[n_classes - 1 :]))
+    assert len(used) == 1
+
+
+def overlaid(**options):
+    event = SaidOfEvent(**{"title": "event 3", "image": np.eye(24)[np.newaxis]} | options)
+    return overlay_figure(
+        event, grid=picture_grid(), channels=["adc"], units=["1"], classes=("no", "yes"), name="dep"
+    )
+
+
+def test_predicted_numbers_stand_beside_the_image():
+    said = np.linspace(-0.1, 5, 24 * 24).reshape(1, 24, 24)
+    figure = overlaid(numbers=said)
+    assert [axes.get_title("left") for axes in figure.axes] == ["event 3", "predicted dep"]
+    drawn = figure.axes[1].images[0]
+    assert drawn.cmap.name == "viridis"
+    assert drawn.get_array().mask[0, 0]
+    np.testing.assert_array_equal(drawn.get_array()[-1], said[0, -1])
+    # Of both signs.
+    assert overlaid(numbers=said - 2).axes[1].images[0].cmap.name == "RdBu_r"
+
+
+def test_all_lines_of_a_title_are_on_the_page(tmp_path):
+    figures = [
+        overlaid(title="\n".join(f"line {i}" for i in range(9))),
+        images_figure(
+            {"events": np.ones((3, 24, 24))},
+            grid=picture_grid(),
+            channels=list("abc"),
+            units=["MeV"] * 3,
+        ),
+    ]
+    for figure in figures:
+        write_figure(figure, tmp_path, "all", formats=["png"])
+        page = figure.bbox
+        for axes in figure.axes:
+            drawn = axes.get_tightbbox()
+            assert page.x0 <= drawn.x0 <= drawn.x1 <= page.x1
+            assert page.y0 <= drawn.y0 <= drawn.y1 <= page.y1
+
+
+def test_a_target_has_few_figures_and_fewer_for_few_events(results):
+    def names(n):
+        sections = regression_sections(results.regression(n=n))
+        return [picture.name for section in sections for picture in section.pictures]
+
+    assert names(3000) == [
+        "regression-energy-residuals",
+        "regression-energy-truth",
+        "regression-energy-fit",
+        "regression-energy-depth",
+    ]
+    assert names(12) == ["regression-energy-residuals"]
+    few = regression_sections(results.regression(n=12))
+    assert few[1].lead.startswith("There are too few events for two bins: nothing is drawn. No fit")

@@ -347,6 +347,18 @@ def test_a_label_column_or_a_class(opened, images):
         opened(images)
 
 
+@pytest.mark.parametrize("told", [{"columns": {"label": "label"}}, {"one_hot": ("label",)}])
+def test_a_class_and_a_label_of_the_same_images_are_refused(opened, images, told):
+    words = "names 'events' as the class of all of 'images', and label as their label"
+    with pytest.raises(ConfigError, match=words):
+        opened(images, images={"images": "events"}, **told)
+
+
+def test_a_label_beside_images_whose_class_is_left_open(opened, images):
+    source = opened(images, images={"images": ""}, columns={"label": "label"})
+    assert source.label_names == {0: "0", 1: "1"}
+
+
 def test_masks_beside_images_are_no_class(opened, images):
     datasets = {**images, "masks": images["images"]}
     with pytest.raises(ConfigError, match=r"several datasets of images .images, masks. canno"):

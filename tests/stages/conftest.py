@@ -1,11 +1,14 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from detcnn.artifacts.manifest import read_manifest, write_manifest
 from detcnn.config.loading import load_study
 from detcnn.config.study import Study
 from detcnn.stages import preprocess, train
@@ -56,6 +59,16 @@ def trained(make_folder, load):
         preprocess.run(study.preprocess, base=folder.path, output=folder.path / "images")
         train.run(study.train, images=folder.path / "images", output=folder.path / "model")
     return folder
+
+
+@pytest.fixture
+def trained_otherwise(trained, tmp_path):
+    """A copy of a model that says of itself that it has learned something else than classes."""
+    model = shutil.copytree(trained.path / "model", tmp_path / "model")
+    manifest = read_manifest(model)
+    contents = {**manifest.contents, "task": {"name": "regression"}}
+    write_manifest(replace(manifest, contents=contents), model)
+    return model
 
 
 class Listener:

@@ -36,7 +36,7 @@ def write_scores(folder: Path, shift: float, *, rows=range(N), split="test", ord
     )
 
 
-def write_table(output, columns, *, split="test"):
+def write_table(output, columns, *, split="test", task="classification"):
     with build_artifact(output, kind=SCORES, identity="0" * 64, overwrite=True) as builder:
         write_parquet(
             builder.folder / "scores.parquet",
@@ -46,7 +46,7 @@ def write_table(output, columns, *, split="test"):
             stage="predict",
             config={"split": split},
             inputs=(),
-            contents={"split": split, "classes": ["gluon", "quark"]},
+            contents={"split": split, "classes": ["gluon", "quark"], "task": {"name": task}},
             circumstances={},
         )
     return output
@@ -286,3 +286,11 @@ def test_areas_are_drawn_along_a_number(studies, monkeypatch):
     with pytest.raises(ConfigError, match="label 'old': expected NAME@NUMBER"):
         run(studies, "a", "c", labels=["new@30", "old"], along="jets", output="none")
     assert not (studies / "none").exists()
+
+
+def test_other_tasks_are_refused_by_their_name(studies, tmp_path):
+    columns = {"label": [0, 1], "weight": [1.0, 1.0], "column_event_id": [0, 1]}
+    other = write_table(tmp_path / "other", columns, task="segmentation")
+    with pytest.raises(ConfigError, match="other: the scores are of the task segmentation, and"):
+        run(studies, "a", other)
+    assert not (studies / "out").exists()

@@ -184,3 +184,9 @@ def test_the_command_line(trained, tmp_path):
     assert told["numbers"]["saliency"] == "4x2x9x9"
     wrong = detcnn(*arguments, "--split", "tset")
     assert (wrong.exit_code, wrong.stdout) == (2, "")
+
+
+def test_what_is_no_classifier_is_refused_before_any_work(trained_otherwise, tmp_path):
+    with pytest.raises(ConfigError, match="has learned regression, and .* classifications alone"):
+        explain.run(trained_otherwise, output=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

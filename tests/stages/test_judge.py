@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from detcnn.config.evaluate import EvaluateConfig
+from detcnn.plotting.report import Section
 from detcnn.stages.judging import regression, segmentation
 from detcnn.stages.judging.case import Case
+from detcnn.stages.judging.judgement import Judgement, named
 from detcnn.stages.judging.units import ToldUnits
 
 
@@ -68,7 +70,15 @@ def test_each_target_keeps_its_numbers_of_each_class():
         for name, judged in of_class.items():
             assert (judged["name"], judged["n_events"]) == (name, n_events)
             assert judged["absolute"]["mean"]["value"] == pytest.approx(number + 1)
-    assert numbers["depth"]["depth"]["n_events"] == 50
+    assert numbers["depth"]["n_events"] == 50
+
+
+def test_images_of_one_class_do_not_tell_it():
+    of_one = energies([30])
+    table = {name: values for name, values in of_one.table.items() if name != "label"}
+    numbers = regression.judge(replace(of_one, table=table)).numbers
+    assert numbers["energy"]["energy"]["n_events"] == 30
+    assert numbers["class 0"]["energy"]["n_events"] == 30
 
 
 def test_classes_of_few_events_are_left_out_with_the_reason():
@@ -107,7 +117,14 @@ class Maps:
 
 
 def objects_of(
-    monkeypatch, images, truth, said, valid=None, classes=("background", "hit"), table=None
+    monkeypatch,
+    images,
+    truth,
+    said,
+    valid=None,
+    classes=("background", "hit"),
+    table=None,
+    **of_task,
 ):
     """Judge what was said of pixels, shape (n_events, planes, rows, columns)."""
     valid = np.ones(truth.shape, bool) if valid is None else valid
@@ -115,7 +132,7 @@ def objects_of(
     monkeypatch.setattr(segmentation, "display_section", lambda of, draw, n_events: draw() or ())
     of_table = case(
         table or {"label": np.zeros(len(truth), np.int64)},
-        task={"classes": classes, "planes": truth.shape[1], "truth": "mask"},
+        task={"classes": classes, "planes": truth.shape[1], "truth": "mask", **of_task},
         objects=[{"of": classes[1], "value": "charge"}],
     )
     frames = SimpleNamespace(
@@ -143,8 +160,18 @@ def test_pixels_that_do_not_count_make_no_objects(monkeypatch):
     assert (found["efficiency"]["value"], found["purity"]["value"]) == (1, 1)
 
 
-@pytest.mark.parametrize(("n_channels", "sums"), [(2, (1, 10)), (3, (111, 111))])
-def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, sums):
+@pytest.mark.parametrize(
+    ("n_channels", "of_task", "sums"),
+    [
+        (2, {"of_channels": True}, (1, 10)),
+        (2, {"of_channels": False}, (11, 11)),
+        (3, {"of_channels": False}, (111, 111)),
+        # Scores of before it was said.
+        (2, {}, (1, 10)),
+        (3, {}, (111, 111)),
+    ],
+)
+def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, of_task, sums):
     images = np.zeros((1, n_channels, 4, 4), np.float32)
     images[:] = np.array([1, 10, 100])[:n_channels, np.newaxis, np.newaxis]
     truth = np.zeros((1, 2, 4, 4), np.float32)
@@ -152,7 +179,7 @@ def test_objects_have_the_charge_of_their_plane(monkeypatch, n_channels, sums):
     truth[0, :, 1, 1] = 1
     said = np.zeros(truth.shape, int)
     said[0, 1, 1, 1] = said[0, 0, 3, 3] = 1
-    judged = objects_of(monkeypatch, images, truth, said).numbers["objects hit"]
+    judged = objects_of(monkeypatch, images, truth, said, **of_task).numbers["objects hit"]
     assert (judged["n_true"], judged["n_found"]) == (2, 2)
     assert (judged["efficiency"]["value"], judged["purity"]["value"]) == (0.5, 0.5)
     edges = judged["efficiency_by_value"]["edges"]
@@ -183,3 +210,31 @@ def test_events_that_are_shown_have_their_ids(monkeypatch):
     assert [one.title.split(",")[0] for one in shown] == [
         "best: event 70", "median: event 72", "worst: event 71",
     ]  # fmt: skip
+
+
+def test_names_are_said_once_and_as_they_are(monkeypatch):
+    def one(name):
+        return Judgement(
+            title=name,
+            numbers={name: 1},
+            rows=[{"of": name}],
+            sections=(Section(f"Regression: {name}"), Section(f"{name} against its truth")),
+            headline=((f"{name}: bias", "0"),),
+        )
+
+    same, other = named(one("e_em"), "e_em"), named(one("e_em"), "energy")
+    assert [s.title for s in same.sections][:1] == ["Regression: e_em"]
+    assert same.headline == (("e_em: bias", "0"),)
+    assert [s.title for s in other.sections] == [
+        "Regression: e_em: energy",
+        "e_em against its truth: energy",
+    ]
+    assert other.headline == (("energy, e_em: bias", "0"),)
+    judged = regression.judge(energies([30, 20], units={"energy": "GeV"}))
+    lines = [what for what, _ in judged.headline]
+    assert lines[:4] == [
+        "energy: bias [GeV]",
+        "energy: resolution [GeV]",
+        "energy: relative bias",
+        "energy: relative resolution",
+    ]

@@ -81,6 +81,7 @@ def test_scores_are_used_again_until_model_images_or_split_change(
     assert not changed.was_there
     assert changed.artifact.manifest.digest != first.artifact.manifest.digest
     assert not run("validation", update=True, model=tmp_path / "model").was_there
+    assert run("validation", update=True, model=tmp_path / "model", confidence=0.9).was_there
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "scores"]
 
 

@@ -342,7 +342,7 @@ def as_it_is(jets):
         (nan_pt, "", DataError, ("jets.h5", "event 135", "constituent 2", "pt is nan")),
         (negative_pt, "", DataError, ("jets.h5", "event 135", "constituent 2", "pt is -1.0")),
         (one_class, "", ConfigError, ("gluon",)),
-        (rare_class, "", DataError, ("'gluon'", "absent from the validation split")),
+        (rare_class, "", DataError, ("absent from the validation split", "preprocess.split.salt")),
         (no_weight, "", DataError, ("'quark'", "add up to 0", "more than 0")),
         (nothing_in_them, "image.channels.1.weight=pt", DataError, ("300 images are empty", "pT")),
         (no_eta, "", ConfigError, ("jets.h5", "'eta'", "set longitudinal: rapidity")),

@@ -89,3 +89,9 @@ def test_what_is_no_model_is_told_before_the_output_is_there(trained, tmp_path):
         symmetry.run(trained.path / "images", name="shift", output=tmp_path)
     with pytest.raises(OutputExistsError, match="--overwrite"):
         run(trained, tmp_path, name="shift")
+
+
+def test_what_is_no_classifier_is_refused_before_any_work(trained_otherwise, tmp_path):
+    with pytest.raises(ConfigError, match="has learned regression, and .* classifications alone"):
+        symmetry.run(trained_otherwise, output=tmp_path / "out", name="mirror")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -10,6 +10,7 @@ import pytest
 
 from detcnn.config.loading import load_study
 from detcnn.errors import CheckpointedError, ConfigError, DataError
+from detcnn.evaluation import event_bootstrap
 from detcnn.events.images import as_dense
 from detcnn.stages import evaluate, preprocess, train, training_plan
 from detcnn.stages.judging import regression
@@ -168,7 +169,8 @@ def test_a_label_is_yes_or_no(blobs, tmp_path):
         train.run(study.train, images=blobs / "images", output=tmp_path / "model")
 
 
-def test_frames_in_tiles_are_judged_as_frames(blobs, tmp_path):
+def test_frames_in_tiles_are_judged_as_frames(blobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(event_bootstrap, "FEW_EVENTS", 36)
     study = load_study(
         blobs / "study.yaml",
         [
@@ -194,6 +196,9 @@ def test_frames_in_tiles_are_judged_as_frames(blobs, tmp_path):
     numbers = json.loads((result.artifact.path / "metrics.json").read_text())
     n_pixels = sum(count["n_pixels"] for count in numbers["counts"])
     assert n_pixels == len(ids) * SIDE * SIDE
+    # Tiles of one frame are one event.
+    assert result.caution.startswith(f"Only {len(ids)} events: intervals of fewer than 36")
+    assert result.caution in result.report.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -299,6 +304,17 @@ def test_the_truth_of_pixels_that_are_put_together(blobs, tmp_path):
         (0, SIDE, 2),
         (0, SIDE, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"), [("[4, 6]", "blocks of 4x6 pixels together, and images of 3x2"), (3, "")]
+)
+def test_large_blocks_are_remarked_on(blobs, tmp_path, Listener, pixels, said):
+    steps = f"preprocess.image_steps=[{{step: downsample, pixels: {pixels}}}]"
+    listener = Listener()
+    study = load_study(blobs / "study.yaml", [steps])
+    preprocess.run(study.preprocess, base=blobs, output=tmp_path / "images", progress=listener)
+    assert [said in text for text in listener.said if "downsample" in text] == [True] * bool(said)
 
 
 def test_blocks_that_do_not_fill_the_images(blobs, tmp_path):

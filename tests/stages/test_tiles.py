@@ -115,9 +115,15 @@ def test_points_are_judged_in_frames(spots, tmp_path, monkeypatch):
     assert "They are tiles: 6 of each event, whose images have 14 × 20 pixels." in report
     table = read_parquet(tmp_path / "scores" / "scores.parquet")
     found = read_parquet(tmp_path / "scores" / "points.parquet")
-    assert len(table["label"]) == N_TILES * len(number)
-    counts = np.bincount(found["event"], minlength=len(number))
+    assert len(table["weight"]) == N_TILES * len(number)
+    # All are of one class, which says nothing.
+    assert "label" not in table
+    is_confident = found["confidence"] >= 0.3
+    assert 0 < is_confident.sum() < len(is_confident)
+    counts = np.bincount(found["event"][is_confident], minlength=len(number))
     np.testing.assert_array_equal(table["n_points"], np.repeat(counts, N_TILES))
+    # It is part of what these scores are, and of no others.
+    assert scores.manifest.config["confidence"] == 0.3
 
 
 def test_points_of_new_files_are_in_their_frames(spots, tmp_path, monkeypatch):

@@ -104,6 +104,12 @@ VALUES = {
         put((7, 1, 0, 7), np.nan),
         r"pixel .*: is nan, expected a finite number",
     ),
+    "more than is stored": (
+        "truth/charge",
+        put((7, 1, 0, 7), 1e300),
+        r"pixel \(1, 0, 7\): is 1e\+300, expected a finite number of float32",
+    ),
+    "a point far out": ("points/places", put((7, 1), 1e300), r"point 1: is \(1e\+300, .*finite"),
     "half a point": ("points/places", put((7, 2, 0), np.nan), r"point 2: is \(nan, .*for both"),
     "a point nowhere": (
         "points/places",

@@ -1,13 +1,19 @@
 """New files of which nothing is known, from a model's images to what it says of them."""
 
+import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from detcnn.artifacts.manifest import read_manifest, write_manifest
+from detcnn.artifacts.opening import open_artifact
+from detcnn.cli.main import app
 from detcnn.config.loading import load_study
-from detcnn.errors import ConfigError, DataError
+from detcnn.errors import ConfigError, DataError, OutputExistsError
 from detcnn.events.images import as_dense
 from detcnn.events.labels import Classes
 from detcnn.stages import evaluate, overlays, predict, preprocess, train, unseen
@@ -185,19 +191,62 @@ def test_a_store_of_known_pixels_is_evaluated(show, squares, tmp_path):
     assert "mean IoU" in dict(result.judgement.headline)
 
 
-def test_what_has_no_class_is_not_judged_by_it(show, squares, tmp_path):
-    images, _ = show("classification", "new.h5")
-    study = load_study(squares / "study.yaml")
-    with pytest.raises(DataError, match="40 events have no class to judge by"):
+@pytest.mark.parametrize(
+    ("task", "file", "overrides", "error", "words"),
+    [
+        ("segmentation", "new.h5", [], DataError, "no pixel truth 'mask' to judge segmentation by"),
+        ("classification", "new.h5", [], DataError, "40 events have no class to judge by"),
+        ("segmentation", "known.h5", ["selections={}"], ConfigError, "selections: .*segmentation"),
+        ("segmentation", "known.h5", ["objects=[{of: blob}]"], ConfigError, "no class 'blob'"),
+        ("classification", "known.h5", ["objects=[{of: square}]"], ConfigError, "objects: .*class"),
+    ],
+)
+def test_what_cannot_be_judged_is_not_scored(
+    squares, tmp_path, task, file, overrides, error, words
+):
+    study = load_study(squares / "study.yaml", [f"evaluate.{one}" for one in overrides])
+    unseen.run(
+        study.preprocess, files=[file], model=squares / task, base=squares, output=tmp_path / "new"
+    )
+    with pytest.raises(error, match=words):
         evaluate.run(
             study.evaluate,
-            model=squares / "classification",
-            images=images.artifact.path,
+            model=squares / task,
+            images=tmp_path / "new",
             scores=tmp_path / "scores",
             output=tmp_path / "metrics",
             title="new",
         )
-    assert not (tmp_path / "metrics").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_scores_of_other_images_do_not_replace_those_of_the_model_s_own(squares, tmp_path):
+    study = load_study(squares / "study.yaml", ["evaluate.selections={}"])
+    model = squares / "classification"
+    unseen.run(
+        study.preprocess, files=["known.h5"], model=model, base=squares, output=tmp_path / "new"
+    )
+    of_split = {}
+    for split in ("test", "validation"):
+        output = tmp_path / ("scores" if split == "test" else "scores-validation")
+        made = predict.run(model=model, images=squares / "images", split=split, output=output)
+        of_split[split] = made.artifact
+    options = {
+        "model": model,
+        "images": tmp_path / "new",
+        "scores": tmp_path / "scores",
+        "output": tmp_path / "metrics",
+        "title": "new",
+    }
+    for update in (False, True):
+        with pytest.raises(OutputExistsError, match="scores: holds the scores of the images that"):
+            evaluate.run(study.evaluate, update=update, **options)
+    shutil.move(tmp_path / "scores", tmp_path / "kept")
+    with pytest.raises(OutputExistsError, match="scores-validation: holds the scores of the imag"):
+        evaluate.run(study.evaluate, **options)
+    assert not (tmp_path / "scores").exists()
+    again = open_artifact(tmp_path / "scores-validation")
+    assert again.manifest == of_split["validation"].manifest
 
 
 def test_another_study_is_refused_before_any_work(show, tmp_path):
@@ -206,12 +255,47 @@ def test_another_study_is_refused_before_any_work(show, tmp_path):
     assert not (tmp_path / "images").exists()
 
 
-def test_new_files_in_another_unit_are_refused(show, squares):
+def test_new_files_of_another_shape_are_refused_before_any_work(show, squares, tmp_path):
+    with h5py.File(squares / "wide.h5", "w") as file:
+        file["images"], file["number"] = np.ones((9, 1, SIDE, SIDE + 2)), np.arange(9)
+    words = r"wide.h5: image shape \[1, 12, 14\], but the model .* with \[1, 12, 12\]"
+    with pytest.raises(DataError, match=words):
+        show("segmentation", "wide.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def command_line(squares, *options):
+    words = ["predict", squares / "study.yaml", "--input", squares / "new.h5", *options]
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_what_cannot_be_drawn_is_refused_before_any_work(squares, tmp_path):
+    model = shutil.copytree(squares / "classification", tmp_path / "model")
+    manifest = read_manifest(model)
+    axes = [manifest.contents["axes"][0], *manifest.contents["axes"]]
+    write_manifest(replace(manifest, contents={**manifest.contents, "axes": axes}), model)
+    output = tmp_path / "said"
+    done = command_line(squares, "--model", model, "--output", output, "--overlays", 2)
+    assert done.exit_code == 2
+    assert "images of 3 axes cannot be drawn: leave out --overlays" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(("task", "is_warned"), [("segmentation", True), ("classification", False)])
+def test_a_model_of_another_task_than_the_study_is_warned_of(squares, tmp_path, task, is_warned):
+    done = command_line(squares, "--model", squares / task, "--output", tmp_path / "said", "-j", 1)
+    assert done.exit_code == 0, done.stderr
+    words = f"has learned {task}, and the study's train.task is classification"
+    assert (words in " ".join(done.stderr.split())) == is_warned
+
+
+def test_new_files_in_another_unit_are_refused(show, squares, tmp_path):
     write_squares(squares / "other.h5", range(2000, 2010), is_known=False)
     with h5py.File(squares / "other.h5", "a") as file:
         file["images"].attrs["units"] = "fC"
     with pytest.raises(DataError, match=r"channels .*in fC, sqrt.* was trained with .*in e, sqrt"):
         show("classification", "other.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_window_that_leaves_nothing(show):
@@ -250,3 +334,22 @@ def test_labels_that_are_none_of_the_model(values, label_names):
     source = SimpleNamespace(path="new.h5", label_names=label_names)
     with pytest.raises(ConfigError, match=r"new.h5: its classes are .*, the model knows left, ri"):
         known_classes(Classes(("left", "right"), values), (source,))
+
+
+def test_what_is_said_of_an_event_has_its_sigma_and_few_lines():
+    table = {
+        "label": np.zeros(1),
+        "column_energy": np.ones(1),
+        "muon.score_1": np.array([0.25]),
+        "muon.probability_is_late": np.array([0.5]),
+        "total.prediction_e_em": np.array([217.4]),
+        "total.sigma_e_em": np.array([103.2]),
+        "prediction_of_sigma_x": np.array([3.0]),
+    }
+    assert overlays._said(table, 0, ["electron", "muon"]) == (
+        "\nmuon: muon 0.25\nmuon: probability is late 0.5\ntotal: e_em 217 ± 103\nof_sigma_x 3"
+    )
+    many = {f"prediction_{i}": np.array([i]) for i in range(20)}
+    lines = overlays._said(many, 0, []).split("\n")[1:]
+    assert len(lines) == 8
+    assert lines[-1] == "and 13 more"

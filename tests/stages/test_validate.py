@@ -120,6 +120,17 @@ def test_another_file_is_refused(tmp_path):
     assert not (tmp_path / "page").exists()
 
 
+def test_simulated_images_are_known_as_such_and_refused(tmp_path):
+    with h5py.File(tmp_path / "views.h5", "w") as file:
+        file.attrs["format"], file.attrs["study"] = "detcnn images", "neutrino"
+    words = (
+        "images of 'detcnn simulate neutrino', .* jets alone, those of quark-gluon, top-qcd, w-q"
+    )
+    with pytest.raises(DataError, match=words):
+        validate.run(tmp_path / "views.h5", output=tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+
+
 def test_a_page_is_not_overwritten_unasked(sample, tmp_path):
     (tmp_path / "page").mkdir()
     with pytest.raises(OutputExistsError):

@@ -110,6 +110,7 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         what tells the class of an image.
     """
     path, datasets = container.path, container.datasets()
+    _refuse_two_classes(path, layout)
     planes = _planes(path, layout, datasets)
     names = [plane.name for plane in planes[:1]] or find_images(layout, datasets)
     if not names:
@@ -165,17 +166,17 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
                 f"or give the source a class{problems(datasets)}"
             )
     layout = replace(layout, channels_last=channels_last)
-    truth = find_truth(container, layout, first, axes=axes)
-    if len(found) > 1 and (truth.pixels or truth.points):
-        raise ConfigError(
-            f"{path}: several datasets of images ({', '.join(names)}) cannot share the truth "
-            f"{', '.join((*truth.pixels, *truth.points))}: name one of them as images in the study"
-        )
     shape = first.shape[1:]
     if not has_channels:
         shape = (len(layout.channels) or 1, *shape)
     elif channels_last:
         shape = (shape[-1], *shape[:-1])
+    truth = find_truth(container, layout, first, axes=axes, n_channels=shape[0])
+    if len(found) > 1 and (truth.pixels or truth.points):
+        raise ConfigError(
+            f"{path}: several datasets of images ({', '.join(names)}) cannot share the truth "
+            f"{', '.join((*truth.pixels, *truth.points))}: name one of them as images in the study"
+        )
     return ReadyImages(
         path=path,
         format=file_format,
@@ -206,6 +207,17 @@ def open_images(container: Container, file_format: Format, layout: Layout) -> Re
         truth=truth,
         planes=planes,
     )
+
+
+def _refuse_two_classes(path: Path, layout: Layout) -> None:
+    """Raise if a class and a label are both named for the same images."""
+    label = layout.columns.get("label") or ", ".join(layout.one_hot)
+    for name, class_name in layout.images.items():
+        if class_name and label:
+            raise ConfigError(
+                f"{path}: images names {class_name!r} as the class of all of {name!r}, and {label} "
+                f"as their label: give images as {{{name}: ''}}, or leave the label out"
+            )
 
 
 def _planes(path: Path, layout: Layout, datasets: Mapping[str, Dataset]) -> tuple[Reference, ...]:

@@ -14,6 +14,7 @@ from detcnn.events.truth import Points, Truth
 from detcnn.events.units import plain_unit
 from detcnn.sources.base import Layout, PixelTruth
 from detcnn.sources.container import Container, Dataset
+from detcnn.sources.layouts.columns import in_house_units
 from detcnn.sources.layouts.references import require
 
 TRUTH, POINTS = "truth", "points"
@@ -63,7 +64,9 @@ class TruthColumns:
         )
 
     def _places(self, column: str, values: NDArray[Any], start: int) -> Points:
-        is_there = np.isfinite(values)
+        # What float32 cannot hold becomes infinite.
+        places = np.asarray(in_house_units(values, None), dtype=np.float32)
+        is_there = np.isfinite(places)
         is_good = (is_there.all(axis=2) | np.isnan(values).all(axis=2)).all(axis=1)
         if not is_good.all():
             row = int(np.argmin(is_good))
@@ -73,7 +76,7 @@ class TruthColumns:
                 f"{tuple(values[row, number].tolist())}, expected a finite row and column, or NaN "
                 "for both where there is no point"
             )
-        return values.astype(np.float32)
+        return places
 
     def _planes(
         self, truth: PixelTruth, values: NDArray[Any], start: int, axes: tuple[int, ...]
@@ -82,8 +85,10 @@ class TruthColumns:
             values = values[:, np.newaxis]
         elif self.channels_last:
             values = np.moveaxis(values, -1, 1)
-        is_good = np.isfinite(values)
-        expected = "a finite number"
+        # What float32 cannot hold becomes infinite.
+        as_stored = np.asarray(in_house_units(values, None), dtype=np.float32)
+        is_good = np.isfinite(as_stored if truth.above is None else values)
+        expected = "a finite number of float32"
         if truth.classes and truth.above is None:
             is_good &= values == np.floor(values)
             expected = "the whole number of a class"
@@ -93,9 +98,8 @@ class TruthColumns:
                 f"{self.path}: dataset {truth.column!r}, event {start + event}, pixel "
                 f"{tuple(place)}: is {values[event, *place]}, expected {expected}"
             )
-        if truth.above is not None:
-            values = values > truth.above
-        return np.ascontiguousarray(values, dtype=np.float32)
+        stored = as_stored if truth.above is None else values > truth.above
+        return np.ascontiguousarray(stored, dtype=np.float32)
 
 
 def is_truth(layout: Layout, name: str) -> bool:
@@ -105,9 +109,14 @@ def is_truth(layout: Layout, name: str) -> bool:
 
 
 def find_truth(
-    container: Container, layout: Layout, image: Dataset, *, axes: tuple[str, ...]
+    container: Container,
+    layout: Layout,
+    image: Dataset,
+    *,
+    axes: tuple[str, ...],
+    n_channels: int,
 ) -> TruthColumns:
-    """Find what a file tells of the pixels of its images.
+    """Find what a file tells of the pixels of its images, of which `image` is all or one channel.
 
     What the study names comes first; the datasets of a group ``truth`` or ``points`` are found by
     themselves, with the classes that the file states for them.
@@ -141,6 +150,17 @@ def find_truth(
                 f"the pixels of the images {image.name!r} {image.shape}, with planes in place of "
                 "channels or without: name another under pixels"
             )
+    n_planes = {
+        name: _n_planes(dataset, len(axes), channels_last=channels_last)
+        for name, dataset in found.items()
+    }
+    for name, truth in pixels.items():
+        if truth.of == "channels" and n_planes[name] != n_channels:
+            raise ConfigError(
+                f"{container.path}: dataset {found[name].name!r} has {n_planes[name]} planes and "
+                f"the images {n_channels} channels: they are not of one another: set "
+                f"pixels.{name}.of to image"
+            )
     for name, column in points.items():
         dataset = datasets[require(container.path, datasets, column).name]
         is_right = len(dataset.shape) == 3 and dataset.shape[::2] == (image.shape[0], 2)
@@ -156,6 +176,7 @@ def find_truth(
             name: replace(
                 truth,
                 column=found[name].name,
+                of=truth.of or ("channels" if n_planes[name] == n_channels else "image"),
                 unit="" if truth.classes else plain_unit(found[name].unit),
             )
             for name, truth in pixels.items()
@@ -170,3 +191,8 @@ def _sizes(dataset: Dataset, n_axes: int, *, channels_last: bool) -> tuple[int, 
     if len(sizes) == n_axes:
         return sizes
     return sizes[:-1] if channels_last else sizes[1:]
+
+
+def _n_planes(dataset: Dataset, n_axes: int, *, channels_last: bool) -> int:
+    sizes = dataset.shape[1:]
+    return 1 if len(sizes) == n_axes else sizes[-1] if channels_last else sizes[0]

@@ -35,11 +35,13 @@ class Judgement:
 
 
 def named(judgement: Judgement, name: str) -> Judgement:
-    """Return a judgement whose parts say what it is of."""
+    """Return a judgement whose parts say what it is of, where they do not say so already."""
     sections = tuple(
         replace(
             section,
-            title=f"{section.title}: {name}",
+            title=section.title
+            if name in section.title.split(": ")
+            else f"{section.title}: {name}",
             pictures=tuple(replace(p, name=f"{name}-{p.name}") for p in section.pictures),
         )
         for section in judgement.sections
@@ -49,7 +51,10 @@ def named(judgement: Judgement, name: str) -> Judgement:
         numbers={name: judgement.numbers},
         rows=[{"task": name, **row} for row in judgement.rows],
         sections=sections,
-        headline=tuple((f"{name}, {what}", text) for what, text in judgement.headline),
+        headline=tuple(
+            (what if name == what.split(": ")[0] else f"{name}, {what}", text)
+            for what, text in judgement.headline
+        ),
     )
 
 

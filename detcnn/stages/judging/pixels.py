@@ -46,8 +46,10 @@ def read_pixels(case: Case, maps: FrameMaps, start: int, stop: int) -> Pixels:
     )
 
 
-def of_planes(images: NDArray[np.float32], planes: int) -> NDArray[np.float32]:
-    """Return what each plane holds: its channel, or all channels where planes have no own one.
+def of_planes(
+    images: NDArray[np.float32], planes: int, *, of_channels: bool
+) -> NDArray[np.float32]:
+    """Return what each plane holds: its channel, or all channels together.
 
     Parameters
     ----------
@@ -55,12 +57,14 @@ def of_planes(images: NDArray[np.float32], planes: int) -> NDArray[np.float32]:
         float32, shape (n_frames, channels, *axes).
     planes : int
         Number of planes.
+    of_channels : bool
+        Whether each is of the channel of its place.
 
     Returns
     -------
     numpy.ndarray
         float32, shape (n_frames, planes, *axes).
     """
-    if images.shape[1] == planes:
+    if of_channels:
         return images
     return np.repeat(images.sum(axis=1, keepdims=True), planes, axis=1)

@@ -18,11 +18,12 @@ from detcnn.stages.judging.units import PURE
 def judge(case: Case) -> Judgement:
     """Return what predicted numbers are worth, and those of each class if the study asks for it."""
     targets, classes = case.task["targets"], case.store.schema.classes
-    label = case.table["label"]
+    n_events = len(case.table["weight"])
+    # Images of one class do not tell it.
+    label = case.table.get("label", np.zeros(n_events, dtype=np.int64))
     parts = []
     for name in targets:
-        judged = _one_number(case, name, np.arange(len(label)))
-        parts.append(named(judged, name) if len(targets) > 1 else judged)
+        parts.append(_one_number(case, name, np.arange(n_events)))
         if not case.config.resolution.by_class:
             continue
         for number, of_class in enumerate(classes):
@@ -57,16 +58,14 @@ def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
         **binned,
         bootstrap=case.bootstrap(rows),
     )
-    residuals = evaluation.relative or evaluation.absolute
-    kind = "relative " if evaluation.relative else ""
-    unit = "" if residuals.unit == PURE else f" [{residuals.unit}]"
-    headline = [
-        (f"{name}: mean {kind}residual{unit}", residuals.mean.text()),
-        (
-            f"{name}: half the central 68.3 % of the {kind}residual{unit}",
-            residuals.half_width.text(),
-        ),
-    ]
+    headline = []
+    for residuals in filter(None, (evaluation.absolute, evaluation.relative)):
+        kind = "relative " if residuals.is_relative else ""
+        unit = "" if residuals.unit == PURE else f" [{residuals.unit}]"
+        headline += [
+            (f"{name}: {kind}bias{unit}", residuals.mean.text()),
+            (f"{name}: {kind}resolution{unit}", residuals.half_width.text()),
+        ]
     if evaluation.pull is not None:
         headline.append((f"{name}: width of the pull", evaluation.pull.width.text()))
     fit = evaluation.resolution_fit

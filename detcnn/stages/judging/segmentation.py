@@ -1,12 +1,12 @@
 """Judge a class for each pixel, and the objects that pixels of a class make."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.config.evaluate import ObjectsConfig
-from detcnn.errors import ConfigError
 from detcnn.evaluation.event_bootstrap import Bootstrap
 from detcnn.evaluation.event_values import best_median_worst
 from detcnn.evaluation.export import plain
@@ -27,7 +27,7 @@ from detcnn.plotting.displays import (
 )
 from detcnn.plotting.objects import objects_sections
 from detcnn.plotting.segmentation import segmentation_sections
-from detcnn.stages.frames import FrameMaps
+from detcnn.stages.frames import FrameMaps, are_of_channels
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.displays import display_section
 from detcnn.stages.judging.judgement import Judgement, together, unjudged
@@ -40,12 +40,6 @@ def judge(case: Case) -> Judgement:
     maps = FrameMaps(case.frames, case.scores.path, case.task)
     confusions, histograms = [], []
     objects: dict[str, list[MatchedObjects]] = {entry.of: [] for entry in case.config.objects}
-    for entry in case.config.objects:
-        if entry.of not in classes[1:]:
-            raise ConfigError(
-                f"evaluate.objects: no class {entry.of!r} of pixels beside the background; there "
-                f"are: {', '.join(classes[1:])}"
-            )
     for block in iter_pixels(case, maps):
         said = maps.classes(block.maps)
         confusions.append(
@@ -61,7 +55,7 @@ def judge(case: Case) -> Judgement:
                 )
             )
         for entry in case.config.objects:
-            objects[entry.of].append(_matched(entry, block, said, classes))
+            objects[entry.of].append(_matched(entry, block, said, case.task))
     counts = np.concatenate(confusions)
     events = case.first_rows()
     weights = case.table["weight"][events]
@@ -127,15 +121,16 @@ def _displays(case: Case, maps: FrameMaps, counts: NDArray[np.int64]) -> list[Se
 
 
 def _matched(
-    entry: ObjectsConfig, pixels: Pixels, said: NDArray[np.int64], classes: Sequence[str]
+    entry: ObjectsConfig, pixels: Pixels, said: NDArray[np.int64], task: Mapping[str, Any]
 ) -> MatchedObjects:
+    classes, of_channels = task["classes"], are_of_channels(task, pixels.images.shape[1])
     # Where the truth is no class, nothing that is said counts.
     counts = pixels.valid & np.isin(pixels.truth, range(len(classes)))
     number = classes.index(entry.of)
     return match_objects(
         (pixels.truth == number) & counts,
         (said == number) & counts,
-        of_planes(pixels.images, said.shape[1]),
+        of_planes(pixels.images, said.shape[1], of_channels=of_channels),
         least_pixels=entry.least_pixels,
     )
 

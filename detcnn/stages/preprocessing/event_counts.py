@@ -170,5 +170,6 @@ class EventCounts:
                 found = ", ".join(f"{name} {count}" for name, count in of_class.items())
                 raise DataError(
                     f"class {missing[0]!r} is absent from the {split} split ({found}): "
-                    f"add events, or give preprocess.split.{split} a larger share"
+                    f"add events, give preprocess.split.{split} a larger share, or, of few events, "
+                    "divide them in another way by preprocess.split.salt: 1, 2, ..."
                 )

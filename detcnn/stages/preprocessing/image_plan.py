@@ -1,6 +1,6 @@
 """How the events of input files become images: a section of the study, turned into plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from detcnn.artifacts.digests import file_digest
-from detcnn.config.preprocess import PreprocessConfig
+from detcnn.config.preprocess import DownsampleConfig, PreprocessConfig
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Grid
 from detcnn.events.identity import split_indices
@@ -254,6 +254,22 @@ def plan_images(
     )
 
 
+def remarks(config: PreprocessConfig, plan: ImagePlan) -> Iterator[str]:
+    """Say what a study may not have meant."""
+    steps = config.image_steps if config.image is None else config.image.image_steps
+    shape = plan.grid.shape if plan.tiling is None else plan.tiling.frame
+    for step in steps:
+        if not isinstance(step, DownsampleConfig):
+            continue
+        block = (step.pixels, step.pixels) if isinstance(step.pixels, int) else step.pixels
+        if all(n < side for n, side in zip(shape[-2:], block, strict=True)):
+            yield (
+                f"preprocess.image_steps: downsample puts blocks of {block[0]}x{block[1]} pixels "
+                f"together, and images of {shape[-2]}x{shape[-1]} remain: its pixels are those of "
+                "a block, not of the result"
+            )
+
+
 def image_identity(config: PreprocessConfig, *, base: Path) -> dict[str, Any] | None:
     """Return what of a study makes images what they are; None where they stay as in the input.
 
@@ -299,7 +315,7 @@ def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
     Raises
     ------
     ConfigError
-        If two have different classes, or units, for one name.
+        If two have different classes or units for one name, or planes of something else.
     """
     first = sources[0].layout.pixels
     for source in sources[1:]:
@@ -315,6 +331,12 @@ def _common_truth(sources: tuple[Source, ...]) -> dict[str, PixelTruth]:
                     f"{source.path}: the classes of the pixel truth {name!r} are "
                     f"{', '.join(truth.classes) or 'none'}, but {sources[0].path.name} has "
                     f"{', '.join(first[name].classes) or 'none'}: give them in the study"
+                )
+            if name in first and truth.of != first[name].of:
+                raise ConfigError(
+                    f"{source.path}: the planes of the pixel truth {name!r} are of the "
+                    f"{truth.of}, but those of {sources[0].path.name} of the {first[name].of}: set "
+                    f"pixels.{name}.of of both in the study"
                 )
     return {n: t for n, t in first.items() if all(n in s.layout.pixels for s in sources)}
 

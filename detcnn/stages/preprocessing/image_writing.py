@@ -135,8 +135,16 @@ def _truth_infos(
         shape = truth.pixels[name].shape
         n_filled = sum(int(totals[f"n_filled.{name}.{split}"][0]) for split in SPLITS)
         is_sparse = n_filled <= MOST_SPARSE * n_images * prod(shape)
+        encoding: Encoding = "sparse" if is_sparse else "dense"
         infos.append(
-            TruthInfo(name, "sparse" if is_sparse else "dense", shape[0], kind.classes, kind.unit)
+            TruthInfo(
+                name,
+                encoding,
+                shape[0],
+                kind.classes,
+                of_channels=kind.of == "channels",
+                unit=kind.unit,
+            )
         )
     return tuple(infos)
 

@@ -73,7 +73,7 @@ def layout_of(source: SourceConfig) -> Layout:
         axes=source.axes,
         channels_last=source.channels_last,
         pixels={
-            name: PixelTruth(truth.column, truth.classes, truth.above)
+            name: PixelTruth(truth.column, truth.classes, truth.above, truth.of)
             for name, truth in source.pixels.items()
         },
         points=source.points,
