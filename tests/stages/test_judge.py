@@ -31,7 +31,7 @@ def case(table, *, classes=("a", "b"), task=None, **options):
         store=store,
         frames=None,
         table=own | table,
-        units=ToldUnits({}, {}),
+        units=ToldUnits({}, config.units),
     )
 
 
@@ -77,7 +77,7 @@ def test_images_of_one_class_do_not_tell_it():
     of_one = energies([30])
     table = {name: values for name, values in of_one.table.items() if name != "label"}
     numbers = regression.judge(replace(of_one, table=table)).numbers
-    assert numbers["energy"]["energy"]["n_events"] == 30
+    assert numbers["energy"]["n_events"] == 30
     assert numbers["class 0"]["energy"]["n_events"] == 30
 
 
