@@ -86,12 +86,12 @@ def overlay_figure(
     figure, panels = image_panels(grid, 1, n_panels, n_bars=n_panels, side=_SIDE, n_lines=n_lines)
     of_channels, of_numbers = panels[0][: len(channels)], panels[0][len(channels) :]
     scales = image_scales([event], len(channels))
-    draw_images(list(of_channels), event, 0, grid, channels, units, scales, figure=figure)
+    draw_images(list(of_channels), event, 0, grid, channels, units, scales, barred=figure)
     for axes, plane in zip(of_numbers, numbers, strict=True):
         # A little below zero is what a network says where nothing is.
         is_signed = -plane.min() > _SIGNED * plane.max()
         scale = number_scale(plane if is_signed else np.maximum(plane, 0), plane)
-        draw_scaled(axes, plane, grid, scale, figure=figure, name=name, unit="1")
+        draw_scaled(axes, plane, grid, scale, barred=figure, name=name, unit="1")
         axes.set_title(literal(f"predicted {name}"))
     for number, axes in enumerate(of_channels):
         if event.mask is not None:
