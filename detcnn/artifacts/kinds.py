@@ -50,12 +50,15 @@ SCORES = Kind("scores", version=4, made_by="detcnn predict")
 #    see detcnn/stages/scores.py.
 # 4  points.parquet: event_id; event counts frames, in which row and column are, not tiles.
 
-METRICS = Kind("metrics", version=3, made_by="detcnn evaluate")
+METRICS = Kind("metrics", version=4, made_by="detcnn evaluate")
 # 1  metrics.json, tables as CSV, figures as PNG and PDF, report.html.
 # 2  Each area with its binning_error, p_value in metrics.csv; other random numbers in the
 #    bootstrap.
 # 3  Of tasks beyond one label: rows of one event resampled together; average_precision of points,
 #    with its interval; response and corrected_resolution of a regression; unjudged, with a reason.
+# 4  Shares of pixels, points, labels and selections with intervals of Korn and Graubard; numbers of
+#    one of several targets under its name, once; relative residuals away from zero alone; bins of
+#    ten events or more; what belongs together in one figure.
 
 VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
 # 1  validation.json; validation.csv, every number of the page; figures as PNG and PDF; report.html.

@@ -309,3 +309,19 @@ def test_a_target_has_few_figures_and_fewer_for_few_events(results):
     assert names(12) == ["regression-energy-residuals"]
     few = regression_sections(results.regression(n=12))
     assert few[1].lead.startswith("There are too few events for two bins: nothing is drawn. No fit")
+
+
+def test_what_belongs_to_a_column_is_one_figure(results):
+    for sections, name, n_panels in (
+        (segmentation_sections(results.segmentation()), "segmentation-energy", 3),
+        (localisation_sections(results.localisation()), "points-density", 2),
+        (pixel_regression_sections(results.pixel_regression()), "pixels-charge-charge", 3),
+    ):
+        (figure,) = (p.figure for p in sections[-1].pictures)
+        assert [p.name for p in sections[-1].pictures] == [name]
+        assert len(figure.axes) == 2 * n_panels
+    # One legend for panels of the same classes, one each where they say something else.
+    (figure,) = (p.figure for p in segmentation_sections(results.segmentation())[-1].pictures)
+    assert [axes.get_legend() is not None for axes in figure.axes[:3]] == [True, False, False]
+    (figure,) = (p.figure for p in regression_sections(results.regression())[-1].pictures)
+    assert [axes.get_legend() is not None for axes in figure.axes[:2]] == [True, True]
