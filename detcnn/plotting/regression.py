@@ -263,16 +263,23 @@ def _residual_rows(residuals: Residuals) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def _lead(evaluation: RegressionEvaluation) -> str:
+    parts = []
+    for residuals in filter(None, (evaluation.absolute, evaluation.relative)):
+        unit = "" if residuals.unit == "1" else f" {residuals.unit}"
+        parts.append(
+            f"bias {residuals.mean.text()}{unit}, resolution {residuals.half_width.text()}{unit}"
+        )
+    lead = "; relative to the truth: ".join(parts)
+    return lead[0].upper() + lead[1:]
+
+
 def _result(evaluation: RegressionEvaluation) -> Section:
     residuals, level = evaluation.residuals, f"{100 * evaluation.level:.3g}\N{NO-BREAK SPACE}%"
     unit = "" if residuals.unit == "1" else f" {residuals.unit}"
     return Section(
         title=f"Regression: {evaluation.name}",
-        lead=(
-            f"Bias {residuals.mean.text()}{unit}, resolution {residuals.half_width.text()}{unit} "
-            f"({'relative to the truth, ' if residuals.is_relative else ''}"
-            f"{evaluation.n_events:,} events)."
-        ),
+        lead=f"{_lead(evaluation)} ({evaluation.n_events:,} events).",
         tables=(
             Table(
                 header=("Number", level + " interval"),

@@ -131,6 +131,10 @@ def test_without_what_is_optional(results):
     titles = [section.title for section in sections]
     assert titles == ["Regression: energy", "energy against its truth", "energy against columns"]
     assert "No fit of the resolution: 0 bins" in sections[1].lead
+    absolute, relative = sections[0].lead.split("; relative to the truth: ")
+    assert absolute.startswith("Bias ")
+    assert absolute.endswith("] GeV")
+    assert relative.endswith("] (100 events).")
 
 
 def picture_grid(side=24):
