@@ -58,7 +58,10 @@ METRICS = Kind("metrics", version=4, made_by="detcnn evaluate")
 #    bootstrap.
 # 3  Of tasks beyond one label: rows of one event resampled together; average_precision of points,
 #    with its interval; response and corrected_resolution of a regression; unjudged, with a reason.
-# 4  Numbers of columns, and bins of them, in the units that the study wants or the images have.
+# 4  Numbers of columns, and bins of them, in the units that the study wants or the images have;
+#    shares of pixels, points, labels and selections with intervals of Korn and Graubard; numbers of
+#    one of several targets under its name, once; relative residuals away from zero alone; bins of
+#    ten events or more; what belongs together in one figure.
 
 VALIDATION = Kind("validation", version=1, made_by="detcnn validate")
 # 1  validation.json; validation.csv, every number of the page; figures as PNG and PDF; report.html.

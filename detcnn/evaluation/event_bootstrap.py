@@ -8,6 +8,7 @@ it.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -136,13 +137,21 @@ def iter_counts(n_rows: int, bootstrap: Bootstrap) -> Iterator[tuple[slice, NDAr
     at_once = max(1, _NUMBERS_AT_ONCE // max(n_rows, 1))
     for start in range(0, bootstrap.n_replicas, at_once):
         now = slice(start, min(start + at_once, bootstrap.n_replicas))
-        counts = np.stack(
-            [
-                _poisson(generator(bootstrap.seed, "bootstrap/events", replica), n_events)
-                for replica in range(now.start, now.stop)
-            ]
-        )
+        counts = _counts(bootstrap.seed, now.start, now.stop, n_events)
         yield now, counts if event is None else counts[:, event]
+
+
+# One evaluation asks for the same replicas for every number that it quotes.
+@lru_cache(maxsize=2)
+def _counts(seed: int, start: int, stop: int, n_events: int) -> NDArray[np.float64]:
+    counts = np.stack(
+        [
+            _poisson(generator(seed, "bootstrap/events", replica), n_events)
+            for replica in range(start, stop)
+        ]
+    )
+    counts.flags.writeable = False
+    return counts
 
 
 def _poisson(random: np.random.Generator, n: int) -> NDArray[np.float64]:

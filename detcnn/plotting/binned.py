@@ -1,6 +1,7 @@
 """Numbers with their intervals in bins of a column."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -60,6 +61,41 @@ def binned_figure(
     if len(_labels(measures)) > 1:
         place_legend(figure, upper, loc="upper center" if is_share else "upper right")
     draw_entries(lower, measures, label=entries)
+    figure.align_ylabels()
+    return figure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """One panel of `binned_panels_figure`, with the options of `binned_figure`."""
+
+    measures: Sequence[BinnedMeasure]
+    ylabel: str
+    is_share: bool = False
+    reference: float | None = None
+
+
+@styled
+def binned_panels_figure(panels: Sequence[Panel], *, entries: str = "Events") -> Figure:
+    """Draw what belongs together side by side, as `binned_figure` does, all of one column."""
+    figure = new_figure(4.9 * len(panels), 5.0)
+    upper, lower = figure.subplots(
+        2, len(panels), sharex=True, height_ratios=BINNED_HEIGHTS, squeeze=False
+    )
+    said: list[str] = []
+    for above, below, panel in zip(upper, lower, panels, strict=True):
+        draw_binned(
+            above,
+            panel.measures,
+            ylabel=panel.ylabel,
+            is_share=panel.is_share,
+            reference=panel.reference,
+        )
+        draw_entries(below, panel.measures, label=entries)
+        labels = _labels(panel.measures)
+        if len(labels) > 1 and labels != said:
+            place_legend(figure, above, loc="upper center" if panel.is_share else "upper right")
+        said = labels
     figure.align_ylabels()
     return figure
 

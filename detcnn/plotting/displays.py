@@ -137,7 +137,9 @@ def segmentation_display(
     of_verdicts = (ListedColormap(verdicts), BoundaryNorm(np.arange(7) - 0.5, 6))
     scales = image_scales(events, len(channels))
     for axes, (event, plane) in zip(panels, rows, strict=True):
-        draw_images(axes[:n_images], event, plane, grid, channels, units, scales, figure=figure)
+        # One scale for all events: the bars of the first say what it is.
+        barred = figure if event is events[0] else None
+        draw_images(axes[:n_images], event, plane, grid, channels, units, scales, barred=barred)
         judged = _judged(event, plane, n_classes)
         truth = np.ma.masked_where(~judged, event.truth[plane])
         verdict = _verdict(event.truth[plane], event.predicted[plane], judged)
@@ -185,7 +187,7 @@ def pixel_regression_display(
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
     n_images = _images_of_plane(events, channels)
-    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 3)
+    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 2)
     true, said = (
         np.stack([np.asarray(of[plane], np.float64) for of, plane in rows_of])
         for rows_of in (
@@ -197,7 +199,9 @@ def pixel_regression_display(
     signed = signed_scale(said - true, is_linear=not scale.kind())
     scales = image_scales(events, len(channels))
     for axes, (event, plane), truth, predicted in zip(panels, rows, true, said, strict=True):
-        draw_images(axes[:n_images], event, plane, grid, channels, units, scales, figure=figure)
+        # One scale for all events: the bars of the first say what it is.
+        barred = figure if event is events[0] else None
+        draw_images(axes[:n_images], event, plane, grid, channels, units, scales, barred=barred)
         for panel, title, picture, colours in zip(
             axes[-3:],
             ("truth", "prediction", "prediction − truth"),
@@ -205,7 +209,9 @@ def pixel_regression_display(
             (scale, scale, signed),
             strict=True,
         ):
-            draw_scaled(panel, picture, grid, colours, figure=figure, name=name, unit=unit)
+            # That of the truth stands beside the prediction.
+            of = None if title == "truth" else barred
+            draw_scaled(panel, picture, grid, colours, barred=of, name=name, unit=unit)
             panel.set_title(title)
     label_panels(panels, grid)
     return figure
@@ -231,7 +237,8 @@ def localisation_display(
     figure, panels = image_panels(grid, len(events), len(channels), n_bars=len(channels), side=3.2)
     scales = image_scales(events, len(channels))
     for axes, event in zip(panels, events, strict=True):
-        draw_images(axes, event, 0, grid, channels, units, scales, figure=figure)
+        barred = figure if event is events[0] else None
+        draw_images(axes, event, 0, grid, channels, units, scales, barred=barred)
         for of_channel in axes:
             across, up = places(event.true, grid)
             of_channel.plot(
@@ -284,9 +291,12 @@ def draw_images(
     units: Sequence[str],
     scales: Sequence[PixelScale],
     *,
-    figure: Figure,
+    barred: Figure | None,
 ) -> None:
-    """Draw one channel, that of a plane, or all, above the first of them the title."""
+    """Draw one channel, that of a plane, or all, above the first of them the title.
+
+    Bars of colours are drawn if their figure is given.
+    """
     shown = range(len(channels)) if len(panels) == len(channels) else [plane]
     for axes, channel in zip(panels, shown, strict=True):
         draw_scaled(
@@ -294,7 +304,7 @@ def draw_images(
             np.asarray(event.image[channel], np.float64),
             grid,
             scales[channel],
-            figure=figure,
+            barred=barred,
             name=channels[channel],
             unit=units[channel],
         )
@@ -324,14 +334,16 @@ def draw_scaled(
     grid: Grid,
     scale: PixelScale,
     *,
-    figure: Figure,
+    barred: Figure | None,
     name: str,
     unit: str,
 ) -> None:
-    """Draw an image with its bar of colours, which says what they are of and how they go."""
+    """Draw an image, and in its figure a bar of colours: what they are of and how they go."""
     drawn = draw_pixels(axes, scale.shown(image), grid, cmap=scale.colour_map, norm=scale.norm)
     # Inside the room of its panel, so that it is as high.
-    bar = figure.colorbar(drawn, cax=axes.inset_axes((1.03, 0, 0.045, 1)), format="{x:g}")
+    if barred is None:
+        return
+    bar = barred.colorbar(drawn, cax=axes.inset_axes((1.03, 0, 0.045, 1)), format="{x:g}")
     bar.set_ticks(scale.ticks)
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=7.5)

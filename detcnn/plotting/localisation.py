@@ -8,7 +8,7 @@ from detcnn.evaluation.localisation import (
     LocalisationEvaluation,
     ToleranceCurve,
 )
-from detcnn.plotting.binned import binned_figure
+from detcnn.plotting.binned import Panel, binned_panels_figure
 from detcnn.plotting.report import Picture, Section, Table
 from detcnn.plotting.style import FAINT, colour, line_style, literal, new_figure, styled
 
@@ -130,18 +130,19 @@ def _profiles(evaluation: LocalisationEvaluation) -> Section:
     pictures = []
     for column in columns:
         recall, precision, rmse = (p for p in evaluation.profiles if p.column == column)
-        pictures += [
+        distance = f"RMS distance [{literal(evaluation.unit)}]"
+        pictures.append(
             Picture(
-                f"points-shares-{column}",
-                binned_figure([recall, precision], ylabel="Share of points", is_share=True),
-                f"Recall and precision against {column}",
-                "Of the points of all events in a bin; below, the number of these events.",
-            ),
-            Picture(
-                f"points-distance-{column}",
-                binned_figure([rmse], ylabel=f"RMS distance [{literal(evaluation.unit)}]"),
-                f"Distance against {column}",
-                "Root mean square distance of the pairs of all events in a bin.",
-            ),
-        ]
+                f"points-{column}",
+                binned_panels_figure(
+                    [
+                        Panel([recall, precision], "Share of points", is_share=True),
+                        Panel([rmse], distance),
+                    ]
+                ),
+                f"Recall, precision and distance against {column}",
+                "Of the points of all events in a bin, and root mean square distance of the pairs; "
+                "below, the number of these events.",
+            )
+        )
     return Section(title="Points against columns", pictures=tuple(pictures))

@@ -92,12 +92,12 @@ def overlay_figure(
     scales = image_scales([event], n_channels)
     for of_row, row in zip(masks, panels, strict=True):
         of_channels, of_numbers = row[:n_channels], row[n_channels:]
-        draw_images(list(of_channels), event, 0, grid, channels, units, scales, figure=figure)
+        draw_images(list(of_channels), event, 0, grid, channels, units, scales, barred=figure)
         for axes, plane in zip(of_numbers, numbers, strict=True):
             # A little below zero is what a network says where nothing is.
             is_signed = -plane.min() > _SIGNED * plane.max()
             scale = number_scale(plane if is_signed else np.maximum(plane, 0), plane)
-            draw_scaled(axes, plane, grid, scale, figure=figure, name=name, unit="1")
+            draw_scaled(axes, plane, grid, scale, barred=figure, name=name, unit="1")
             axes.set_title(literal(f"predicted {name}"))
         for mask, axes in zip(of_row, of_channels, strict=True):
             if mask is not None:

@@ -1,7 +1,7 @@
 """What a report says about a predicted number for every pixel."""
 
 from detcnn.evaluation.pixel_regression import PixelRegressionEvaluation
-from detcnn.plotting.binned import binned_figure
+from detcnn.plotting.binned import Panel, binned_panels_figure
 from detcnn.plotting.event_values import event_values_figure
 from detcnn.plotting.report import Picture, Section, Table
 from detcnn.plotting.style import literal
@@ -97,19 +97,26 @@ def _profiles(evaluation: PixelRegressionEvaluation) -> Section:
         "conservation": "Predicted / true sum",
     }
     references = {"rmse": None, "bias": 0.0, "conservation": 1.0}
+    columns = dict.fromkeys(profile.column for profile in evaluation.profiles)
     return Section(
         title=f"Pixels against columns: {evaluation.name}",
         pictures=tuple(
             Picture(
-                f"pixels-{evaluation.name}-{profile.quantity}-{profile.column}",
-                binned_figure(
-                    [profile],
-                    ylabel=literal(labels[profile.quantity]),
-                    reference=references[profile.quantity],
+                f"pixels-{evaluation.name}-{column}",
+                binned_panels_figure(
+                    [
+                        Panel(
+                            [profile],
+                            literal(labels[profile.quantity]),
+                            reference=references[profile.quantity],
+                        )
+                        for profile in evaluation.profiles
+                        if profile.column == column
+                    ]
                 ),
-                f"{labels[profile.quantity]} against {profile.column}",
+                f"Errors and sum against {column}",
                 "Over the pixels of all events in a bin; below, the number of these events.",
             )
-            for profile in evaluation.profiles
+            for column in columns
         ),
     )

@@ -1,7 +1,5 @@
 """What a report says about a predicted number: bias, resolution, linearity and pull."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +8,14 @@ from detcnn.evaluation.binned_measure import BinnedMeasure
 from detcnn.evaluation.intervals import Interval
 from detcnn.evaluation.regression import Pull, RegressionEvaluation, Residuals
 from detcnn.evaluation.resolution_fit import ResolutionFit
-from detcnn.plotting.binned import BINNED_HEIGHTS, draw_binned, draw_entries, draw_points
+from detcnn.plotting.binned import (
+    BINNED_HEIGHTS,
+    Panel,
+    binned_panels_figure,
+    draw_binned,
+    draw_entries,
+    draw_points,
+)
 from detcnn.plotting.event_values import draw_event_values
 from detcnn.plotting.report import Picture, Section, Table
 from detcnn.plotting.style import (
@@ -110,21 +115,6 @@ def residuals_figure(evaluation: RegressionEvaluation) -> Figure:
         axes.legend(loc="upper right")
     if pull is not None and has_bins:
         _draw_calibration_of_sigma(panels[2], pull, name=evaluation.name, unit=evaluation.unit)
-    return figure
-
-
-@styled
-def column_figure(evaluation: RegressionEvaluation, profiles: Sequence[BinnedMeasure]) -> Figure:
-    """Draw bias and resolution, of four profiles against one column, side by side."""
-    bias, median, *widths = profiles
-    figure = new_figure(10.4, 5.0)
-    upper, lower = figure.subplots(2, 2, sharex=True, height_ratios=BINNED_HEIGHTS)
-    draw_binned(upper[0], [bias, median], ylabel=_residual_label(evaluation), reference=0.0)
-    draw_binned(upper[1], widths, ylabel=_resolution_label(evaluation))
-    for above, below in zip(upper, lower, strict=True):
-        draw_entries(below, [bias], label="Events")
-        above.legend(loc="upper right")
-    figure.align_ylabels()
     return figure
 
 
@@ -273,16 +263,23 @@ def _residual_rows(residuals: Residuals) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def _lead(evaluation: RegressionEvaluation) -> str:
+    parts = []
+    for residuals in filter(None, (evaluation.absolute, evaluation.relative)):
+        unit = "" if residuals.unit == "1" else f" {residuals.unit}"
+        parts.append(
+            f"bias {residuals.mean.text()}{unit}, resolution {residuals.half_width.text()}{unit}"
+        )
+    lead = "; relative to the truth: ".join(parts)
+    return lead[0].upper() + lead[1:]
+
+
 def _result(evaluation: RegressionEvaluation) -> Section:
     residuals, level = evaluation.residuals, f"{100 * evaluation.level:.3g}\N{NO-BREAK SPACE}%"
     unit = "" if residuals.unit == "1" else f" {residuals.unit}"
     return Section(
         title=f"Regression: {evaluation.name}",
-        lead=(
-            f"Bias {residuals.mean.text()}{unit}, resolution {residuals.half_width.text()}{unit} "
-            f"({'relative to the truth, ' if residuals.is_relative else ''}"
-            f"{evaluation.n_events:,} events)."
-        ),
+        lead=f"{_lead(evaluation)} ({evaluation.n_events:,} events).",
         tables=(
             Table(
                 header=("Number", level + " interval"),
@@ -397,7 +394,12 @@ def _profiles(evaluation: RegressionEvaluation, profiles: list[BinnedMeasure]) -
         pictures=tuple(
             Picture(
                 f"regression-{evaluation.name}-{of_column[0].column}",
-                column_figure(evaluation, of_column),
+                binned_panels_figure(
+                    [
+                        Panel(of_column[:2], _residual_label(evaluation), reference=0.0),
+                        Panel(of_column[2:], _resolution_label(evaluation)),
+                    ]
+                ),
                 f"Bias and resolution against {of_column[0].column}",
                 "In bins of the column; below, the number of events.",
             )

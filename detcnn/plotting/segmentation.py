@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from detcnn.evaluation.pixel_scores import PixelScores
 from detcnn.evaluation.segmentation import SegmentationEvaluation
-from detcnn.plotting.binned import binned_figure
+from detcnn.plotting.binned import Panel, binned_panels_figure
 from detcnn.plotting.confusion import confusion_figure
 from detcnn.plotting.event_values import event_values_figure
 from detcnn.plotting.report import Picture, Section, Table
@@ -205,15 +205,22 @@ def _events(evaluation: SegmentationEvaluation) -> Section:
 
 
 def _profiles(evaluation: SegmentationEvaluation) -> Section:
+    columns = dict.fromkeys(profile.column for profile in evaluation.profiles)
     return Section(
         title="Segmentation against columns",
         pictures=tuple(
             Picture(
-                f"segmentation-{profile.quantity}-{profile.column}",
-                binned_figure([profile], ylabel=_QUANTITIES[profile.quantity], is_share=True),
-                f"{_QUANTITIES[profile.quantity]} against {profile.column}",
+                f"segmentation-{column}",
+                binned_panels_figure(
+                    [
+                        Panel([profile], _QUANTITIES[profile.quantity], is_share=True)
+                        for profile in evaluation.profiles
+                        if profile.column == column
+                    ]
+                ),
+                f"Overlap, efficiency and purity against {column}",
                 "Of the pixels of all events in a bin; below, the number of these events.",
             )
-            for profile in evaluation.profiles
+            for column in columns
         ),
     )

@@ -1,7 +1,8 @@
 """How figures look, and how they are written: the same bytes for the same content, anywhere."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -148,13 +150,26 @@ def _lay_out(figure: Figure) -> None:
     """Find the places of all parts once, so that every format gets the same."""
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.execute(figure)
-        # Panels of a fixed shape move when there is room for their titles and bars: once is not
-        # enough.
-        if any(axes.get_box_aspect() is not None for axes in figure.axes):
+        with _without_minor_ticks(figure):
             engine.execute(figure)
+            # Panels of a fixed shape move when there is room for their titles and bars: once is
+            # not enough.
+            if any(axes.get_box_aspect() is not None for axes in figure.axes):
+                engine.execute(figure)
         # With an engine, even an idle one, every format would be drawn twice.
         figure.set_layout_engine(None)
+
+
+@contextmanager
+def _without_minor_ticks(figure: Figure) -> Iterator[None]:
+    """Hide the minor ticks without numbers, which take no room but more than half the time."""
+    with ExitStack() as hidden:
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            if isinstance(axis.get_minor_formatter(), NullFormatter):
+                # Back in reverse, as axes that are shared have one locator.
+                hidden.callback(axis.set_minor_locator, axis.get_minor_locator())
+                axis.set_minor_locator(NullLocator())
+        yield
 
 
 Format = Literal["png", "pdf"]

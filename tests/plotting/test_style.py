@@ -2,6 +2,7 @@ import sys
 
 import matplotlib as mpl
 import pytest
+from matplotlib.ticker import NullLocator
 from PIL import Image
 
 from detcnn.plotting.style import literal, new_figure, styled, svg, write_figure
@@ -63,3 +64,30 @@ def test_no_global_figures():
 @pytest.mark.parametrize(("name", "text"), [("plain", "plain"), ("$x^", r"\$x^")])
 def test_names_are_no_formulae(name, text):
     assert literal(name) == text
+
+
+@styled
+def shared(is_log):
+    figure = new_figure(4, 3)
+    axes = figure.subplots(2, sharex=True)
+    for one in axes:
+        one.plot([1, 1000], [1, 2])
+    if is_log:
+        axes[0].set_xscale("log")
+    return figure
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+def test_minor_ticks_are_back_after_the_layout_and_change_no_place(tmp_path, is_log):
+    figure, slow = shared(is_log), shared(is_log)
+    locators = [
+        type(axis.get_minor_locator()) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
+    ]
+    assert NullLocator not in locators
+    write_figure(figure, tmp_path, "shared", formats=["png"])
+    assert [
+        type(axis.get_minor_locator()) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
+    ] == locators
+    styled(slow.get_layout_engine().execute)(slow)
+    for axes, expected in zip(figure.axes, slow.axes, strict=True):
+        assert axes.get_position().bounds == expected.get_position().bounds

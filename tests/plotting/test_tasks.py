@@ -131,6 +131,10 @@ def test_without_what_is_optional(results):
     titles = [section.title for section in sections]
     assert titles == ["Regression: energy", "energy against its truth", "energy against columns"]
     assert "No fit of the resolution: 0 bins" in sections[1].lead
+    absolute, relative = sections[0].lead.split("; relative to the truth: ")
+    assert absolute.startswith("Bias ")
+    assert absolute.endswith("] GeV")
+    assert relative.endswith("] (100 events).")
 
 
 def picture_grid(side=24):
@@ -258,8 +262,10 @@ def test_numbers_of_all_events_have_one_scale(truth, cmap):
     assert (of_truth, ends[1]) == (cmap, 500)
     assert norms_of(figure, "prediction") == {(of_truth, *ends)}
     assert norms_of(figure, "prediction − truth") == {("RdBu_r", -3, 3)}
-    labels = {axes.get_ylabel() for panel in figure.axes for axes in panel.child_axes}
-    assert sum("charge [ke]\nlogarithmic" in label for label in labels) >= 1
+    # The bars of the first event say how all go.
+    bars = [[axes.get_ylabel() for axes in panel.child_axes] for panel in figure.axes]
+    assert [len(of_panel) for of_panel in bars] == [1, 0, 1, 1, 0, 0, 0, 0]
+    assert bars[2][0].startswith("charge [ke]\nlogarithmic")
     svg(figure)
 
 
@@ -334,3 +340,19 @@ def test_a_target_has_few_figures_and_fewer_for_few_events(results):
     assert names(12) == ["regression-energy-residuals"]
     few = regression_sections(results.regression(n=12))
     assert few[1].lead.startswith("There are too few events for two bins: nothing is drawn. No fit")
+
+
+def test_what_belongs_to_a_column_is_one_figure(results):
+    for sections, name, n_panels in (
+        (segmentation_sections(results.segmentation()), "segmentation-energy", 3),
+        (localisation_sections(results.localisation()), "points-density", 2),
+        (pixel_regression_sections(results.pixel_regression()), "pixels-charge-charge", 3),
+    ):
+        (figure,) = (p.figure for p in sections[-1].pictures)
+        assert [p.name for p in sections[-1].pictures] == [name]
+        assert len(figure.axes) == 2 * n_panels
+    # One legend for panels of the same classes, one each where they say something else.
+    (figure,) = (p.figure for p in segmentation_sections(results.segmentation())[-1].pictures)
+    assert [axes.get_legend() is not None for axes in figure.axes[:3]] == [True, False, False]
+    (figure,) = (p.figure for p in regression_sections(results.regression())[-1].pictures)
+    assert [axes.get_legend() is not None for axes in figure.axes[:2]] == [True, True]
