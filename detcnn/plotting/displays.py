@@ -128,7 +128,7 @@ def segmentation_display(
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
     n_images = _images_of_plane(events, channels)
-    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images)
+    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images, n_lines=2)
     n_classes = len(classes)
     colours = ["white", *(colour(i) for i in range(n_classes - 1))]
     of_classes = (ListedColormap(colours), BoundaryNorm(np.arange(n_classes + 1) - 0.5, n_classes))
@@ -187,7 +187,7 @@ def pixel_regression_display(
     """
     rows = [(event, plane) for event in events for plane in range(len(event.truth))]
     n_images = _images_of_plane(events, channels)
-    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 2)
+    figure, panels = image_panels(grid, len(rows), n_images + 3, n_bars=n_images + 2, n_lines=2)
     true, said = (
         np.stack([np.asarray(of[plane], np.float64) for of, plane in rows_of])
         for rows_of in (

@@ -47,7 +47,7 @@ def judge(case: Case) -> Judgement:
     displays = []
     for row, word in best_median_worst(-errors, case.config.displays):
         block = read_pixels(case, maps, row, row + 1)
-        title = f"{word}: event {event_id[row]}, RMSE {errors[row]:.3g}"
+        title = f"{word}: RMSE {errors[row]:.3g}\nevent {event_id[row]}"
         displays.append(
             MeasuredEvent(title, block.images[0], block.truth[0] * factor, block.maps[0] * factor)
         )

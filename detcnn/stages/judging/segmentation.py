@@ -110,7 +110,7 @@ def _displays(case: Case, maps: FrameMaps, counts: NDArray[np.int64]) -> list[Se
         pixels = read_pixels(case, maps, row, row + 1)
         displays.append(
             SegmentedEvent(
-                f"{word}: event {event_id[row]}, mean IoU {ious[row]:.2f}",
+                f"{word}: mean IoU {ious[row]:.2f}\nevent {event_id[row]}",
                 pixels.images[0],
                 pixels.truth[0].astype(np.int64),
                 maps.classes(pixels.maps)[0],
