@@ -1,8 +1,11 @@
 """What a report says about a predicted number: bias, resolution, linearity and pull."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from detcnn.evaluation.binned_measure import BinnedMeasure
 from detcnn.evaluation.intervals import Interval
@@ -27,6 +30,8 @@ from detcnn.plotting.style import (
     styled,
 )
 
+Floats = NDArray[np.float64]
+
 _TOO_FEW = "There are too few events for two bins: nothing is drawn."
 _OF_SIGMA = (
     " Middle: residuals in units of the σ given, beside the normal distribution that they should "
@@ -41,8 +46,34 @@ _FORMULAE = {
 }
 
 
-def regression_sections(evaluation: RegressionEvaluation) -> tuple[Section, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedNumbers:
+    """What was true and what was said of each event.
+
+    Parameters
+    ----------
+    truth, prediction : numpy.ndarray
+        float64, shape (n_events,).
+    sigma : numpy.ndarray, optional
+        Standard deviation of the prediction, the same shape.
+    """
+
+    truth: Floats
+    prediction: Floats
+    sigma: Floats | None = None
+
+
+def regression_sections(
+    evaluation: RegressionEvaluation, events: PredictedNumbers | None = None
+) -> tuple[Section, ...]:
     """Return the parts of a report that say what a predicted number is worth.
+
+    Parameters
+    ----------
+    evaluation : RegressionEvaluation
+        What it is worth.
+    events : PredictedNumbers, optional
+        Drawn one by one where they are too few for bins of the truth.
 
     Returns
     -------
@@ -50,7 +81,7 @@ def regression_sections(evaluation: RegressionEvaluation) -> tuple[Section, ...]
         Result, dependence on the truth, pull if there is one, and profiles if any further column
         was given. Each `Picture` has a name to write its figure under.
     """
-    sections = [_result(evaluation), _against_truth(evaluation)]
+    sections = [_result(evaluation), _against_truth(evaluation, events)]
     if evaluation.pull is not None:
         sections.append(_pull(evaluation, evaluation.pull))
     further = [p for p in evaluation.profiles if p.column != evaluation.name]
@@ -85,6 +116,29 @@ def truth_figure(evaluation: RegressionEvaluation) -> Figure:
     for axes in upper[1:]:
         axes.legend(loc="upper right")
     figure.align_ylabels()
+    return figure
+
+
+@styled
+def events_figure(evaluation: RegressionEvaluation, events: PredictedNumbers) -> Figure:
+    """Draw the prediction of each event against its truth, with its σ if there is one."""
+    figure = new_figure(5.2, 4.8)
+    axes = figure.subplots()
+    axes.errorbar(
+        events.truth,
+        events.prediction,
+        yerr=events.sigma,
+        fmt=marker(0),
+        color=colour(0),
+        markersize=5,
+        linestyle="none",
+        label="events" if events.sigma is None else "events, ± σ",
+    )
+    ends = [*axes.get_xlim(), *axes.get_ylim()]
+    axes.axline((min(ends), min(ends)), slope=1, color=FAINT, linestyle=":", label="truth")
+    axes.set_xlabel(_label(f"true {evaluation.name}", evaluation.unit))
+    axes.set_ylabel(_label(f"predicted {evaluation.name}", evaluation.unit))
+    axes.legend(loc="upper left")
     return figure
 
 
@@ -313,7 +367,7 @@ def _result(evaluation: RegressionEvaluation) -> Section:
     )
 
 
-def _against_truth(evaluation: RegressionEvaluation) -> Section:
+def _against_truth(evaluation: RegressionEvaluation, events: PredictedNumbers | None) -> Section:
     name, unit = evaluation.name, evaluation.unit
     pictures = []
     if is_binned(evaluation.linearity):
@@ -330,6 +384,15 @@ def _against_truth(evaluation: RegressionEvaluation) -> Section:
                 "truth, divided by the response, which is how much that rises with the truth "
                 "(below): the resolution of calibrated predictions, which does not shrink where "
                 "predictions are pulled to the middle.",
+            )
+        )
+    elif events is not None:
+        pictures.append(
+            Picture(
+                f"regression-{name}-truth",
+                events_figure(evaluation, events),
+                "Prediction against truth",
+                "Event by event, for there are too few for bins of the truth.",
             )
         )
     fit = evaluation.resolution_fit

@@ -30,7 +30,7 @@ from detcnn.plotting.multi_label import multi_label_sections
 from detcnn.plotting.objects import objects_sections
 from detcnn.plotting.overlays import SaidOfEvent, overlay_figure
 from detcnn.plotting.pixel_regression import pixel_regression_sections
-from detcnn.plotting.regression import regression_sections
+from detcnn.plotting.regression import PredictedNumbers, regression_sections
 from detcnn.plotting.report import Report, report_html
 from detcnn.plotting.segmentation import segmentation_sections
 from detcnn.plotting.style import svg, write_figure
@@ -340,6 +340,17 @@ def test_a_target_has_few_figures_and_fewer_for_few_events(results):
     assert names(12) == ["regression-energy-residuals"]
     few = regression_sections(results.regression(n=12))
     assert few[1].lead.startswith("There are too few events for two bins: nothing is drawn. No fit")
+    # One by one, if they are given.
+    truth = np.linspace(1.0, 5.0, 12)
+    events = PredictedNumbers(truth, 0.9 * truth, np.full(12, 0.3))
+    shown = regression_sections(results.regression(n=12), events)[1]
+    assert shown.lead.startswith("No fit")
+    (picture,) = shown.pictures
+    assert picture.name == "regression-energy-truth"
+    points, _, _ = picture.figure.axes[0].containers[0]
+    np.testing.assert_allclose(points.get_xydata(), np.stack([truth, 0.9 * truth], axis=1))
+    many = regression_sections(results.regression(n=3000), events)[1].pictures
+    assert [picture.name for picture in many] == names(3000)[1:3]
 
 
 def test_what_belongs_to_a_column_is_one_figure(results):

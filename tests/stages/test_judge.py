@@ -56,7 +56,7 @@ def energies(n_of_class, **options):
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     for of, name in ((regression, "regression"), (segmentation, "segmentation")):
-        monkeypatch.setattr(of, f"{name}_sections", lambda evaluation: ())
+        monkeypatch.setattr(of, f"{name}_sections", lambda *_: ())
     monkeypatch.setattr(segmentation, "objects_sections", lambda evaluation: ())
     monkeypatch.setattr(segmentation, "segmentation_display", lambda displays, **of: None)
 
@@ -207,9 +207,8 @@ def test_events_that_are_shown_have_their_ids(monkeypatch):
     said[1, 0, 0, 0] = 0
     table = {"label": np.zeros(3, np.int64), "column_event_id": np.array([70, 71, 72])}
     objects_of(monkeypatch, np.ones(truth.shape, np.float32), truth, said, table=table)
-    assert [one.title.split(",")[0] for one in shown] == [
-        "best: event 70", "median: event 72", "worst: event 71",
-    ]  # fmt: skip
+    words = [(one.title.split(":")[0], one.title.split("\n")[1]) for one in shown]
+    assert words == [("best", "event 70"), ("median", "event 72"), ("worst", "event 71")]
 
 
 def test_names_are_said_once_and_as_they_are(monkeypatch):

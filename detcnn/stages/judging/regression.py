@@ -9,7 +9,7 @@ from detcnn.evaluation.regression import evaluate_regression
 from detcnn.evaluation.task_rows import (
     regression_rows,
 )
-from detcnn.plotting.regression import regression_sections
+from detcnn.plotting.regression import PredictedNumbers, regression_sections
 from detcnn.stages.judging.case import Case
 from detcnn.stages.judging.judgement import Judgement, named, together, unjudged
 from detcnn.stages.judging.units import PURE
@@ -46,12 +46,17 @@ def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
     binned["columns"].pop(name, None)
     truth_edges = binned["edges"].pop(name, None)
     binned["units"].pop(name, None)
-    evaluation = evaluate_regression(
+    events = PredictedNumbers(
         units.told(name, case.column(name)[rows]),
         units.told(name, case.table[f"{case.prefix}prediction_{name}"][rows]),
+        None if sigma is None else units.told(name, sigma[rows]),
+    )
+    evaluation = evaluate_regression(
+        events.truth,
+        events.prediction,
         name=name,
         unit=units.unit(name),
-        sigma=None if sigma is None else units.told(name, sigma[rows]),
+        sigma=events.sigma,
         weights=case.table["weight"][rows],
         truth_edges=truth_edges,
         fit=case.config.resolution.terms,
@@ -78,6 +83,6 @@ def _one_number(case: Case, name: str, rows: NDArray[np.int64]) -> Judgement:
         title=name,
         numbers={name: plain(evaluation)},
         rows=regression_rows(evaluation),
-        sections=regression_sections(evaluation),
+        sections=regression_sections(evaluation, events),
         headline=tuple(headline),
     )
