@@ -333,7 +333,7 @@ def test_the_particle_and_the_energy_of_showers_come_from_one_network(clone):
     # Braces and spaces come through make as they are.
     more = "SET=--set 'evaluate.efficiency_bins=[{column: energy, bins: 2}]'"
     said = make(folder, "report", "N_small=150", more)
-    for name in ("particle, accuracy", "energy, energy: width of the pull"):
+    for name in ("particle, accuracy", "energy: width of the pull"):
         assert f"\n{name}  " in said
     metrics = json.loads((folder / "work/small/metrics/metrics.json").read_text())
     assert metrics["energy"]["energy"]["name"] == "energy"
