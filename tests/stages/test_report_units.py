@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def judged(folder, tmp_path, monkeypatch):
     """Return metrics and headline of the study with overrides, without figures."""
-    monkeypatch.setattr(regression, "regression_sections", lambda evaluation: ())
+    monkeypatch.setattr(regression, "regression_sections", lambda *_: ())
     monkeypatch.setattr(evaluate, "write_figure", lambda *of, **options: None)
 
     def judged(*overrides, **options):

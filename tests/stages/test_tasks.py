@@ -329,7 +329,7 @@ def test_a_regression_is_judged_for_each_class_with_the_terms_asked_for(
     blobs, tmp_path, monkeypatch
 ):
     # The figures are drawn elsewhere.
-    monkeypatch.setattr(regression, "regression_sections", lambda evaluation: ())
+    monkeypatch.setattr(regression, "regression_sections", lambda *_: ())
     task, network = TASKS["regression"]
     overrides = [
         f"train.task={task}",
