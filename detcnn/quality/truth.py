@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,14 @@ def is_outside(places: NDArray[np.floating], sizes: Sequence[int]) -> NDArray[np
     """
     is_inside = ((places >= -0.5) & (places < np.asarray(sizes) - 0.5)).all(axis=-1)
     return np.asarray(~is_inside)
+
+
+def _added(
+    one: "PixelTruthTally | PointTally", other: "PixelTruthTally | PointTally"
+) -> dict[str, Any]:
+    """Return the counts of two tallies of a kind, added up."""
+    names = (entry.name for entry in fields(one) if entry.name.startswith("n_"))
+    return {name: getattr(one, name) + getattr(other, name) for name in names}
 
 
 @dataclass(slots=True, eq=False)
@@ -84,15 +92,10 @@ class PixelTruthTally:
 
     def __add__(self, other: Self) -> "PixelTruthTally":
         """Return what was seen of this and of later events."""
-        sums = {
-            entry.name: getattr(self, entry.name) + getattr(other, entry.name)
-            for entry in fields(self)
-            if entry.name.startswith("n_")
-        }
         return PixelTruthTally(
             self.name,
             self.classes,
-            **sums,
+            **_added(self, other),
             low=min(self.low, other.low),
             high=max(self.high, other.high),
             first={**other.first, **self.first},
@@ -269,12 +272,7 @@ class PointTally:
 
     def __add__(self, other: Self) -> "PointTally":
         """Return what was seen of this and of later events."""
-        sums = {
-            entry.name: getattr(self, entry.name) + getattr(other, entry.name)
-            for entry in fields(self)
-            if entry.name.startswith("n_")
-        }
-        return PointTally(self.name, **sums, first={**other.first, **self.first})
+        return PointTally(self.name, **_added(self, other), first={**other.first, **self.first})
 
     def facts(self) -> dict[str, object]:
         """Return what there is to tell, as JSON-able values."""
