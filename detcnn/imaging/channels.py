@@ -13,7 +13,7 @@ from detcnn.events.table import Column
 WEIGHTS = ("pt", "energy", "count", "charge", "charge_pt")
 
 MAX_CHANNELS = 64
-"""Membership is kept as one bit for each channel."""
+"""Membership is kept as one bit for each of their selections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,15 @@ def with_charges(
     return {**constituents, "charge": charges(constituents)} if is_needed else constituents
 
 
+def distinct_selections(channels: Sequence[Channel]) -> list[str | tuple[int, ...]]:
+    """Return the selections that the channels use, each once, in order of first use."""
+    return list(dict.fromkeys(channel.selection for channel in channels))
+
+
 def membership(
     constituents: Mapping[str, Column], channels: Sequence[Channel]
 ) -> NDArray[np.unsignedinteger]:
-    """Tell for each constituent which channels take it.
+    """Tell for each constituent which selections take it.
 
     Parameters
     ----------
@@ -91,21 +96,19 @@ def membership(
     Returns
     -------
     numpy.ndarray
-        uint8 for up to 8 channels, else uint64; shape (n_constituents,): bit ``c`` is set if
-        channel ``c`` takes the constituent.
+        uint8 for up to 8 selections, else uint64; shape (n_constituents,): bit ``s`` is set if
+        selection ``s`` of `distinct_selections` takes the constituent.
 
     Raises
     ------
     ConfigError, DataError
         As in `detcnn.events.selections.select`.
     """
-    bits: dict[str | tuple[int, ...], int] = {}
-    for position, channel in enumerate(channels):
-        bits[channel.selection] = bits.get(channel.selection, 0) | 1 << position
-    dtype = np.dtype(np.uint8 if len(channels) <= 8 else np.uint64)
+    selections = distinct_selections(channels)
+    dtype = np.dtype(np.uint8 if len(selections) <= 8 else np.uint64)
     members: NDArray[np.unsignedinteger] = np.zeros(len(constituents["pt"]), dtype=dtype)
-    for selection, bit in bits.items():
-        members |= select(constituents, selection) * dtype.type(bit)
+    for number, selection in enumerate(selections):
+        members |= select(constituents, selection) * dtype.type(1 << number)
     return members
 
 

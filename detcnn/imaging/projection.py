@@ -18,6 +18,7 @@ from detcnn.imaging.alignment import Centre, Normalise, Step, encoded
 from detcnn.imaging.channels import (
     MAX_CHANNELS,
     Channel,
+    distinct_selections,
     distinct_weights,
     membership,
     weight_columns,
@@ -35,6 +36,8 @@ from detcnn.kernels.angles import wrapped
 
 _EVENTS_AT_ONCE = 4096
 """Bounds the scratch, and is what one thread takes; results do not depend on it."""
+
+_WEIGHTS_OF_KERNEL = [weight.name.lower() for weight in kernel.Weight]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +182,15 @@ def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Project
 
 
 def _plan(recipe: Recipe) -> kernel.Plan:
-    rows = {name: row for row, name in enumerate(_further_weights(recipe))}
-    rows |= {weight.name.lower(): int(weight) for weight in kernel.Weight}
+    weights = [*_WEIGHTS_OF_KERNEL, *_further_weights(recipe)]
+    selections = distinct_selections(recipe.channels)
     normalise = recipe.normalise
     return kernel.Plan(
         steps=encoded([s for s in recipe.steps if not isinstance(s, Normalise)], recipe.grid),
         row_edges=recipe.grid.rows.edges,
         column_edges=recipe.grid.columns.edges,
-        weight_of_channel=np.array([rows[channel.weight] for channel in recipe.channels]),
+        selection_of_channel=np.array([selections.index(c.selection) for c in recipe.channels]),
+        weight_of_channel=np.array([weights.index(c.weight) for c in recipe.channels]),
         is_scaled=recipe.is_normalised,
         norm=kernel.Norm[normalise.by.upper()] if normalise else kernel.Norm.NONE,
         subjet_radius=float(radius_of_subjets(recipe.image_steps) or 0),
@@ -247,8 +251,7 @@ def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
 
 def _further_weights(recipe: Recipe) -> list[str]:
     """Return the weights that the kernel does not know by itself."""
-    known = {weight.name.lower() for weight in kernel.Weight}
-    return [name for name in distinct_weights(recipe.channels) if name not in known]
+    return [name for name in distinct_weights(recipe.channels) if name not in _WEIGHTS_OF_KERNEL]
 
 
 def _complaint(block: EventTable, recipe: Recipe) -> DataError:

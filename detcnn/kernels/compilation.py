@@ -49,7 +49,29 @@ def compiled(function: Kernel) -> Kernel:
     callable
         The compiled function; `function` itself where ``NUMBA_DISABLE_JIT`` is set.
     """
-    kernel: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    return _compiled(function)
+
+
+def summing(function: Kernel) -> Kernel:
+    """Compile a function as `compiled` does, but for the order in which its sums are taken.
+
+    The compiler chooses it, so that sums become vector instructions. It depends on the processor
+    and on the number of terms, and on nothing else. All other arithmetic stays IEEE.
+    """
+    return _compiled(function, fastmath={"reassoc", "nsz"}, _nrt=False)
+
+
+def borrowing(function: Kernel) -> Kernel:
+    """Compile a function as `compiled` does that only borrows the arrays it is given.
+
+    It allocates none and returns none, and does not count who refers to them: numba would at every
+    slice, with an instruction that holds up all others. Its caller keeps them alive.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def _compiled(function: Kernel, **options: Any) -> Kernel:
+    kernel: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
     # numba reads both from these attributes and has no public way to provide others. The second
     # loads the types that other packages (vector with sympy, awkward) add to numba: none of a
     # kernel's arguments is of them, and the compiler itself loads them when it is needed.

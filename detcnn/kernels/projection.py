@@ -6,12 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detcnn.kernels.alignment import align
+from detcnn.kernels.alignment import LANES, align, padded
 from detcnn.kernels.angles import turned
-from detcnn.kernels.compilation import compiled
+from detcnn.kernels.bits import count_bits
+from detcnn.kernels.compilation import borrowing, compiled, summing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+Entries = NDArray[np.uint32]
+Places = NDArray[np.int32]
 
 
 class Norm(IntEnum):
@@ -27,8 +31,11 @@ class Norm(IntEnum):
 class Weight(IntEnum):
     """What a channel adds up, where it is no row of `Deposits.weights`."""
 
-    PT = -1
-    COUNT = -2
+    PT = 0
+    COUNT = 1
+
+
+_N_KNOWN = len(Weight)
 
 
 class Plan(NamedTuple):
@@ -40,9 +47,11 @@ class Plan(NamedTuple):
         float64, shape (n_steps, 5): see `detcnn.kernels.alignment.align`.
     row_edges, column_edges : numpy.ndarray
         float64, rising in equal steps: pixels are half-open, [low, high).
+    selection_of_channel : numpy.ndarray
+        int64, shape (channels,): which bit of `Deposits.membership` says what a channel takes.
     weight_of_channel : numpy.ndarray
-        int64, shape (channels,): one of `Weight`, or which row of `Deposits.weights` each channel
-        adds up.
+        int64, shape (channels,): one of `Weight`, or ``len(Weight)`` and as many more as the row of
+        `Deposits.weights` that each channel adds up.
     is_scaled : numpy.ndarray
         bool, shape (channels,): which channels make the norm together and are divided by it.
     norm : int
@@ -54,6 +63,7 @@ class Plan(NamedTuple):
     steps: Floats
     row_edges: Floats
     column_edges: Floats
+    selection_of_channel: Ints
     weight_of_channel: Ints
     is_scaled: NDArray[np.bool_]
     norm: int
@@ -73,7 +83,8 @@ class Deposits(NamedTuple):
     axes : numpy.ndarray
         float64, shape (2, n_events), finite: x and y of the jet axes, with y in [−π, π).
     membership : numpy.ndarray
-        Unsigned, shape (n_constituents,): bit ``c`` is set if channel ``c`` takes the constituent.
+        Unsigned, shape (n_constituents,): bit ``s`` is set if selection ``s`` takes the
+        constituent.
     weights : numpy.ndarray
         float64, shape (n_weights, n_constituents): what `Weight` does not know.
     """
@@ -125,14 +136,14 @@ def project(
     """Make the images of some events.
 
     Serial and without the interpreter lock: threads take different events. Sums are float64. The
-    scratch is one dense image and some numbers for each constituent of one event.
+    scratch is some numbers for each constituent, and one bit for each pixel, of a few events.
 
     Parameters
     ----------
     deposits : Deposits
         Left as they are.
     plan : Plan
-        At most 64 channels.
+        At most 64 selections.
     dtype : type
         Of the pixel numbers; must be able to name every pixel.
 
@@ -143,7 +154,8 @@ def project(
         constituents gives an image without pixels; an image whose norm is 0 stays as it is.
     """
     n_events = len(deposits.offsets) - 1
-    n_most = len(deposits.pt) * len(plan.weight_of_channel) + _LANES
+    # Whole vectors are written behind the last pixel.
+    n_most = _n_taken(deposits.membership, plan.selection_of_channel) + LANES
     lists = PixelLists(
         offsets=np.zeros(n_events + 1, dtype=np.int64),
         pixel=np.empty(n_most, dtype=dtype),
@@ -154,133 +166,233 @@ def project(
     )
     if not _project(deposits, plan, lists):
         return None
+    # Few constituents share a pixel: what is cut off is not worth a copy.
     n_filled = int(lists.offsets[-1])
-    return lists._replace(pixel=lists.pixel[:n_filled].copy(), value=lists.value[:n_filled].copy())
+    return lists._replace(pixel=lists.pixel[:n_filled], value=lists.value[:n_filled])
 
 
-_LANES = 8
-"""Numbers in a vector: loops over whole ones end where the processor expects it."""
+_EVENTS_AT_ONCE = 32
+"""What is needed at a time is done for so many events: long loops over few bytes."""
 
-_EVENTS_AT_ONCE = 128
-"""What one constituent needs at a time is done for so many events: long loops over few bytes."""
+_BITS_AT_ONCE = 2**17
+"""And for fewer where their pixels would not stay in the fastest cache; there is one bit each."""
+
+
+# How constituents become lists of pixels, rising and without a search. Every selection of an event
+# has a bit for each pixel. A constituent sets the bit of its pixel. The place of a pixel in the
+# list is then the number of bits set before its own: those of the words before, which are added up
+# once, and those of its own word, which one instruction counts. So each constituent knows where in
+# the list it adds to, and nothing is ever sorted, looked up, or cleared but the bits.
 
 
 @compiled
 def _project(deposits: Deposits, plan: Plan, out: PixelLists) -> bool:
     """Fill `out` and return True, or False at a value that cannot be used."""
-    # Named tuples are slow to hand to a function: what it needs of them is named here.
-    offsets, is_scaled = deposits.offsets, plan.is_scaled
-    pixel, value = out.pixel, out.value
-    n_events = len(offsets) - 1
-    n_channels = len(plan.weight_of_channel)
-    n_columns = len(plan.column_edges) - 1
-    n_pixels = (len(plan.row_edges) - 1) * n_columns
+    # Named tuples are slow to hand to a function, and to look into: what is needed of them again
+    # and again is named here.
+    offsets, given_pt, given_x, given_y = deposits.offsets, deposits.pt, deposits.x, deposits.y
+    membership, given_axes, given_weights = deposits.membership, deposits.axes, deposits.weights
+    steps, subjet_radius, norm = plan.steps, plan.subjet_radius, plan.norm
+    row_edges, column_edges = plan.row_edges, plan.column_edges
+    selection_of_channel, weight_of_channel = plan.selection_of_channel, plan.weight_of_channel
+    is_scaled, pixel, value, until_event = plan.is_scaled, out.pixel, out.value, out.offsets
+    n_outside, pt_outside, subjets = out.n_outside, out.pt_outside, out.subjets
+    n_events, n_channels = len(offsets) - 1, len(selection_of_channel)
+    n_given = len(given_weights)
+    n_pixels = (len(row_edges) - 1) * (len(column_edges) - 1)
+    n_words = (n_pixels + 63) // 64
+    n_selections = selection_of_channel.max() + 1
+    n_at_once = max(1, min(_EVENTS_AT_ONCE, _BITS_AT_ONCE // (64 * n_words * n_selections)))
 
-    n_most = n_most_at_once = 0
-    for event in range(n_events):
-        n_most = max(n_most, offsets[event + 1] - offsets[event])
-    for event in range(0, n_events, _EVENTS_AT_ONCE):
-        last = min(event + _EVENTS_AT_ONCE, n_events)
-        n_most_at_once = max(n_most_at_once, offsets[last] - offsets[event])
-    all_pt = np.empty(n_most_at_once)
-    all_x, all_y = np.empty(n_most_at_once), np.empty(n_most_at_once)
-    all_places = np.empty(n_most_at_once, dtype=np.int64)
-    all_weights = np.empty((n_channels, n_most_at_once))
-    # Channels of a pixel side by side: what a constituent adds to them shares a cache line.
-    # One pixel more than there are stays empty.
-    image = np.zeros((n_pixels + 1, n_channels))
-    # One bit a pixel: the set ones come out sorted, without a sort and without a search.
-    is_touched = np.zeros((n_pixels + 63) // 64, dtype=np.uint64)
-    touched = np.empty(n_most + _LANES, dtype=np.uint64)
-    contents = np.empty((n_channels, n_most + _LANES))
-    axes = np.empty((2, _EVENTS_AT_ONCE))
+    n = _most_at_once(offsets, n_at_once)
+    # Where the constituents of each event are in what follows.
+    first, last = np.zeros(n_at_once, dtype=np.int64), np.zeros(n_at_once, dtype=np.int64)
+    axes = np.empty((2, n_at_once))
+    hardest = np.empty(n_at_once, dtype=np.int64)
+    # pT, ones, and what else channels add up.
+    weights = np.ones((_N_KNOWN + n_given, n))
+    pt = weights[Weight.PT]
+    x, y = np.empty(n), np.empty(n)
+    label = np.empty(n, dtype=np.int64)
+    place = np.empty(n, dtype=np.int32)
+    entries = np.empty(n, dtype=np.uint64)
+    # One for each selection that takes a constituent, and one that may be written in vain.
+    taken = np.empty(n * n_selections + 1, dtype=np.uint64)
+    rank = np.empty(n * n_selections + 1, dtype=np.uint32)
+    n_until = np.zeros(n_at_once * n_selections + 1, dtype=np.int64)
+    is_filled = np.zeros(n_at_once * n_selections * n_words, dtype=np.uint64)
+    n_before = np.zeros(len(is_filled) + 1, dtype=np.uint64)
+    sums = np.empty((n + n_at_once * LANES) * n_channels)
+    first_sum = np.empty(n_at_once * n_channels, dtype=np.int64)
+    n_sums = np.empty(n_at_once * n_channels, dtype=np.int64)
 
-    n_filled = 0
-    for start in range(0, n_events, _EVENTS_AT_ONCE):
-        stop = min(start + _EVENTS_AT_ONCE, n_events)
-        first, last = offsets[start], offsets[stop]
-        n = last - first
-        pt, x, y, place = all_pt[:n], all_x[:n], all_y[:n], all_places[:n]
-        weights = all_weights[:, :n]
-        members = deposits.membership[first:last]
+    n_done = 0
+    for start in range(0, n_events, n_at_once):
+        n_now = min(n_at_once, n_events - start)
+        at = offsets[start]
+        n = 0
+        for event in range(n_now):
+            first[event] = n
+            last[event] = n + offsets[start + event + 1] - offsets[start + event]
+            n = padded(last[event])
+            axes[0, event] = given_axes[0, start + event]
+            axes[1, event] = given_axes[1, start + event]
+        now = slice(0, n_now)
+        first_now, last_now, x_now, y_now = first[now], last[now], x[:n], y[:n]
+        end = offsets[start + n_now]
         is_usable = (
-            _load(deposits.pt[first:last], 0.0, pt)
-            and _load(deposits.x[first:last], -LARGEST, x)
-            and _load(deposits.y[first:last], -LARGEST, y)
+            _are_usable(given_pt, at, end, 0.0)
+            and _are_usable(given_x, at, end, -LARGEST)
+            and _are_usable(given_y, at, end, -LARGEST)
         )
+        for row in range(n_given):
+            is_usable &= _are_usable(given_weights[row], at, end, -LARGEST)
         if not is_usable:
             return False
-        _turn(y)
-        for event in range(start, stop):
-            axes[0, event - start] = deposits.axes[0, event]
-            axes[1, event - start] = deposits.axes[1, event]
+        _load(given_pt, at, first_now, last_now, pt)
+        _load(given_x, at, first_now, last_now, x)
+        _load(given_y, at, first_now, last_now, y)
+        for row in range(n_given):
+            _load(given_weights[row], at, first_now, last_now, weights[_N_KNOWN + row])
+        _turn(y_now)
         align(
-            offsets[start : stop + 1],
-            pt,
-            x,
-            y,
-            axes[:, : stop - start],
-            plan.steps,
-            plan.subjet_radius,
-            out.subjets[start:stop],
+            first_now,
+            last_now,
+            pt[:n],
+            x_now,
+            y_now,
+            axes,
+            steps,
+            subjet_radius,
+            hardest,
+            label,
+            subjets[start : start + n_now],
         )
-        find_pixels(x, y, plan.row_edges, plan.column_edges, place)
-        for channel in range(n_channels):
-            row = plan.weight_of_channel[channel]
-            if row == Weight.PT:
-                _weigh(pt, members, channel, weights[channel])
-            elif row == Weight.COUNT:
-                _count(members, channel, weights[channel])
-            else:
-                given = deposits.weights[row, first:last]
-                if not _load(given, -LARGEST, weights[channel]):
-                    return False
-                _weigh(given, members, channel, weights[channel])
-
-        for event in range(start, stop):
-            for k in range(offsets[event] - first, offsets[event + 1] - first):
-                if place[k] < 0:
-                    if members[k] != 0:
-                        out.n_outside[event] += 1
-                        out.pt_outside[event] += pt[k]
-                    continue
-                # Unsigned, so that it need not be asked whether it counts from the end.
-                at = np.uint64(place[k])
-                is_touched[at >> np.uint64(6)] |= np.uint64(1) << (at & np.uint64(63))
-                for channel in range(n_channels):
-                    image[at, channel] += weights[channel, k]
-            n_touched = _collect(is_touched, touched, n_pixels)
-            _take(image, touched, n_touched, contents)
-            if plan.norm == Norm.PT_SUM:
-                norm = 0.0
-                for k in range(offsets[event] - first, offsets[event + 1] - first):
-                    norm += pt[k]
-            else:
-                norm = _norm(contents, n_touched, is_scaled, plan.norm)
-            n_filled = _emit(
-                contents, touched, n_touched, is_scaled, norm, n_pixels, pixel, value, n_filled
-            )
-            out.offsets[event + 1] = n_filled
+        find_pixels(x_now, y_now, row_edges, column_edges, place[:n])
+        _enter(
+            membership,
+            at,
+            first_now,
+            last_now,
+            place,
+            pt,
+            n_selections * n_words,
+            entries,
+            start,
+            n_outside,
+            pt_outside,
+        )
+        n_taken = _take(
+            membership, at, first_now, last_now, entries, n_words, n_selections, taken, n_until
+        )
+        is_filled_now = is_filled[: n_now * n_selections * n_words]
+        _fill(taken, n_taken, is_filled_now)
+        _count_before(is_filled_now, n_before)
+        _rank(taken, n_taken, is_filled_now, n_before, rank)
+        is_filled_now[:] = 0
+        _add_up(
+            n_now,
+            taken,
+            rank,
+            n_until,
+            n_before,
+            n_words,
+            weights,
+            weight_of_channel,
+            selection_of_channel,
+            n_selections,
+            n_pixels,
+            n_done,
+            pixel,
+            sums,
+            first_sum,
+            n_sums,
+        )
+        n_done = _write(
+            first_now,
+            last_now,
+            pt,
+            sums,
+            first_sum,
+            n_sums,
+            is_scaled,
+            norm,
+            n_done,
+            pixel,
+            value,
+            until_event[start + 1 : start + 1 + n_now],
+        )
     return True
+
+
+@compiled
+def _most_at_once(offsets: Ints, n_at_once: int) -> int:
+    """Return the most constituents of as many events, fillers included."""
+    n_most = 0
+    for start in range(0, len(offsets) - 1, n_at_once):
+        n = 0
+        for event in range(start, min(start + n_at_once, len(offsets) - 1)):
+            n += padded(offsets[event + 1] - offsets[event])
+        n_most = max(n_most, n)
+    return n_most
+
+
+@compiled
+def _n_taken(membership: NDArray[np.unsignedinteger], selection_of_channel: Ints) -> int:
+    """Return how many constituents all channels take together."""
+    n_of_selection = np.zeros(selection_of_channel.max() + 1, dtype=np.int64)
+    for selection in range(len(n_of_selection)):
+        n_of_selection[selection] = _n_members(membership, selection)
+    n_taken = 0
+    for selection in selection_of_channel:
+        n_taken += n_of_selection[selection]
+    return n_taken
 
 
 # Each of the following is a loop of its own, over arrays that it is given, so that the compiler
 # sees that they do not overlap and makes vector instructions of it.
 
 
-@compiled
-def _load(given: NDArray[np.floating], lowest: float, values: Floats) -> bool:
-    """Copy values; False if one is NaN, below `lowest` or above `LARGEST`."""
-    n_bad = 0
-    for k in range(len(values)):
-        value = np.float64(given[k])
-        values[k] = value
+@borrowing
+def _n_members(membership: NDArray[np.unsignedinteger], selection: int) -> int:
+    mask = membership.dtype.type(np.uint64(1) << np.uint64(selection))
+    n = np.uint32(0)
+    for k in range(len(membership)):
+        n += np.uint32(1) if membership[k] & mask else np.uint32(0)
+    return int(n)
+
+
+@borrowing
+def _are_usable(given: NDArray[np.floating], start: int, stop: int, lowest: float) -> bool:
+    """Tell whether no value is NaN, below `lowest` or above `LARGEST`."""
+    n_bad = np.uint32(0)
+    low, high = given.dtype.type(lowest), given.dtype.type(LARGEST)
+    for k in range(np.uint64(start), np.uint64(stop)):
         # Written such that NaN is bad, too.
-        n_bad += 0 if (value >= lowest) & (value <= LARGEST) else 1
-    return n_bad == 0
+        is_good = (given[k] >= low) & (given[k] <= high)
+        n_bad += np.uint32(0) if is_good else np.uint32(1)
+    return int(n_bad) == 0
 
 
-@compiled
+@borrowing
+def _load(given: NDArray[np.floating], at: int, first: Ints, last: Ints, values: Floats) -> None:
+    """Copy the values of some events, the first of them `at`, with 0 for fillers."""
+    for event in range(len(first)):
+        # Unsigned, so that it need not be asked whether they count from the end.
+        start, source = np.uint64(first[event]), np.uint64(at)
+        n = np.uint64(last[event] - first[event])
+        whole = np.uint64(padded(last[event] - first[event]))
+        # What is read beyond the event is not used, but must be there.
+        n_read = whole if source + whole <= np.uint64(len(given)) else n
+        for k in range(n_read):
+            value = np.float64(given[source + k])
+            values[start + k] = value if k < n else 0.0
+        for k in range(n_read, whole):
+            values[start + k] = 0.0
+        at += last[event] - first[event]
+
+
+@borrowing
 def _turn(y: Floats) -> None:
     """Bring azimuths into [−π, π)."""
     are_fine = True
@@ -291,90 +403,263 @@ def _turn(y: Floats) -> None:
             y[k] = turned(y[k])
 
 
-@compiled
-def _weigh(
-    given: Floats, members: NDArray[np.unsignedinteger], channel: int, weights: Floats
+# A word about a constituent: whether it is inside the grid in the highest bit, its own number in 31
+# more, and the bit of its pixel in the lower half.
+_HALF, _HIGHEST = np.uint64(32), np.uint64(63)
+_BIT, _NUMBER = np.uint64(2**32 - 1), np.uint64(2**31 - 1)
+
+
+@borrowing
+def _enter(
+    membership: NDArray[np.unsignedinteger],
+    at: int,
+    first: Ints,
+    last: Ints,
+    place: Places,
+    pt: Floats,
+    n_words: int,
+    entries: Words,
+    first_event: int,
+    n_outside: Ints,
+    pt_outside: Floats,
 ) -> None:
-    """Write the weights of the constituents that a channel takes, and 0 for the others."""
-    mask = np.uint64(1) << np.uint64(channel)
-    for k in range(len(weights)):
-        weight = given[k]
-        is_taken = (members[k] & mask) != 0
-        weights[k] = weight if is_taken else 0.0
+    """Write the words about constituents, and what is outside the grid."""
+    for event in range(len(first)):
+        first_bit = np.uint64(event * n_words * 64)
+        start = np.uint64(first[event])
+        n_inside = np.uint64(0)
+        n_padded = np.uint64(padded(last[event] - first[event]))
+        for k in range(start, start + n_padded):
+            is_inside = np.uint64(1) if place[k] >= 0 else np.uint64(0)
+            n_inside += is_inside
+            bit = (first_bit + np.uint64(place[k])) & _BIT
+            entries[k] = (is_inside << _HIGHEST) | (k << _HALF) | bit
+        if n_inside < n_padded:
+            for k in range(first[event], last[event]):
+                if place[k] < 0 and membership[at + k - first[event]] != 0:
+                    n_outside[first_event + event] += 1
+                    pt_outside[first_event + event] += pt[k]
+        at += last[event] - first[event]
 
 
-@compiled
-def _count(members: NDArray[np.unsignedinteger], channel: int, weights: Floats) -> None:
-    """Write 1 for the constituents that a channel takes, and 0 for the others."""
-    mask = np.uint64(1) << np.uint64(channel)
-    for k in range(len(weights)):
-        is_taken = (members[k] & mask) != 0
-        weights[k] = 1.0 if is_taken else 0.0
+@borrowing
+def _take(
+    membership: NDArray[np.unsignedinteger],
+    at: int,
+    first: Ints,
+    last: Ints,
+    entries: Words,
+    n_words: int,
+    n_selections: int,
+    taken: Words,
+    n_until: Ints,
+) -> int:
+    """List the words of what the selections of each event take, and return how many there are.
 
-
-@compiled
-def _collect(is_touched: NDArray[np.uint64], touched: NDArray[np.uint64], empty: int) -> int:
-    """Write the numbers of the set bits, rising, clear them, and return how many there are.
-
-    The number of an empty pixel fills them up to whole vectors.
+    Writes how many there are until the end of each selection as well.
     """
-    n_touched = 0
-    for word in range(len(is_touched)):
-        bits = is_touched[word]
-        is_touched[word] = 0
-        while bits:
-            touched[n_touched] = np.uint64(word * 64 + _lowest_bit(bits))
-            n_touched += 1
-            bits &= bits - np.uint64(1)
-    for i in range(_LANES):
-        touched[n_touched + i] = empty
-    return (n_touched + _LANES - 1) // _LANES * _LANES
+    n = np.uint64(0)
+    for event in range(len(first)):
+        to_member = np.uint64(at - first[event])
+        for selection in range(n_selections):
+            first_bit, shift = np.uint64(selection * n_words * 64), np.uint64(selection)
+            for k in range(np.uint64(first[event]), np.uint64(last[event])):
+                # Written in any case, and kept if the count goes on: no branch to guess.
+                entry = entries[k]
+                taken[n] = entry + first_bit
+                n += (np.uint64(membership[k + to_member]) >> shift) & (entry >> _HIGHEST)
+            n_until[event * n_selections + selection + 1] = n
+        at += last[event] - first[event]
+    return int(n)
 
 
-@compiled
-def _take(image: Floats, touched: NDArray[np.uint64], n_touched: int, contents: Floats) -> None:
-    """Move what the touched pixels hold out of the image, which is empty then."""
-    for channel in range(len(contents)):
-        for start in range(0, n_touched, _LANES):
-            for i in range(start, start + _LANES):
-                contents[channel, i] = image[touched[i], channel]
-        for start in range(0, n_touched, _LANES):
-            for i in range(start, start + _LANES):
-                image[touched[i], channel] = 0.0
+@borrowing
+def _fill(taken: Words, n_taken: int, is_filled: Words) -> None:
+    """Set the bits of the entries."""
+    for i in range(np.uint64(n_taken)):
+        bit = taken[i] & _BIT
+        is_filled[bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
 
 
-@compiled
-def _emit(
-    contents: Floats,
-    touched: NDArray[np.uint64],
-    n_touched: int,
-    is_scaled: NDArray[np.bool_],
-    norm: float,
+@borrowing
+def _count_before(is_filled: Words, n_before: Words) -> None:
+    """Write how many bits are set before each word, and before the end."""
+    n = np.uint64(0)
+    for word in range(len(is_filled)):
+        n_before[word] = n
+        n += count_bits(is_filled[word])
+    n_before[len(is_filled)] = n
+
+
+@borrowing
+def _rank(taken: Words, n_taken: int, is_filled: Words, n_before: Words, rank: Entries) -> None:
+    """Write how many bits are set before those of the entries."""
+    for i in range(np.uint64(n_taken)):
+        bit = taken[i] & _BIT
+        word = bit >> np.uint64(6)
+        lower = (np.uint64(1) << (bit & np.uint64(63))) - np.uint64(1)
+        rank[i] = n_before[word] + count_bits(is_filled[word] & lower)
+
+
+@borrowing
+def _add_up(
+    n_events: int,
+    taken: Words,
+    rank: Entries,
+    n_until: Ints,
+    n_before: Words,
+    n_words: int,
+    weights: Floats,
+    weight_of_channel: Ints,
+    selection_of_channel: Ints,
+    n_selections: int,
     n_pixels: int,
+    n_done: int,
+    pixel: NDArray[np.unsignedinteger],
+    sums: Floats,
+    first_sum: Ints,
+    n_sums: Ints,
+) -> None:
+    """Append the pixels of the channels, one after the other, of each event.
+
+    Writes their sums as well, each channel's from a multiple of `LANES` on, and where they are.
+    """
+    plane = at = 0
+    for event in range(n_events):
+        for selection in selection_of_channel:
+            source = event * n_selections + selection
+            first_sum[plane] = at
+            n_sums[plane] = n_before[(source + 1) * n_words] - n_before[source * n_words]
+            at += padded(n_sums[plane])
+            plane += 1
+    for i in range(np.uint64(at)):
+        sums[i] = 0.0
+    plane = 0
+    for event in range(n_events):
+        for channel in range(len(selection_of_channel)):
+            source = event * n_selections + selection_of_channel[channel]
+            # Unsigned, so that it need not be asked whether they count from the end.
+            first_bit, first_rank = np.uint64(source * n_words * 64), n_before[source * n_words]
+            to_pixel = np.uint64(channel * n_pixels) - first_bit
+            to_list = np.uint64(n_done) - first_rank
+            to_sum = np.uint64(first_sum[plane]) - first_rank
+            row = weight_of_channel[channel]
+            for i in range(np.uint64(n_until[source]), np.uint64(n_until[source + 1])):
+                entry, before = taken[i], np.uint64(rank[i])
+                pixel[before + to_list] = (entry & _BIT) + to_pixel
+                sums[before + to_sum] += weights[row, (entry >> _HALF) & _NUMBER]
+            n_done += n_sums[plane]
+            plane += 1
+
+
+@borrowing
+def _write(
+    first: Ints,
+    last: Ints,
+    pt: Floats,
+    sums: Floats,
+    first_sum: Ints,
+    n_sums: Ints,
+    is_scaled: NDArray[np.bool_],
+    kind: int,
+    n_done: int,
     pixel: NDArray[np.unsignedinteger],
     value: NDArray[np.float32],
-    n_filled: int,
+    offsets: Ints,
 ) -> int:
-    """Append what is not 0 to the lists, and return how long they are then."""
-    at = np.uint64(n_filled)
-    for channel in range(len(contents)):
-        first_pixel = np.uint64(channel * n_pixels)
-        if is_scaled[channel] and norm > 0:
-            for start in range(0, n_touched, _LANES):
-                for i in range(start, start + _LANES):
-                    contents[channel, i] /= norm
-        for start in range(0, n_touched, _LANES):
-            for i in range(start, start + _LANES):
-                # Written in any case, and kept if the count goes on: no branch to guess.
-                total = np.float32(contents[channel, i])
-                pixel[at] = first_pixel + touched[i]
-                value[at] = total
-                at += np.uint64(1) if total != 0 else np.uint64(0)
-    return int(at)
+    """Append the values of each event, and return how many pixels there are then."""
+    n_channels = len(is_scaled)
+    n_written = n_done
+    for event in range(len(first)):
+        norm = 0.0
+        for channel in range(n_channels):
+            plane = event * n_channels + channel
+            start, stop = first_sum[plane], first_sum[plane] + padded(n_sums[plane])
+            if not is_scaled[channel]:
+                continue
+            if kind == Norm.L1:
+                norm += _sum_of_sizes(sums, start, stop)
+            elif kind == Norm.L2:
+                norm += _sum_of_squares(sums, start, stop)
+            elif kind == Norm.MAX:
+                norm = max(norm, _largest(sums, start, stop))
+        if kind == Norm.L2:
+            norm = np.sqrt(norm)
+        elif kind == Norm.PT_SUM:
+            norm = _sum_of_sizes(pt, first[event], last[event])
+        # A product is several times as fast, and the same where it becomes float32.
+        inverse = 1.0 / norm if norm > 0 else 1.0
+        for channel in range(n_channels):
+            plane = event * n_channels + channel
+            start, n = np.uint64(first_sum[plane]), np.uint64(padded(n_sums[plane]))
+            target = np.uint64(n_written)
+            factor = inverse if is_scaled[channel] else 1.0
+            if factor < np.inf:
+                for i in range(n):
+                    value[target + i] = sums[start + i] * factor
+            else:
+                for i in range(n):
+                    value[target + i] = sums[start + i] / norm
+            n_written += n_sums[plane]
+        offsets[event] = n_written
+    if _n_zeros(value, n_done, n_written) > 0:
+        n_written = _keep_filled(pixel, value, n_done, offsets)
+    return n_written
 
 
-@compiled
-def find_pixels(x: Floats, y: Floats, row_edges: Floats, column_edges: Floats, place: Ints) -> None:
+@summing
+def _sum_of_sizes(values: Floats, start: int, stop: int) -> float:
+    total = 0.0
+    for i in range(np.uint64(start), np.uint64(stop)):
+        total += abs(values[i])
+    return total
+
+
+@summing
+def _sum_of_squares(values: Floats, start: int, stop: int) -> float:
+    total = 0.0
+    for i in range(np.uint64(start), np.uint64(stop)):
+        total += values[i] * values[i]
+    return total
+
+
+@borrowing
+def _largest(values: Floats, start: int, stop: int) -> float:
+    largest = 0.0
+    for i in range(np.uint64(start), np.uint64(stop)):
+        largest = max(largest, abs(values[i]))
+    return largest
+
+
+@borrowing
+def _n_zeros(value: NDArray[np.float32], start: int, stop: int) -> int:
+    n_zeros = np.uint32(0)
+    for i in range(np.uint64(start), np.uint64(stop)):
+        n_zeros += np.uint32(1) if value[i] == 0 else np.uint32(0)
+    return int(n_zeros)
+
+
+@borrowing
+def _keep_filled(
+    pixel: NDArray[np.unsignedinteger],
+    value: NDArray[np.float32],
+    start: int,
+    offsets: Ints,
+) -> int:
+    """Move what is not 0 to the front, and return where it ends."""
+    kept = start
+    for event in range(len(offsets)):
+        for i in range(start, offsets[event]):
+            pixel[kept], value[kept] = pixel[i], value[i]
+            kept += 1 if value[i] != 0 else 0
+        start, offsets[event] = offsets[event], kept
+    return kept
+
+
+@borrowing
+def find_pixels(
+    x: Floats, y: Floats, row_edges: Floats, column_edges: Floats, place: Places
+) -> None:
     """Find the pixels that points lie in; exact at the edges themselves.
 
     Parameters
@@ -382,92 +667,87 @@ def find_pixels(x: Floats, y: Floats, row_edges: Floats, column_edges: Floats, p
     x, y : numpy.ndarray
         float64, shape (n,), finite.
     row_edges, column_edges : numpy.ndarray
-        float64, rising in equal steps.
+        float64, rising in equal steps, of fewer than 2³¹ pixels.
     place : numpy.ndarray
-        int64, shape (n,): takes row · columns + column, or −1 outside.
+        int32, shape (n,): takes row · columns + column, or −1 outside.
     """
     n_rows, n_columns = len(row_edges) - 1, len(column_edges) - 1
-    low_x, high_x, density_x = row_edges[0], row_edges[n_rows], _density(row_edges)
-    low_y, high_y, density_y = column_edges[0], column_edges[n_columns], _density(column_edges)
-    # Where a division cannot tell the pixel for rounding, the edges themselves decide.
-    margin_x, margin_y = _margin(row_edges), _margin(column_edges)
-    is_clear = True
-    for k in range(len(place)):
-        is_inside = (x[k] >= low_x) & (x[k] < high_x) & (y[k] >= low_y) & (y[k] < high_y)
-        row = (x[k] - low_x) * density_x if is_inside else 0.5
-        column = (y[k] - low_y) * density_y if is_inside else 0.5
-        is_clear &= abs(row - np.rint(row)) > margin_x
-        is_clear &= abs(column - np.rint(column)) > margin_y
-        number = np.int64(row) * n_columns + np.int64(column)
-        place[k] = number if is_inside else -1
+    is_clear = _divide_into_pixels(
+        x,
+        y,
+        row_edges[0],
+        column_edges[0],
+        _density(row_edges),
+        _density(column_edges),
+        float(n_rows),
+        float(n_columns),
+        _margin(row_edges),
+        _margin(column_edges),
+        place,
+    )
     if not is_clear:
         for k in range(len(place)):
-            if place[k] >= 0:
-                row_number = _pixel_of(x[k], row_edges, density_x)
-                place[k] = row_number * n_columns + _pixel_of(y[k], column_edges, density_y)
+            if place[k] == _UNCLEAR:
+                row = _pixel_of(x[k], row_edges)
+                column = _pixel_of(y[k], column_edges)
+                place[k] = row * n_columns + column if row >= 0 and column >= 0 else -1
 
 
-@compiled
+_UNCLEAR = -2
+
+
+@borrowing
+def _divide_into_pixels(
+    x: Floats,
+    y: Floats,
+    low_x: float,
+    low_y: float,
+    density_x: float,
+    density_y: float,
+    n_rows: float,
+    n_columns: float,
+    margin_x: float,
+    margin_y: float,
+    place: Places,
+) -> bool:
+    """Write pixels, or `_UNCLEAR` so close to an edge that rounding decides; False if any is."""
+    half_rows, half_columns = 0.5 * n_rows, 0.5 * n_columns
+    clear = 0.5 - max(margin_x, margin_y)
+    n_unclear = 0
+    for k in range(len(place)):
+        row, column = (x[k] - low_x) * density_x, (y[k] - low_y) * density_y
+        whole_row, whole_column = np.floor(row), np.floor(column)
+        is_clear = (abs(row - whole_row - 0.5) < clear) & (abs(column - whole_column - 0.5) < clear)
+        # An edge is not clear: which side of it counts as inside makes no difference here.
+        is_inside = (abs(row - half_rows) < half_rows) & (abs(column - half_columns) < half_columns)
+        number = np.int32(whole_row * n_columns + whole_column)
+        number = number if is_inside else np.int32(-1)
+        place[k] = number if is_clear else np.int32(_UNCLEAR)
+        n_unclear += 0 if is_clear else 1
+    return n_unclear == 0
+
+
+@borrowing
 def _margin(edges: Floats) -> float:
     """Return how close to an edge [pixels] rounding may put a point on the wrong side of it."""
     largest = max(abs(edges[0]), abs(edges[-1]))
     return float(1e-9 + 16 * 2.0**-52 * largest * _density(edges))
 
 
-@compiled
+@borrowing
 def _density(edges: Floats) -> float:
     """Return the number of pixels in a unit of length."""
     return (len(edges) - 1) / (edges[-1] - edges[0])  # type: ignore[no-any-return]
 
 
-@compiled
-def _pixel_of(position: float, edges: Floats, density: float) -> int:
-    """Return the pixel of a position inside the edges."""
-    pixel = min(int((position - edges[0]) * density), len(edges) - 2)
+@borrowing
+def _pixel_of(position: float, edges: Floats) -> int:
+    """Return the pixel of a position, −1 outside the edges."""
+    if not edges[0] <= position < edges[-1]:
+        return -1
+    pixel = min(int((position - edges[0]) * _density(edges)), len(edges) - 2)
     if position < edges[pixel]:
         return pixel - 1
     if position >= edges[pixel + 1]:
         return pixel + 1
     return pixel
-
-
-@compiled
-def _norm(contents: Floats, n_touched: int, is_scaled: NDArray[np.bool_], kind: int) -> float:
-    """Return the norm of the scaled channels, 0 if there is none."""
-    norm = 0.0
-    if kind == Norm.MAX:
-        for channel in range(len(contents)):
-            for i in range(n_touched if is_scaled[channel] else 0):
-                norm = max(norm, abs(contents[channel, i]))
-    elif kind != Norm.NONE:
-        is_square = kind == Norm.L2
-        # In four sums, for one would have to wait for every addition before the next.
-        a = b = c = d = 0.0
-        for channel in range(len(contents)):
-            n = n_touched if is_scaled[channel] else 0
-            for i in range(0, n, 4):
-                a += _size(contents[channel, i], is_square)
-                b += _size(contents[channel, i + 1], is_square)
-                c += _size(contents[channel, i + 2], is_square)
-                d += _size(contents[channel, i + 3], is_square)
-        norm = a + b + c + d
-        if is_square:
-            norm = np.sqrt(norm)
-    return norm
-
-
-@compiled
-def _size(value: float, is_square: bool) -> float:
-    return value * value if is_square else abs(value)
-
-
-_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-_BIT_OF_HASH = np.empty(64, dtype=np.int64)
-_BIT_OF_HASH[[(int(_DE_BRUIJN) << bit) % 2**64 >> 58 for bit in range(64)]] = np.arange(64)
-
-
-@compiled
-def _lowest_bit(bits: np.uint64) -> int:
-    """Return the position of the lowest set bit (Leiserson, Prokop & Randall, 1998)."""
-    lowest = bits & (~bits + np.uint64(1))
-    return _BIT_OF_HASH[(lowest * _DE_BRUIJN) >> np.uint64(58)]  # type: ignore[no-any-return]

@@ -6,18 +6,70 @@ import pytest
 from detcnn.errors import ConfigError
 from detcnn.events.grid import Axis, Grid
 from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate, encoded
-from detcnn.kernels.alignment import Action, Reference, align
+from detcnn.kernels.alignment import LANES, Action, Reference, align, padded
 
 GRID = Grid(Axis("eta", 5, -0.5, 0.5), Axis("phi", 5, -1, 1))
 
 
 def aligned(constituents, *steps, axis=(0.0, 0.0)):
     """Return the (eta, phi) of constituents given as (pt, eta, phi)."""
-    pt, x, y = np.array(constituents).T.copy()
-    axes = np.array([axis]).T.copy()
-    offsets = np.array([0, len(pt)])
-    align(offsets, pt, x, y, axes, encoded(steps, GRID), 0.0, np.empty((1, 3, 2)))
-    return np.stack([x, y], axis=1)
+    (moved,) = aligned_events([constituents], *steps, axes=[axis])
+    return moved
+
+
+def aligned_events(events, *steps, axes):
+    lengths = np.array([len(event) for event in events])
+    ends = np.cumsum([padded(n) for n in lengths])
+    first = ends - [padded(n) for n in lengths]
+    filled = np.zeros((3, ends[-1]))
+    for event, start in zip(events, first, strict=True):
+        filled[:, start : start + len(event)] = np.reshape(event, (-1, 3)).T
+    pt, x, y = filled
+    align(
+        first,
+        first + lengths,
+        pt,
+        x,
+        y,
+        np.array(axes).T.copy(),
+        encoded(steps, GRID),
+        0.0,
+        np.empty(len(events), dtype=np.int64),
+        np.empty(len(pt), dtype=np.int64),
+        np.empty((len(events), 3, 2)),
+    )
+    return [
+        np.stack([x, y], axis=1)[start : start + n] for start, n in zip(first, lengths, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("n", [1, LANES - 1, LANES, LANES + 1, 3 * LANES])
+def test_fillers_and_neighbours_change_nothing(n):
+    rng = np.random.default_rng(n)
+    jet = np.stack([rng.exponential(9, n), *rng.normal(0, 0.3, (2, n))], axis=1)
+    other = np.array([[1e6, 3.0, 3.0]])
+    for on in ("hardest", "pt_centroid", "leading_subjet"):
+        alone = aligned(jet, Centre(on))
+        for place, events in enumerate([[jet, other], [other, jet], [other, [], jet]]):
+            moved = aligned_events(events, Centre(on), axes=[(0.0, 0.0)] * len(events))
+            np.testing.assert_array_equal(moved[place], alone)
+
+
+@pytest.mark.parametrize("pt", [0.0, -0.0, 2.0])
+@pytest.mark.parametrize("n", [2, LANES - 1, LANES])
+def test_the_hardest_of_equal_ones_is_that_at_highest_x_and_y(pt, n):
+    jet = [(pt, 0.1, 0.2), *[(pt, 0.1, 0.1)] * (n - 1)]
+    np.testing.assert_allclose(aligned(jet, Centre("hardest"))[0], (0.0, 0.0), atol=1e-15)
+
+
+@pytest.mark.parametrize("turn", [0.0, 1.0, np.pi, -np.pi])
+def test_the_centroid_turns_with_the_jet_across_the_seam(turn):
+    rng = np.random.default_rng(5)
+    pt, eta, phi = rng.exponential(9, 40), *rng.normal(0, 0.3, (2, 40))
+    expected = np.stack([eta - np.average(eta, weights=pt), phi - np.average(phi, weights=pt)], 1)
+    wrapped = (phi + turn + np.pi) % (2 * np.pi) - np.pi
+    moved = aligned(np.stack([pt, eta, wrapped], axis=1), Centre("pt_centroid"))
+    np.testing.assert_allclose(moved, expected, atol=1e-12)
 
 
 def test_centre_on_each_point():

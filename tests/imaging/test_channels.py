@@ -18,10 +18,11 @@ CONSTITUENTS = {
 }
 
 
-def test_membership_has_a_bit_for_each_channel():
+def test_membership_has_a_bit_for_each_selection():
     channels = (
         Channel("all"),
         Channel("charged", "count", "charged"),
+        Channel("charged pt", "pt", "charged"),
         Channel("photons", "pt", "photon"),
         Channel("muons", "pt", (13, -13)),
         Channel("antimuons", "pt", (-13,)),

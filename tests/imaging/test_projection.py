@@ -379,6 +379,39 @@ np.savez({str(tmp_path / "plain.npz")!r}, pixel=images.pixel, value=images.value
         np.testing.assert_allclose(plain["value"], expected.value, rtol=1e-6)
 
 
+@pytest.mark.parametrize("n_pixels", [8, 64, 300])
+@pytest.mark.parametrize("n_selections", [1, 3, 9])
+def test_grids_and_selections_of_any_number(reference, n_pixels, n_selections):
+    """Bits end within words and with them, and those of many events or of one are in the cache."""
+    table = random_table(seed=n_pixels, n_events=40)
+    table.constituents["pdgid"] = np.random.default_rng(1).integers(
+        1, 10, len(table.constituents["pt"])
+    )
+    # No edge at 0, where a single constituent comes to lie but for rounding.
+    grid = Grid(Axis("eta", n_pixels, -0.41, 0.4), Axis("phi", n_pixels, -0.4, 0.41, unit="rad"))
+    channels = [
+        Channel(f"{weight} {selection}", weight, (selection, selection + 1))
+        for selection in range(1, n_selections + 1)
+        for weight in ("pt", "count", "charge")
+    ]
+    recipe = Recipe(grid, tuple(channels), (Centre("pt_centroid"), Normalise("l2")))
+    result = project(table, recipe)
+    expected, n_outside, pt_outside = reference.project(table, recipe)
+    np.testing.assert_allclose(dense(result.images), expected, rtol=1e-6)
+    np.testing.assert_array_equal(result.n_outside, n_outside)
+    np.testing.assert_allclose(result.pt_outside, pt_outside)
+    assert (result.images.value != 0).all()
+    for i in range(table.n_events):
+        pixels = result.images.pixel[result.images.offsets[i] : result.images.offsets[i + 1]]
+        assert (np.diff(pixels.astype(np.int64)) > 0).all()
+
+
+def test_a_norm_too_small_for_its_inverse():
+    recipe = Recipe(GRID, (Channel("pt"),), (Normalise("l1"),))
+    images = project(table_of([(3e-310, 0, 0), (1e-310, 0.2, 0)]), recipe).images
+    np.testing.assert_allclose(images.value, [0.75, 0.25], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_events_and_empty_events(name):
     recipe = Recipe(GRID, COLOURS, RECIPES[name])

@@ -17,7 +17,7 @@ def expected(x, y, row_edges, column_edges):
 
 
 def found(x, y, row_edges, column_edges):
-    place = np.empty(len(x), dtype=np.int64)
+    place = np.empty(len(x), dtype=np.int32)
     find_pixels(x, y, row_edges, column_edges, place)
     return place
 
