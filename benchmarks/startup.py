@@ -70,7 +70,8 @@ def _first_words(*, rounds: int) -> Table:
         rounds=rounds,
         notes=[
             "The ratios say how many times as long a program takes as the first line.",
-            "The help of a command waits for pydantic, as Typer does for any options of a group.",
+            "The first line imports neither what renders help (rich.markdown, rich.traceback) nor,",
+            "as Typer by itself does for the options of a group, pydantic.",
         ],
     )
 
