@@ -70,8 +70,8 @@ def _first_words(*, rounds: int) -> Table:
         rounds=rounds,
         notes=[
             "The ratios say how many times as long a program takes as the first line.",
-            "The first line imports neither what renders help (rich.markdown, rich.traceback) nor,",
-            "as Typer by itself does for the options of a group, pydantic.",
+            "Most of the rest is what Typer imports to show help: rich.markdown, rich.traceback.",
+            "Typer by itself imports pydantic for the help of a command of a group.",
         ],
     )
 
