@@ -43,10 +43,10 @@ def processor_vendor(*, facts: Path = Path("/proc/cpuinfo")) -> str:
 def busy_cpus(*, stat: Path = Path("/proc/stat"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
     """Return how many of the `available_cpus` other programs keep busy, rounded.
 
-    What they use is watched for a fifth of a second, in which this process sleeps. The load
-    average would still tell of what ended a minute ago, and counts the whole machine: here, of a
-    machine that is shared by batch jobs, only the processors of this job count. Where its control
-    group has a quota, what the group has used counts, and what is around it does not.
+    What they use is watched for a fifth of a second, in which this process sleeps: a load average
+    would still tell of what ended a minute ago. Only processors that this process may use count,
+    not the rest of a machine on which a batch system has given it these; and where a quota of its
+    control group is less than that, only what the group itself uses.
 
     Parameters
     ----------
@@ -82,9 +82,8 @@ def prepare_threads(*, n_busy: int = 0) -> None:
 
     To be called before torch is imported, because its libraries read these once:
 
-    - ``OMP_NUM_THREADS``: as many threads as `available_cpus` that are not busy, at least 1; more
-      than that, and they wait for each other. Two threads that meet at every layer are held up
-      whenever one of them is: where programs outnumber processors, one is faster;
+    - ``OMP_NUM_THREADS``: as many threads as `available_cpus` that are not busy, at least 1; if
+      there are more, all of them wait at every layer for those that are held up;
     - ``OMP_WAIT_POLICY=PASSIVE``: threads that wait sleep instead of spinning, which on a shared
       machine would take the processor from those they wait for;
     - ``CUBLAS_WORKSPACE_CONFIG``: matrix products on a GPU that give the same bits every time.

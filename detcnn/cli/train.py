@@ -110,6 +110,10 @@ def _train(
 
     SIGTERM and SIGUSR1 write a checkpoint and end with exit code 75; --resume goes on from there.
 
+    It takes a thread for each processor that no other program keeps busy
+    when it starts, or as many as OMP_NUM_THREADS says. On the CPU, results
+    depend on their number to the bit: --resume takes the one of before.
+
     Examples:
 
         detcnn train pipelines/quark_gluon/study.yaml
