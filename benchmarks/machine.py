@@ -9,6 +9,8 @@ from pathlib import Path
 from detcnn.processors import available_cpus
 
 PACKAGES = (
+    "typer",
+    "rich",
     "numpy",
     "numba",
     "zarr",

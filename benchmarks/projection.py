@@ -38,6 +38,7 @@ def run(*, quick: bool) -> list[Table]:
         Contender("numpy.bincount, all jets at once", lambda: _bincount(table), n_jets),
         Contender("numpy.add.at, all jets at once", lambda: _add_at(few), n_slow),
         Contender("torch.scatter_add_, all jets at once", lambda: _scatter_add(table), n_jets),
+        Contender("torch.index_put_, all jets at once", lambda: _index_put(table), n_jets),
     ]
     fill = Contender("writing zeros, one thread", lambda: images.fill(0), n_jets, is_limit=True)
     conditions = (
@@ -192,3 +193,10 @@ def _scatter_add(table: EventTable) -> torch.Tensor:
     place, weight = _deposits(table)
     images = torch.zeros(table.n_events * int(np.prod(SHAPE)))
     return images.scatter_add_(0, torch.from_numpy(place), torch.from_numpy(weight))
+
+
+def _index_put(table: EventTable) -> torch.Tensor:
+    place, weight = _deposits(table)
+    images = torch.zeros(table.n_events * int(np.prod(SHAPE)))
+    deposits = torch.from_numpy(weight)
+    return images.index_put_((torch.from_numpy(place),), deposits, accumulate=True)

@@ -70,7 +70,8 @@ def _first_words(*, rounds: int) -> Table:
         rounds=rounds,
         notes=[
             "The ratios say how many times as long a program takes as the first line.",
-            "The help of a command waits for pydantic, as Typer does for any options of a group.",
+            "Most of the rest is what Typer imports to show help: rich.markdown, rich.traceback.",
+            "Typer by itself imports pydantic for the help of a command of a group.",
         ],
     )
 

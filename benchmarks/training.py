@@ -15,13 +15,13 @@ from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from benchmarks.timing import Contender, Table, compare
 from detcnn.config.loading import load_study
-from detcnn.processors import available_cpus, keep_freed_memory, prepare_threads
+from detcnn.processors import available_cpus, busy_cpus, keep_freed_memory, prepare_threads
 from detcnn.stages import preprocess
 from detcnn.storage.reader import open_store
 from detcnn.storage.schema import STORE
@@ -53,8 +53,8 @@ def run(*, quick: bool = False) -> list[Table]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "images"
         preprocess.run(load_study(STUDY).preprocess, base=STUDY.parent, output=folder)
-        detcnn = stack.enter_context(_process(folder / STORE, as_detcnn=True))
-        usual = stack.enter_context(_process(folder / STORE, as_detcnn=False))
+        detcnn = stack.enter_context(_process(folder / STORE, "detcnn"))
+        usual = stack.enter_context(_process(folder / STORE, "python"))
         cases = [
             (device, network, batch_size)
             for device in (["cpu", "cuda"] if detcnn("has_gpu", None) else ["cpu"])
@@ -62,8 +62,9 @@ def run(*, quick: bool = False) -> list[Table]:
             for batch_size in ([64] if quick else [128, 512])
         ]
         tables = [_compare(detcnn, usual, *case, quick=quick) for case in cases]
+        spinning = stack.enter_context(_process(folder / STORE, "spinning"))
         with _busy(1 if quick else available_cpus()) as n_busy:
-            tables.append(_compare_threads(detcnn, usual, n_busy, quick=quick))
+            tables.append(_compare_threads(detcnn, spinning, usual, n_busy, quick=quick))
     return tables
 
 
@@ -118,12 +119,18 @@ def _compare(
     )
 
 
-def _compare_threads(detcnn: Call, usual: Call, n_busy: int, *, quick: bool) -> Table:
+def _compare_threads(
+    detcnn: Call, spinning: Call, usual: Call, n_busy: int, *, quick: bool
+) -> Table:
     n_images = 64 if quick else 1024
+    all_of_them = available_cpus()
+    chosen = max(1, all_of_them - busy_cpus())
     ways = [
-        (f"{name}, {n} thread{'s' if n > 1 else ''}", side, way, n)
-        for name, side, way in (("detcnn", detcnn, "detcnn"), ("usual settings", usual, "usual"))
-        for n in sorted({_n_threads(), 1}, reverse=True)
+        ("detcnn, as many threads as it chooses", detcnn, "detcnn", chosen),
+        ("detcnn, a thread for each processor", detcnn, "detcnn", all_of_them),
+        ("detcnn, the same, which wait as by default", spinning, "detcnn", all_of_them),
+        ("usual settings, a thread for each processor", usual, "usual", all_of_them),
+        ("usual settings, one thread", usual, "usual", 1),
     ]
     contenders = [
         Contender(
@@ -136,19 +143,26 @@ def _compare_threads(detcnn: Call, usual: Call, n_busy: int, *, quick: bool) -> 
         "image",
         contenders,
         rounds=1 if quick else 5,
-        notes=(f"Beside {n_busy} busy process{'es' if n_busy > 1 else ''}.",),
+        notes=(
+            f"{n_busy} busy process{'es' if n_busy > 1 else ''} on {all_of_them} processors.",
+            f"detcnn chooses {chosen} thread{'s' if chosen > 1 else ''}.",
+            "Threads that wait sleep in detcnn; by default they spin for a while.",
+        ),
     )
 
 
 @contextmanager
-def _process(store: Path, *, as_detcnn: bool) -> Iterator[Call]:
-    """Start a process, and give a function that has it do something and returns the answer."""
+def _process(store: Path, settings: Literal["detcnn", "spinning", "python"]) -> Iterator[Call]:
+    """Start a process, and give a function that has it do something and returns the answer.
+
+    Its settings are detcnn's, or detcnn's but for how threads wait, or those of any Python.
+    """
     here, there = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(there, store, as_detcnn))
+    process = _SPAWN.Process(target=_serve, args=(there, store, settings != "python"))
     before = dict(os.environ)
-    if as_detcnn:
+    if settings != "python":
         prepare_threads()
-    else:
+    if settings != "detcnn":
         os.environ.pop("OMP_WAIT_POLICY", None)
     process.start()
     os.environ.clear()
@@ -187,8 +201,8 @@ def _burn() -> None:
 # What the processes do. torch is imported there alone, after its settings are made.
 
 
-def _serve(connection: Connection, store: Path, as_detcnn: bool) -> None:
-    if as_detcnn:
+def _serve(connection: Connection, store: Path, keeps_memory: bool) -> None:
+    if keeps_memory:
         keep_freed_memory()
     import torch
 

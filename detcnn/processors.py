@@ -3,7 +3,11 @@
 import ctypes
 import math
 import os
+import time
 from pathlib import Path
+
+_SECONDS_WATCHED = 0.2
+"""In which Linux counts 20 ticks of each processor."""
 
 
 def available_cpus(*, cgroups: Path = Path("/sys/fs/cgroup")) -> int:
@@ -17,7 +21,7 @@ def available_cpus(*, cgroups: Path = Path("/sys/fs/cgroup")) -> int:
     cgroups : Path
         Where the control groups are mounted; version 2 is read, others are ignored.
     """
-    return max(1, min([_affinity(), *map(math.ceil, _quotas(cgroups))]))
+    return max(1, min([_affinity(), *map(math.ceil, _quotas(cgroups).values())]))
 
 
 def processor_vendor(*, facts: Path = Path("/proc/cpuinfo")) -> str:
@@ -36,38 +40,62 @@ def processor_vendor(*, facts: Path = Path("/proc/cpuinfo")) -> str:
     return next((value.strip() for key, _, value in told if key.strip() == "vendor_id"), "")
 
 
-def prepare_threads() -> None:
-    """Set the environment for a training process, where the user has not set it.
+def busy_cpus(*, stat: Path = Path("/proc/stat"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many of the `available_cpus` other programs keep busy, rounded.
+
+    What they use is watched for a fifth of a second, in which this process sleeps: a load average
+    would still tell of what ended a minute ago. Only processors that this process may use count,
+    not the rest of a machine on which a batch system has given it these; and where a quota of its
+    control group is less than that, only what the group itself uses.
+
+    Parameters
+    ----------
+    stat : Path
+        Where Linux tells what each processor has done.
+    cgroups : Path
+        As for `available_cpus`.
+
+    Returns
+    -------
+    int
+        0 where it is not told.
+    """
+    quotas = _quotas(cgroups)
+    group = min(quotas, key=lambda folder: quotas[folder], default=None)
+
+    def used() -> float:
+        if group is not None and quotas[group] < _affinity():
+            return _used_by_group(group / "cpu.stat")
+        return _used_of_processors(stat)
+
+    try:
+        began, before = time.monotonic(), used()
+        time.sleep(_SECONDS_WATCHED)
+        n_busy = (used() - before) / (time.monotonic() - began)
+    except (OSError, LookupError, ValueError):
+        return 0
+    return min(available_cpus(cgroups=cgroups), math.floor(n_busy + 0.5))
+
+
+def prepare_threads(*, n_busy: int = 0) -> None:
+    """Set the environment for a process that computes, where the user has not set it.
 
     To be called before torch is imported, because its libraries read these once:
 
-    - ``OMP_NUM_THREADS``: as many threads as `available_cpus`; more than that, and they wait for
-      each other;
+    - ``OMP_NUM_THREADS``: as many threads as `available_cpus` that are not busy, at least 1; if
+      there are more, all of them wait at every layer for those that are held up;
     - ``OMP_WAIT_POLICY=PASSIVE``: threads that wait sleep instead of spinning, which on a shared
       machine would take the processor from those they wait for;
     - ``CUBLAS_WORKSPACE_CONFIG``: matrix products on a GPU that give the same bits every time.
+
+    Parameters
+    ----------
+    n_busy : int
+        Processors to leave to other programs.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(available_cpus()))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() - n_busy)))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-
-def busy_advice() -> str | None:
-    """Return what to do about a machine on which others compute, or None if it is free.
-
-    Two threads that wait for each other at every layer are held up whenever one of them is: where
-    programs outnumber processors, one thread trains faster than two. How many there are is left to
-    the user, because results depend on it to the bit.
-    """
-    cpus = available_cpus()
-    threads = os.environ.get("OMP_NUM_THREADS", str(cpus))
-    load = os.getloadavg()[0]
-    if cpus == 1 or threads == "1" or load < cpus:
-        return None
-    return (
-        f"{load:.0f} programs compute on this machine, where {threads} threads are to train: "
-        "with others beside it, OMP_NUM_THREADS=1 may be faster"
-    )
 
 
 def keep_freed_memory() -> bool:
@@ -99,14 +127,14 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _quotas(cgroups: Path) -> list[float]:
+def _quotas(cgroups: Path) -> dict[Path, float]:
     """Return the quotas of the process's control group and of those around it."""
     try:
         # Version 2 has one line, "0::/group/of/the/process".
         own = Path("/proc/self/cgroup").read_text().strip().rpartition("0::/")[2]
     except OSError:
         own = ""
-    quotas = []
+    quotas = {}
     folder = cgroups / own
     for group in (folder, *folder.parents):
         if not group.is_relative_to(cgroups):
@@ -116,5 +144,27 @@ def _quotas(cgroups: Path) -> list[float]:
         except (OSError, ValueError):
             continue
         if quota != "max":
-            quotas.append(int(quota) / int(period))
+            quotas[group] = int(quota) / int(period)
     return quotas
+
+
+def _used_by_group(stat: Path) -> float:
+    """Return the processor seconds that a control group has used."""
+    return int(_told(stat)["usage_usec"][0]) / 1e6
+
+
+def _used_of_processors(stat: Path) -> float:
+    """Return the seconds in which processors that this process may use were not idle."""
+    told = _told(stat)
+    ticks = 0
+    for cpu in os.sched_getaffinity(0):
+        # What follows, guests, is in the first two as well.
+        user, nice, system, _idle, _waiting, *others = map(int, told[f"cpu{cpu}"][:8])
+        ticks += user + nice + system + sum(others)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _told(facts: Path) -> dict[str, list[str]]:
+    """Return the words of each line of a file by the first of them."""
+    lines = (line.split() for line in facts.read_text(encoding="ascii").splitlines())
+    return {key: values for key, *values in lines}

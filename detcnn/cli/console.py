@@ -1,6 +1,7 @@
 """What a user sees: progress on stderr, the summary on stdout, errors as one line."""
 
 import functools
+import gc
 import json
 import os
 import sys
@@ -221,6 +222,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        # It rests while the command line starts.
+        gc.enable()
         try:
             result = function(*args, **kwargs)
             sys.stdout.flush()

@@ -1,6 +1,7 @@
 """``detcnn train``: images to a model."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,6 +110,10 @@ def _train(
 
     SIGTERM and SIGUSR1 write a checkpoint and end with exit code 75; --resume goes on from there.
 
+    It takes a thread for each processor that no other program keeps busy
+    when it starts, or as many as OMP_NUM_THREADS says. On the CPU, results
+    depend on their number to the bit: --resume takes the one of before.
+
     Examples:
 
         detcnn train pipelines/quark_gluon/study.yaml
@@ -124,10 +129,12 @@ def _train(
         detcnn train study.yaml --find-learning-rate
     """
     from detcnn.errors import ConfigError
-    from detcnn.processors import busy_advice, prepare_threads
+    from detcnn.processors import available_cpus, busy_cpus, prepare_threads
 
     # Before torch is imported, which happens with the stages.
-    prepare_threads()
+    is_given = "OMP_NUM_THREADS" in os.environ
+    n_busy = 0 if is_given else busy_cpus()
+    prepare_threads(n_busy=n_busy)
 
     from detcnn.cli.studies import open_study
 
@@ -152,8 +159,12 @@ def _train(
     config = opened.study.train
     place = images or opened.output / "images"
     with show_progress(quiet=quiet) as progress:
-        if advice := busy_advice():
-            progress.info(advice)
+        if n_busy:
+            n_threads = os.environ["OMP_NUM_THREADS"]
+            progress.info(
+                f"{n_busy} of {available_cpus()} processors are busy with other programs: training "
+                f"with {n_threads} thread{'s' if n_threads != '1' else ''}; OMP_NUM_THREADS chooses"
+            )
         if dry_run:
             summary = _rehearse(config, place, opened.folder, progress)
         elif find_learning_rate:
@@ -181,6 +192,7 @@ def _train(
                     output=path,
                     base=opened.folder,
                     resume=resume,
+                    keep_threads=is_given,
                     overwrite=overwrite,
                     update=update,
                     progress=progress,

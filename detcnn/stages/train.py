@@ -61,6 +61,7 @@ def run(
     output: Path,
     base: Path = Path(),
     resume: bool = False,
+    keep_threads: bool = False,
     overwrite: bool = False,
     update: bool = False,
     progress: Progress = SILENT,
@@ -82,6 +83,9 @@ def run(
     resume : bool
         Go on from the last checkpoint if there is one; a finished model of the same configuration
         and images is left as it is.
+    keep_threads : bool
+        Train with the threads that torch has, even if the checkpoint was made with another number
+        of them and the result will not be equal to the bit.
     overwrite : bool
         Replace an existing model; without `resume`, drop an old checkpoint, too.
     update : bool
@@ -114,9 +118,12 @@ def run(
     refuse_existing(output, overwrite=overwrite or update)
     plan = plan_training(assignment, progress=progress)
     options = plan.options
-    with build_artifact(
-        output, kind=MODEL, identity=identity, overwrite=overwrite or update
-    ) as builder:
+    with (
+        _threads_as_before(),
+        build_artifact(
+            output, kind=MODEL, identity=identity, overwrite=overwrite or update
+        ) as builder,
+    ):
         checkpoints = builder.folder / _CHECKPOINTS
         state = start_training(plan.model, options=options, device=plan.device)
         if overwrite and not resume:
@@ -126,7 +133,9 @@ def run(
                 f"{output}: an unfinished training is in {builder.folder.name}: "
                 "use --resume to go on, or --overwrite to start again"
             )
-        if restore_checkpoint(checkpoints, state, identity=identity, progress=progress):
+        if restore_checkpoint(
+            checkpoints, state, identity=identity, keep_threads=keep_threads, progress=progress
+        ):
             progress.info(f"going on in epoch {state.epoch}, after step {state.step}")
             if state.precision != options.precision:
                 progress.info(
@@ -254,6 +263,16 @@ def _describe(record: EpochRecord, n_epochs: int) -> str:
         f"epoch {record.epoch}/{n_epochs}: train loss {record.train_loss:.4f}, "
         f"validation {values}, {rate:,.0f} images/s{best}"
     )
+
+
+@contextmanager
+def _threads_as_before() -> Iterator[None]:
+    """Give back the threads that a checkpoint changes: another training may follow."""
+    n_threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 @contextmanager

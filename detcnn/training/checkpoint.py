@@ -108,9 +108,16 @@ def write_checkpoint(folder: Path, state: TrainingState, *, identity: str) -> Pa
 
 
 def restore_checkpoint(
-    folder: Path, state: TrainingState, *, identity: str, progress: Progress = SILENT
+    folder: Path,
+    state: TrainingState,
+    *,
+    identity: str,
+    keep_threads: bool = False,
+    progress: Progress = SILENT,
 ) -> bool:
-    """Take up the newest checkpoint.
+    """Take up the newest checkpoint, and go on with its number of threads.
+
+    Another number would round sums differently.
 
     Parameters
     ----------
@@ -121,8 +128,10 @@ def restore_checkpoint(
         place, on its own device. Its precision becomes that of the checkpoint.
     identity : str
         As given to `write_checkpoint`.
+    keep_threads : bool
+        Leave the number of threads of this process as it is.
     progress : Progress
-        Is warned if the number of threads differs: sums are then rounded differently.
+        Is told if the number of threads was, or stays, another.
 
     Returns
     -------
@@ -178,13 +187,28 @@ def restore_checkpoint(
     state.step, state.loss_sum = scalars["step"], scalars["loss_sum"]
     state.seconds = scalars["seconds"]
     state.history[:] = [EpochRecord(**record) for record in scalars["history"]]
-    if scalars["n_threads"] != torch.get_num_threads():
-        progress.warn(
-            f"{path}: was made with {scalars['n_threads']} threads, this run has "
-            f"{torch.get_num_threads()}: the result will be as good, but not equal to the bit; set "
-            f"OMP_NUM_THREADS={scalars['n_threads']} if it must be"
-        )
+    _take_threads(path, scalars["n_threads"], keep=keep_threads, progress=progress)
     return True
+
+
+def _take_threads(path: Path, n_threads: int, *, keep: bool, progress: Progress) -> None:
+    present = torch.get_num_threads()
+    if n_threads == present:
+        return
+    if keep:
+        progress.warn(
+            f"{path}: was made with {_threads(n_threads)}, this run has {present}: the result will "
+            f"be as good, but not equal to the bit; set OMP_NUM_THREADS={n_threads} if it must be"
+        )
+        return
+    torch.set_num_threads(n_threads)
+    progress.info(
+        f"with {_threads(n_threads)}, as it began, though this run would have begun with {present}"
+    )
+
+
+def _threads(n: int) -> str:
+    return f"{n} thread" if n == 1 else f"{n} threads"
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

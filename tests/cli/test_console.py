@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import os
@@ -86,6 +87,15 @@ def test_a_bug_is_not_hidden(error):
 def test_success_says_nothing_of_its_own():
     result = invoke(lambda: None)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "done\n", "")
+
+
+def test_a_command_has_a_garbage_collector():
+    gc.disable()
+    try:
+        invoke(lambda: None)
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("is_more_than_a_buffer", [False, True])

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from detcnn import processors
+from detcnn.errors import ConfigError
 from detcnn.stages import evaluate, learning_rate, preprocess, rehearse, train
 
 
@@ -112,6 +113,40 @@ def test_what_does_not_go_together_is_refused(detcnn, folder, arguments, words):
     assert done.exit_code == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "n_busy", "said", "threads"),
+    [
+        (None, 0, None, "4"),
+        (None, 1, "1 of 4 processors are busy with other programs: training with 3 threads", "3"),
+        (None, 4, "4 of 4 processors are busy with other programs: training with 1 thread;", "1"),
+        ("2", 4, None, "2"),
+    ],
+)
+def test_as_many_threads_as_others_leave_processors(
+    detcnn, folder, monkeypatch, given, n_busy, said, threads
+):
+    monkeypatch.setattr(processors, "available_cpus", lambda: 4)
+    monkeypatch.setattr(processors, "busy_cpus", lambda: n_busy)
+    monkeypatch.setenv("OMP_NUM_THREADS", given or "")
+    if given is None:
+        del os.environ["OMP_NUM_THREADS"]
+    kept = []
+
+    def run(*_, keep_threads, progress, **__):
+        kept.append(keep_threads)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(train, "run", run)
+    stderr = detcnn("train", folder.study).stderr
+    assert os.environ["OMP_NUM_THREADS"] == threads
+    assert kept == [given is not None]
+    if said is None:
+        assert stderr == "detcnn: enough\n"
+    else:
+        assert said in stderr
+        assert "OMP_NUM_THREADS chooses" in stderr
 
 
 def test_a_number_of_seeds_begins_at_one():

@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from detcnn.config.preprocess import SplitConfig
@@ -145,6 +146,33 @@ def test_another_machine_goes_on_in_the_precision_that_was_begun(run, Listener, 
     assert "in bf16, as it began" in listener.said[1]
     assert manifest.contents["precision"] == "bf16"
     assert manifest.digest == unbroken.digest
+
+
+@pytest.fixture
+def threads():
+    """A setter of the number of threads, which is the old one again after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(False, 3), (True, 2)])
+def test_another_run_goes_on_with_the_threads_that_were_begun_with(
+    run, Listener, threads, keep, expected
+):
+    stop = Listener(at=4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    threads(3)
+    unbroken = run(output="unbroken").artifact.manifest
+    with pytest.raises(CheckpointedError):
+        run(progress=stop)
+    threads(2)
+    listener = Listener()
+    manifest = run(resume=True, keep_threads=keep, progress=listener).artifact.manifest
+    assert (unbroken.environment["threads"], manifest.environment["threads"]) == (3, expected)
+    assert "with 3 threads" in listener.said[0]
+    assert keep or manifest.digest == unbroken.digest
+    # The next training of this process begins anew.
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -198,22 +199,49 @@ def test_a_full_disk_leaves_the_old_checkpoint(new_state, tmp_path, monkeypatch)
 
 class Listener(SilentProgress):
     def __init__(self):
-        self.warnings = []
+        self.warnings, self.said = [], []
 
     def warn(self, message):
         self.warnings.append(message)
 
+    def info(self, message):
+        self.said.append(message)
 
-def test_another_number_of_threads_is_worth_a_warning(new_state, tmp_path, monkeypatch):
-    state, listener = new_state(OPTIONS), Listener()
-    write_checkpoint(tmp_path, state, identity="a")
-    restore_checkpoint(tmp_path, state, identity="a", progress=listener)
-    assert listener.warnings == []
+
+@pytest.fixture
+def begun_with_three_threads(new_state, tmp_path):
     n_threads = torch.get_num_threads()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads + 1)
-    restore_checkpoint(tmp_path, state, identity="a", progress=listener)
-    assert len(listener.warnings) == 1
-    assert f"set OMP_NUM_THREADS={n_threads} if" in listener.warnings[0]
+    try:
+        torch.set_num_threads(3)
+        state = new_state(OPTIONS)
+        write_checkpoint(tmp_path, state, identity="a")
+        torch.set_num_threads(2)
+        yield state
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def test_it_goes_on_with_as_many_threads_as_it_began_with(begun_with_three_threads, tmp_path):
+    listener = Listener()
+    restore = partial(restore_checkpoint, tmp_path, begun_with_three_threads, identity="a")
+    for _ in range(2):
+        restore(progress=listener)
+        assert torch.get_num_threads() == 3
+    assert listener.warnings == []
+    (said,) = listener.said
+    assert said.startswith("with 3 threads, as it began")
+
+
+def test_another_number_of_threads_that_is_to_be_kept_is_worth_a_warning(
+    begun_with_three_threads, tmp_path
+):
+    listener = Listener()
+    restore_checkpoint(
+        tmp_path, begun_with_three_threads, identity="a", keep_threads=True, progress=listener
+    )
+    assert torch.get_num_threads() == 2
+    assert "was made with 3 threads, this run has 2" in listener.warnings[0]
+    assert "set OMP_NUM_THREADS=3 if" in listener.warnings[0]
 
 
 def edit_state(path, **changes):
