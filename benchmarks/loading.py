@@ -152,8 +152,10 @@ def shuffled(
 
     label, weight = torch.from_numpy(split.target), torch.from_numpy(split.relative_weight)
 
-    def selected(rows: Tensor) -> tuple[Tensor, ...]:
-        return torch.index_select(tensor, 0, rows), label[rows], weight[rows]
+    def selected(rows: Tensor, out: Tensor | None = None) -> tuple[Tensor, ...]:
+        return torch.index_select(tensor, 0, rows, out=out), label[rows], weight[rows]
+
+    same = torch.empty(BATCH, *SHAPE)
 
     contenders = [
         Contender("detcnn", batches(), split.n_images),
@@ -161,6 +163,11 @@ def shuffled(
         Contender(
             "dense tensor in memory, index_select",
             lambda: exhaust(selected(torch.from_numpy(r)) for r in chosen(len(dense))),
+            len(dense),
+        ),
+        Contender(
+            "the same, into the same memory again and again",
+            lambda: exhaust(selected(torch.from_numpy(r), same) for r in chosen(len(dense))),
             len(dense),
         ),
         Contender(

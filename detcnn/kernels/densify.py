@@ -261,8 +261,11 @@ def _densify(
                     return i
                 place = places[pixel[k]]
                 dense[place] = _standardised(value[k], statistics, place)
-                filled[n_filled] = place
-                n_filled += step
+            # Not while they are written: stores are made in their order, and those of the pixels
+            # have to wait for memory, the more of them together the better.
+            for k in range(step * (last - first)):
+                filled[k] = places[pixel[first + k]]
+            n_filled = last - first
         else:
             row_step = row_moves[0, i] * row_stride
             column_step = column_moves[0, i] * column_stride

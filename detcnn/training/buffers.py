@@ -115,9 +115,10 @@ class _Buffer:
         # An array of its own, which lives as long as any tensor that lies in this memory.
         lent = self.images[:n_images]
         self._lent = ref(lent)
-        # Not a tensor for inference, of which torch does not count the changes.
-        with torch.inference_mode(mode=False):
-            tensor = torch.from_numpy(lent)
+        tensor = torch.from_numpy(lent)
+        self._changes = None
+        # torch does not count what is done to a tensor that was made for inference.
+        if not tensor.is_inference():
             # A tensor with the same count that lies in no memory.
             self._changes = tensor.detach()
             self._changes.data = _NOWHERE
