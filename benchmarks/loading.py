@@ -208,9 +208,10 @@ def shuffled(
     conditions = (
         f"Batches of {BATCH} images of {SHAPE[0]} × {SHAPE[1]} × {SHAPE[2]}, 50 particles each, "
         "with labels and weights from detcnn and the dense tensor. detcnn: one thread, "
-        "standardised, channels last; the others give the images as they were stored. Files are in "
-        "the memory of the file system, zarr and HDF5 with their default chunks. webdataset "
-        "shuffles in a buffer of 1,000 images: no true shuffle."
+        "standardised, channels last, a batch where an earlier one was that nobody holds; the "
+        f"others give the images as they were stored, torch with {torch.get_num_threads()} "
+        "threads. Files are in the memory of the file system, zarr and HDF5 with their default "
+        "chunks. webdataset shuffles in a buffer of 1,000 images: no true shuffle."
     )
     notes = [conditions]
     if peer("webdataset") is None:
@@ -299,9 +300,12 @@ def beyond_memory(path: Path, layer: Standardise, *, rounds: int) -> Table:
         for name, split in opened.items()
     ]
     read = Contender("reading all of the store once", stored.images, stored.n_events, is_limit=True)
+    blocks = opened["from disk, an eighth of it in memory"].block_sizes
     conditions = (
         f"{stored.n_events:,} images, {stored.nbytes / stored.n_events:.0f} bytes each in memory; "
-        "the store is in the memory of the file system."
+        "the store is in the memory of the file system. From disk they are read in blocks of "
+        f"{blocks[0]:,}, in random order: small ones, for the memory is small, and of each array a "
+        "chunk has to be found and decompressed for each."
     )
     return compare(
         "A store larger than memory",

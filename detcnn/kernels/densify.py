@@ -46,6 +46,8 @@ class Written:
 
     def first(self, n_images: int) -> "Written":
         """Return what is known of the first images, to be kept up where only they are written."""
+        if n_images == len(self.counts):
+            return self
         return Written(self.places[:n_images], self.counts[:n_images])
 
     def forget(self) -> None:
