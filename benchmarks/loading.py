@@ -157,19 +157,27 @@ def shuffled(
 
     same = torch.empty(BATCH, *SHAPE)
 
+    def select_all(out: Tensor | None = None) -> None:
+        exhaust(selected(torch.from_numpy(r), out) for r in chosen(len(dense)))
+
+    def select_alone() -> None:
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            select_all(same)
+        finally:
+            torch.set_num_threads(n_threads)
+
     contenders = [
         Contender("detcnn", batches(), split.n_images),
         Contender("detcnn, flipped and shifted", batches(policies=POLICIES), split.n_images),
-        Contender(
-            "dense tensor in memory, index_select",
-            lambda: exhaust(selected(torch.from_numpy(r)) for r in chosen(len(dense))),
-            len(dense),
-        ),
+        Contender("dense tensor in memory, index_select", select_all, len(dense)),
         Contender(
             "the same, into the same memory again and again",
-            lambda: exhaust(selected(torch.from_numpy(r), same) for r in chosen(len(dense))),
+            lambda: select_all(same),
             len(dense),
         ),
+        Contender("that by one thread", select_alone, len(dense)),
         Contender(
             "npy memmap, indexed",
             lambda: exhaust(memmap[r] for r in chosen(len(dense))),
