@@ -16,8 +16,9 @@ _NO_MOVE = np.empty((4, 0), dtype=np.int64)
 
 _UNKNOWN = -1
 
-_VALUES_PER_LINE = 16
-"""Of a cache line. With one filled pixel a line there is no line left that need not be fetched."""
+_PIXELS_PER_FILLED = 32
+"""At least: two cache lines. With more filled pixels than one in as many, to make them empty one by
+one takes as long as to write the whole image, if they do not lie close together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Written:
 
 def nothing_written(n_images: int, shape: tuple[int, int, int]) -> Written:
     """Return what is known of a new buffer of images of `shape`, (channels, rows, columns)."""
-    return _unknown(n_images, shape, n_most=int(np.prod(shape)) // _VALUES_PER_LINE)
+    return _unknown(n_images, shape, n_most=int(np.prod(shape)) // _PIXELS_PER_FILLED)
 
 
 def _unknown(n_images: int, shape: tuple[int, int, int], *, n_most: int) -> Written:
