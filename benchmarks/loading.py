@@ -152,17 +152,32 @@ def shuffled(
 
     label, weight = torch.from_numpy(split.target), torch.from_numpy(split.relative_weight)
 
-    def selected(rows: Tensor) -> tuple[Tensor, ...]:
-        return torch.index_select(tensor, 0, rows), label[rows], weight[rows]
+    def selected(rows: Tensor, out: Tensor | None = None) -> tuple[Tensor, ...]:
+        return torch.index_select(tensor, 0, rows, out=out), label[rows], weight[rows]
+
+    same = torch.empty(BATCH, *SHAPE)
+
+    def select_all(out: Tensor | None = None) -> None:
+        exhaust(selected(torch.from_numpy(r), out) for r in chosen(len(dense)))
+
+    def select_alone() -> None:
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            select_all(same)
+        finally:
+            torch.set_num_threads(n_threads)
 
     contenders = [
         Contender("detcnn", batches(), split.n_images),
         Contender("detcnn, flipped and shifted", batches(policies=POLICIES), split.n_images),
+        Contender("dense tensor in memory, index_select", select_all, len(dense)),
         Contender(
-            "dense tensor in memory, index_select",
-            lambda: exhaust(selected(torch.from_numpy(r)) for r in chosen(len(dense))),
+            "the same, into the same memory again and again",
+            lambda: select_all(same),
             len(dense),
         ),
+        Contender("that by one thread", select_alone, len(dense)),
         Contender(
             "npy memmap, indexed",
             lambda: exhaust(memmap[r] for r in chosen(len(dense))),
@@ -201,9 +216,10 @@ def shuffled(
     conditions = (
         f"Batches of {BATCH} images of {SHAPE[0]} × {SHAPE[1]} × {SHAPE[2]}, 50 particles each, "
         "with labels and weights from detcnn and the dense tensor. detcnn: one thread, "
-        "standardised, channels last; the others give the images as they were stored. Files are in "
-        "the memory of the file system, zarr and HDF5 with their default chunks. webdataset "
-        "shuffles in a buffer of 1,000 images: no true shuffle."
+        "standardised, channels last, a batch where an earlier one was that nobody holds; the "
+        f"others give the images as they were stored, torch with {torch.get_num_threads()} "
+        "threads. Files are in the memory of the file system, zarr and HDF5 with their default "
+        "chunks. webdataset shuffles in a buffer of 1,000 images: no true shuffle."
     )
     notes = [conditions]
     if peer("webdataset") is None:
@@ -292,9 +308,12 @@ def beyond_memory(path: Path, layer: Standardise, *, rounds: int) -> Table:
         for name, split in opened.items()
     ]
     read = Contender("reading all of the store once", stored.images, stored.n_events, is_limit=True)
+    blocks = opened["from disk, an eighth of it in memory"].block_sizes
     conditions = (
         f"{stored.n_events:,} images, {stored.nbytes / stored.n_events:.0f} bytes each in memory; "
-        "the store is in the memory of the file system."
+        "the store is in the memory of the file system. From disk they are read in blocks of "
+        f"{blocks[0]:,}, in random order: small ones, for the memory is small, and of each array a "
+        "chunk has to be found and decompressed for each."
     )
     return compare(
         "A store larger than memory",

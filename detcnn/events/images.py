@@ -43,7 +43,8 @@ class SparseImages:
     @property
     def folded(self) -> "SparseImages":
         """The same images as pictures."""
-        return replace(self, shape=folded_shape(self.shape))
+        shape = folded_shape(self.shape)
+        return self if shape == self.shape else replace(self, shape=shape)
 
     @property
     def n_images(self) -> int:

@@ -1,5 +1,6 @@
 """Pixel lists to dense images, moved and standardised on the way."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,59 @@ from detcnn.kernels.moves import Moves
 
 _NO_MOVE = np.empty((4, 0), dtype=np.int64)
 
+_UNKNOWN = -1
+
+_PIXELS_PER_FILLED = 32
+"""At least: two cache lines. With more filled pixels than one in as many, to make them empty one by
+one takes as long as to write the whole image, if they do not lie close together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a buffer of dense images is filled, so that it can be filled again without the rest.
+
+    Nearly all pixels of an image are empty, and writing them takes more than half of the time. In a
+    buffer that holds images already, those that are filled are made empty again, and the others
+    are as they should be.
+
+    It speaks of one buffer, in one layout, and of one choice of statistics: who writes anything
+    else there, or takes other statistics, has to `forget`.
+
+    Parameters
+    ----------
+    places : numpy.ndarray
+        uint16 or uint32, shape (B, n_most + 1): where in its line of the buffer each image is
+        filled. The last is for an image with more than n_most of them, of which none is kept.
+    counts : numpy.ndarray
+        int64, shape (B,): how many places each image has; -1 if that is not known, and the image
+        has to be written as a whole.
+    """
+
+    places: NDArray[Any]
+    counts: NDArray[np.int64]
+
+    def first(self, n_images: int) -> "Written":
+        """Return what is known of the first images, to be kept up where only they are written."""
+        if n_images == len(self.counts):
+            return self
+        return Written(self.places[:n_images], self.counts[:n_images])
+
+    def forget(self) -> None:
+        """Have every image written as a whole next time."""
+        self.counts.fill(_UNKNOWN)
+
+
+def nothing_written(n_images: int, shape: tuple[int, int, int]) -> Written:
+    """Return what is known of a new buffer of images of `shape`, (channels, rows, columns)."""
+    return _unknown(n_images, shape, n_most=int(np.prod(shape)) // _PIXELS_PER_FILLED)
+
+
+def _unknown(n_images: int, shape: tuple[int, int, int], *, n_most: int) -> Written:
+    return Written(
+        places=np.empty((n_images, n_most + 1), dtype=_place_dtype(shape)),
+        counts=np.full(n_images, _UNKNOWN, dtype=np.int64),
+    )
+
 
 def densify(
     offsets: NDArray[np.int64],
@@ -23,12 +77,13 @@ def densify(
     out: NDArray[np.float32],
     moves: Moves | None = None,
     statistics: NDArray[np.float32] | None = None,
+    written: Written | None = None,
 ) -> None:
     """Write chosen images of a store of pixel lists into a dense buffer.
 
     Serial, and without the interpreter lock: made to feed a training loop from its own thread.
     Every index is checked on the way, and the images are moved and standardised: all at hardly any
-    cost beside the writing of the empty pixels.
+    cost beside the writing of the empty pixels, which a buffer that is used again does without.
 
     Parameters
     ----------
@@ -51,6 +106,8 @@ def densify(
         float32, shape (channels, rows, columns, 3): mean, scale and limit, above 0, of each pixel;
         the images, after the moves, are cut to absolute values up to the limit and then become
         (image − mean) / scale. Nothing is copied where its axes lie in memory as those of `out` do.
+    written : Written, optional
+        What is known of the B images in `out`; it is kept up, also where this fails.
 
     Raises
     ------
@@ -67,6 +124,10 @@ def densify(
     if len(pixel) != len(value):
         raise DataError(f"pixel lists with {len(pixel)} pixels but {len(value)} values")
     n_pixels = flat.shape[1]
+    if written is None:
+        written = _unknown(len(rows), out.shape[1:], n_most=0)
+    elif len(written.counts) != len(rows):
+        raise ValueError(f"{len(written.counts)} images written: expected {len(rows)}")
     if moves is not None and (moves.n_images != len(rows) or moves.shape != out.shape[2:]):
         raise ValueError(
             f"moves of {moves.n_images} images of {moves.shape}: expected {len(rows)} "
@@ -85,6 +146,8 @@ def densify(
         row_moves,
         column_moves,
         _in_order(statistics, out),
+        written.places,
+        written.counts,
         flat,
     )
     if bad < 0:
@@ -142,9 +205,12 @@ def _tables(
     """
     indices = np.indices(shape).reshape(3, -1).T
     places = indices @ np.array(strides)
-    limit = np.iinfo(np.uint16).max
-    dtype = np.uint16 if max(*shape, int(np.prod(shape))) <= limit else np.uint32
+    dtype = _place_dtype(shape)
     return indices.astype(dtype, order="C"), places.astype(dtype)
+
+
+def _place_dtype(shape: tuple[int, int, int]) -> type[np.uint16] | type[np.uint32]:
+    return np.uint16 if int(np.prod(shape)) <= np.iinfo(np.uint16).max else np.uint32
 
 
 @compiled
@@ -159,6 +225,8 @@ def _densify(
     row_moves: NDArray[np.int64],
     column_moves: NDArray[np.int64],
     statistics: NDArray[np.float32],
+    written: NDArray[Any],
+    n_written: NDArray[np.int64],
     out: NDArray[np.float32],
 ) -> int:
     """Return the position in `rows` of the first image that cannot be, -1 if all can."""
@@ -178,33 +246,54 @@ def _densify(
         spans[i, 0], spans[i, 1] = first, last
     empty = (np.float32(0) - statistics[:, 0]) / statistics[:, 1]
     for i in range(len(rows)):
-        dense = out[i]
-        copy_into(dense, empty)
-        first, last = spans[i, 0], spans[i, 1]
+        dense, filled = out[i], written[i]
+        if n_written[i] < 0:
+            copy_into(dense, empty)
+        else:
+            for k in range(np.uint64(n_written[i])):
+                dense[filled[k]] = empty[filled[k]]
+        # Until all of it is written.
+        n_written[i] = _UNKNOWN
+        # Without a sign, for numba looks out for negative indices.
+        first, last, n_filled = np.uint64(spans[i, 0]), np.uint64(spans[i, 1]), np.uint64(0)
+        # Of an image with too many, each goes over the one before.
+        step = np.uint64(last - first < len(filled))
         if row_moves.shape[1] == 0:
             for k in range(first, last):
                 if pixel[k] >= n_pixels:
                     return i
                 place = places[pixel[k]]
                 dense[place] = _standardised(value[k], statistics, place)
-            continue
-        row_step = row_moves[0, i] * row_stride
-        column_step = column_moves[0, i] * column_stride
-        start = row_moves[1, i] * row_stride + column_moves[1, i] * column_stride
-        first_row, stop_row = row_moves[2, i], row_moves[3, i]
-        first_column, stop_column = column_moves[2, i], column_moves[3, i]
-        for k in range(first, last):
-            if pixel[k] >= n_pixels:
-                return i
-            channel, row, column = indices[pixel[k]]
-            if first_row <= row < stop_row and first_column <= column < stop_column:
-                moved = start + channel * channel_stride + row * row_step + column * column_step
-                dense[moved] = _standardised(value[k], statistics, moved)
+            # Not while they are written: stores are made in their order, and those of the pixels
+            # have to wait for memory, the more of them together the better.
+            for k in range(step * (last - first)):
+                filled[k] = places[pixel[first + k]]
+            n_filled = last - first
+        else:
+            row_step = row_moves[0, i] * row_stride
+            column_step = column_moves[0, i] * column_stride
+            start = row_moves[1, i] * row_stride + column_moves[1, i] * column_stride
+            first_row, stop_row = row_moves[2, i], row_moves[3, i]
+            first_column, stop_column = column_moves[2, i], column_moves[3, i]
+            for k in range(first, last):
+                if pixel[k] >= n_pixels:
+                    return i
+                channel, row, column = indices[pixel[k]]
+                if first_row <= row < stop_row and first_column <= column < stop_column:
+                    across = row * row_step + column * column_step
+                    moved = np.uint64(start + channel * channel_stride + across)
+                    dense[moved] = _standardised(value[k], statistics, moved)
+                    filled[n_filled] = moved
+                    n_filled += step
+        if step:
+            n_written[i] = n_filled
     return -1
 
 
 @compiled
-def _standardised(value: np.float32, statistics: NDArray[np.float32], place: int) -> np.float32:
+def _standardised(
+    value: np.float32, statistics: NDArray[np.float32], place: int | np.uint64
+) -> np.float32:
     limit = statistics[place, 2]
     # Not by min and max, which may hide a NaN.
     if value > limit:

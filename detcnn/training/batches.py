@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from detcnn.kernels.densify import densify
 from detcnn.kernels.moves import Moves, unmoved
 from detcnn.models.standardise import Standardise
 from detcnn.seeding import generator
+from detcnn.training.buffers import ALWAYS_NEW, ImageBuffers, empty_images
 from detcnn.training.foreground import Favour
 from detcnn.training.prefetch import prefetched
 from detcnn.training.splits import AnySplit, Events, joined
@@ -26,9 +26,6 @@ Statistics = NDArray[np.float32]
 
 _PICTURE = 3
 """Length of the shape of an image of two axes."""
-
-_ALIGNMENT = 64
-"""Bytes of a cache line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Batch:
 def statistics_of(layer: Standardise, shape: tuple[int, ...]) -> Statistics:
     """Return what a layer does to images of `shape`, laid out as those of a batch."""
     folded = folded_shape(shape)
-    statistics = _empty((*folded, 3), channels_last=False).numpy()
+    statistics = empty_images((*folded, 3), channels_last=False)
     if len(shape) == _PICTURE:
         n_channels, n_rows, n_columns = folded
         statistics = statistics.reshape(n_rows, n_columns, n_channels, 3).transpose(2, 0, 1, 3)
@@ -77,8 +74,9 @@ def dense_images(
     *,
     moves: Moves | None = None,
     statistics: Statistics | None = None,
+    buffers: ImageBuffers = ALWAYS_NEW,
 ) -> Tensor:
-    """Return chosen images as a new dense tensor.
+    """Return chosen images as a dense tensor in memory of its own.
 
     Parameters
     ----------
@@ -90,13 +88,16 @@ def dense_images(
         How each of the B images is mirrored and shifted; of pixel lists only.
     statistics : numpy.ndarray, optional
         From `statistics_of`: the images are standardised as by that layer.
+    buffers : ImageBuffers
+        Where to take the memory from, of pixel lists only.
 
     Returns
     -------
     torch.Tensor
         float32, shape (B, channels, *axes), with channels last if there are two axes.
     """
-    return _unfolded(_dense(images, rows, moves=moves, statistics=statistics), images.shape)
+    chosen = _dense(images, rows, moves=moves, statistics=statistics, buffers=buffers)
+    return _unfolded(chosen, images.shape)
 
 
 def _unfolded(chosen: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -109,12 +110,15 @@ def _dense(
     *,
     moves: Moves | None = None,
     statistics: Statistics | None = None,
+    buffers: ImageBuffers = ALWAYS_NEW,
 ) -> Tensor:
     """Return chosen images as `dense_images` does, folded."""
-    channels_last = len(images.shape) == _PICTURE
+    shape, channels_last = folded_shape(images.shape), len(images.shape) == _PICTURE
     images = images.folded
     if isinstance(images, SparseImages):
-        chosen = _empty((len(rows), *images.shape), channels_last=channels_last)
+        chosen, written = buffers.take(
+            len(rows), shape, channels_last=channels_last, statistics=statistics
+        )
         densify(
             images.offsets,
             images.pixel,
@@ -123,6 +127,7 @@ def _dense(
             out=chosen.numpy(),
             moves=moves,
             statistics=statistics,
+            written=written,
         )
         return chosen
     return _standardised(images.values[rows], statistics, channels_last=channels_last)
@@ -167,6 +172,8 @@ class Batches:
         self.seed = seed
         self.policies = tuple(policies)
         self.favour = favour
+        # Not those of an epoch, for the next one has use for them.
+        self._buffers = ImageBuffers()
 
     @property
     def n_steps(self) -> int:
@@ -196,7 +203,9 @@ class Batches:
         Yields
         ------
         Batch
-            In memory of its own: it stays as it is when the next one is asked for.
+            In memory of its own for as long as it is held, or a view of it: it stays as it is when
+            the next one is asked for. The memory of one that is not held any more is used for
+            another: see `detcnn.training.buffers.ImageBuffers` for what may write into images.
         """
         statistics = None
         begun: Events | None = None
@@ -255,8 +264,13 @@ class Batches:
         step: int,
         statistics: Statistics | None,
     ) -> Batch:
-        rng = generator(self.seed, "augment", epoch, step)
-        changed = changed_events(events, rows, self.policies, rng, statistics=statistics)
+        if self.policies:
+            rng = generator(self.seed, "augment", epoch, step)
+            changed = changed_events(
+                events, rows, self.policies, rng, statistics=statistics, buffers=self._buffers
+            )
+        else:
+            changed = unchanged_events(events, rows, statistics=statistics, buffers=self._buffers)
         return Batch(
             images=changed.images,
             targets=changed.targets,
@@ -282,6 +296,18 @@ class Changed:
     targets: Tensor
 
 
+def unchanged_events(
+    events: Events,
+    rows: NDArray[np.int64],
+    *,
+    statistics: Statistics | None = None,
+    buffers: ImageBuffers = ALWAYS_NEW,
+) -> Changed:
+    """Return chosen images and their targets as `changed_events` does where there is no policy."""
+    images = dense_images(events.images, rows, statistics=statistics, buffers=buffers)
+    return Changed(images, target_tensor(events, rows))
+
+
 def changed_images(
     images: Images,
     rows: NDArray[np.int64],
@@ -304,14 +330,15 @@ def changed_events(
     rng: np.random.Generator,
     *,
     statistics: Statistics | None = None,
+    buffers: ImageBuffers = ALWAYS_NEW,
 ) -> Changed:
-    """Return chosen images as a new dense tensor, changed by random policies, and their targets.
+    """Return chosen images as a dense tensor, changed by random policies, and their targets.
 
     Parameters
     ----------
     events : Events
         Where to choose from. What is true of pixels, and points, move with their images.
-    rows, statistics
+    rows, statistics, buffers
         As for `dense_images`.
     policies : sequence of Policy
         Augmentation, in order.
@@ -326,9 +353,7 @@ def changed_events(
     """
     images, truth, points = events.images, events.truth, events.points
     if not policies:
-        return Changed(
-            dense_images(images, rows, statistics=statistics), target_tensor(events, rows)
-        )
+        return unchanged_events(events, rows, statistics=statistics, buffers=buffers)
     shape = images.shape
     are_lists = isinstance(images, SparseImages) and (
         truth is None or isinstance(truth, SparseImages)
@@ -341,7 +366,7 @@ def changed_events(
     rest = policies[len(moving) :]
     if not rest:
         return Changed(
-            dense_images(images, rows, moves=moves, statistics=statistics),
+            dense_images(images, rows, moves=moves, statistics=statistics, buffers=buffers),
             target_tensor(events, rows)
             if truth is None
             else dense_images(truth, rows, moves=moves),
@@ -416,30 +441,11 @@ class Shuffle:
         return pairs / self.n_blocks**2
 
 
-def _empty(shape: tuple[int, ...], *, channels_last: bool) -> Tensor:
-    """Return an uninitialised float32 tensor; with channels last, (B, channels, rows, columns).
-
-    Not torch's own: that asks the C library for aligned memory, which takes a larger block than it
-    gives back, so the next batch does not fit in where this one was if anything small has come to
-    lie behind it. A pass over a million images would take as much memory as all its batches.
-    """
-    spare = _ALIGNMENT // 4
-    memory = np.empty(prod(shape) + spare, dtype=np.float32)
-    first = -memory.ctypes.data % _ALIGNMENT // 4
-    aligned = memory[first : first + len(memory) - spare]
-    if not channels_last:
-        return torch.from_numpy(aligned.reshape(shape))
-    n, n_channels, n_rows, n_columns = shape
-    ordered = aligned.reshape(n, n_rows, n_columns, n_channels)
-    return torch.from_numpy(ordered.transpose(0, 3, 1, 2))
-
-
 def _standardised(
     values: NDArray[np.float32], statistics: Statistics | None, *, channels_last: bool
 ) -> Tensor:
     """Return folded images in the layout of a batch, standardised if there is what to do it by."""
-    ordered = _empty(values.shape, channels_last=channels_last)
-    out = ordered.numpy()
+    out = empty_images(values.shape, channels_last=channels_last)
     if statistics is None:
         out[...] = values
     else:
@@ -451,4 +457,4 @@ def _standardised(
             values = np.clip(values, -limit, limit, out=out)
         np.subtract(values, mean, out=out)
         np.divide(out, scale, out=out)
-    return ordered
+    return torch.from_numpy(out)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detcnn.errors import DataError
-from detcnn.kernels.densify import densify
+from detcnn.kernels.densify import densify, nothing_written
 from detcnn.kernels.moves import unmoved
 
 SHAPE = (2, 3, 4)
@@ -144,3 +144,98 @@ def test_images_with_more_pixels_than_a_short_number_counts(shape):
     assert out[0, 0, -1, -1] == 1
     assert out[0, -1, 0, 0] == 2
     assert np.count_nonzero(out) == 2
+
+
+LARGER = (2, 6, 8)
+"""Of 96 pixels, one in 32 makes three: images of up to as many are emptied one by one."""
+
+
+def lists_of(rng, n_most, n_images=6):
+    """Return pixel lists in no order, in which a pixel may come twice."""
+    lengths = rng.integers(0, n_most, n_images)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    pixel = rng.integers(0, 96, offsets[-1]).astype(rng.choice([np.uint16, np.uint32]))
+    return offsets, pixel, rng.normal(size=len(pixel)).astype(np.float32)
+
+
+def random_moves(rng, n):
+    moves = unmoved(n, LARGER[1:])
+    moves = moves.then_flip(rng.random(n) < 0.5, rng.random(n) < 0.5)
+    return moves.then_shift(rng.integers(-3, 4, n), rng.integers(-3, 4, n))
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000), is_channels_last=st.booleans(), n_fills=st.integers(2, 8))
+def test_a_buffer_that_is_filled_again_equals_a_new_one(seed, is_channels_last, n_fills):
+    rng = np.random.default_rng(seed)
+
+    def new(n):
+        if is_channels_last:
+            return np.full((n, 6, 8, 2), np.nan, dtype=np.float32).transpose(0, 3, 1, 2)
+        return np.full((n, *LARGER), np.nan, dtype=np.float32)
+
+    buffer, written, statistics = new(7), nothing_written(7, LARGER), None
+    for _ in range(n_fills):
+        lists, n = lists_of(rng, n_most=rng.choice([1, 5, 40])), int(rng.integers(0, 8))
+        rows = rng.integers(0, 6, n)
+        if rng.random() < 0.3:
+            written.forget()
+            statistics = rng.uniform(0.5, 2, (*LARGER, 3)).astype(np.float32)
+        options = {
+            "moves": random_moves(rng, n) if rng.random() < 0.5 else None,
+            "statistics": statistics,
+        }
+        expected = new(n)
+        densify(*lists, rows, out=expected, **options)
+        densify(*lists, rows, out=buffer[:n], written=written.first(n), **options)
+        assert buffer[:n].tobytes() == expected.tobytes()
+
+
+def test_only_what_was_filled_is_emptied():
+    lists = (
+        np.array([0, 2, 3, 10]),
+        np.array([0, 5, 95, 0, 1, 2, 3, 4, 5, 6], dtype=np.uint16),
+        np.ones(10, dtype=np.float32),
+    )
+    buffer, written = np.empty((1, *LARGER), dtype=np.float32), nothing_written(1, LARGER)
+    pixels = buffer.reshape(96)
+
+    def fill(image):
+        densify(*lists, np.array([image]), out=buffer, written=written)
+        return np.flatnonzero(pixels).tolist()
+
+    assert fill(0) == [0, 5]
+    pixels[50] = 3
+    assert fill(1) == [50, 95]
+    written.forget()
+    assert fill(1) == [95]
+    # Of seven pixels none is remembered.
+    assert fill(2) == [0, 1, 2, 3, 4, 5, 6]
+    pixels[50] = 3
+    assert fill(0) == [0, 5]
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_buffer_is_filled_rightly_after_a_failure(is_moved):
+    good = np.array([0, 2, 4]), np.array([0, 1, 2, 3], np.uint16), np.ones(4, np.float32)
+    corrupt = np.array([0, 2, 5]), np.array([9, 8, 7, 6, 96], np.uint16), np.ones(5, np.float32)
+    buffer, written = np.empty((2, *LARGER), dtype=np.float32), nothing_written(2, LARGER)
+    options = {"moves": unmoved(2, LARGER[1:]) if is_moved else None, "written": written}
+    densify(*good, np.array([0, 1]), out=buffer, **options)
+    with pytest.raises(DataError, match="image 1 of the pixel lists is corrupt"):
+        densify(*corrupt, np.array([0, 1]), out=buffer, **options)
+    assert written.counts.tolist() == [2, -1]
+    with pytest.raises(ValueError, match="no image 2"):
+        densify(*good, np.array([0, 2]), out=buffer, **options)
+    densify(*good, np.array([1, 0]), out=buffer, **options)
+    assert [np.flatnonzero(image).tolist() for image in buffer] == [[2, 3], [0, 1]]
+
+
+def test_what_is_known_of_another_number_of_images():
+    with pytest.raises(ValueError, match="2 images written: expected 1"):
+        densify(
+            *store([1]),
+            np.array([0]),
+            out=np.empty((1, *SHAPE), dtype=np.float32),
+            written=nothing_written(2, SHAPE),
+        )
