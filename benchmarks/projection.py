@@ -1,6 +1,8 @@
 """Jets to images: 50 particles each, to three channels of 33 × 33 pixels about the pT centroid."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -12,10 +14,11 @@ from benchmarks.jets import of_fifty
 from benchmarks.timing import Contender, Table, compare, peer
 from detcnn.config.preprocess import ImageConfig
 from detcnn.config.presets import expand_preset
+from detcnn.events.images import SparseImages, as_sparse
 from detcnn.events.table import EventTable
 from detcnn.imaging.projection import Recipe, project
-from detcnn.kernels.densify import densify
-from detcnn.processors import available_cpus
+from detcnn.kernels.densify import densify, nothing_written
+from detcnn.processors import available_cpus, keep_freed_memory
 from detcnn.stages.preprocessing.recipes import build_recipe
 
 PIXELS, WIDTH = 33, 0.8
@@ -23,8 +26,13 @@ EDGE = WIDTH / 2
 SHAPE = (3, PIXELS, PIXELS)
 
 
+BLOCK, BATCH = 4096, 1024
+
+
 def run(*, quick: bool) -> list[Table]:
-    n_jets = 512 if quick else 40_000
+    # As `detcnn preprocess` does; all contenders gain by it.
+    keep_freed_memory()
+    n_jets = 512 if quick else 40_960
     n_slow = 32 if quick else 1000
     rounds = 1 if quick else 7
     table = of_fifty(n_jets)
@@ -32,7 +40,7 @@ def run(*, quick: bool) -> list[Table]:
     cpus = available_cpus()
     images = np.empty((n_jets, *SHAPE), dtype=np.float32)
     jets = _particle_arrays(table, n_slow)
-    few = _first(table, n_slow)
+    few = _part(table, 0, n_slow)
     peers, missing = _loops(jets)
     vectorised = [
         Contender("numpy.bincount, all jets at once", lambda: _bincount(table), n_jets),
@@ -51,27 +59,128 @@ def run(*, quick: bool) -> list[Table]:
     threads = Contender(
         f"detcnn, {cpus} threads", lambda: project(table, recipe, n_threads=cpus), n_jets
     )
-
-    def fill_images():
-        lists = project(table, recipe).images
-        densify(lists.offsets, lists.pixel, lists.value, np.arange(n_jets), out=images)
-
-    dense = Contender("detcnn, one thread", fill_images, n_jets)
+    moved = [*table.constituents.values(), *_lists(project(table, recipe).images)]
+    into = [values.copy() for values in moved]
+    copies = Contender(
+        "copying particles and lists, one thread",
+        lambda: [np.copyto(target, values) for target, values in zip(into, moved, strict=True)],
+        n_jets,
+        is_limit=True,
+    )
     return [
         compare(
             "Projection to sparse pixels",
             "jets",
-            [threads, serial, *peers, *vectorised, fill],
+            [threads, serial, *peers, *vectorised, fill, copies],
             rounds=rounds,
             notes=[conditions, *missing],
         ),
         compare(
             "Projection to dense images, all of them in memory",
             "jets",
-            [dense, *peers, *vectorised, fill],
+            [
+                Contender("detcnn, one thread", _into(images, table, recipe), n_jets),
+                Contender(f"detcnn, {cpus} threads", _into(images, table, recipe, cpus), n_jets),
+                *peers,
+                *vectorised,
+                fill,
+            ],
             rounds=rounds,
             notes=missing,
         ),
+        compare(
+            "Projection to dense images, a batch in the same memory again and again",
+            "jets",
+            [
+                Contender(f"detcnn, {cpus} threads", _batches(table, recipe, cpus), n_jets),
+                Contender("detcnn, one thread", _batches(table, recipe), n_jets),
+                *peers,
+                *_in_batches(table),
+                Contender(
+                    "writing zeros, one thread",
+                    lambda: [images[:BATCH].fill(0) for _ in range(n_jets // BATCH)],
+                    n_jets // BATCH * BATCH or 1,
+                    is_limit=True,
+                ),
+            ],
+            rounds=rounds,
+            notes=[f"Batches of {BATCH:,} jets.", *missing],
+        ),
+    ]
+
+
+def _lists(images: SparseImages) -> tuple[np.ndarray, ...]:
+    return images.offsets, images.pixel, images.value
+
+
+def _into(
+    images: np.ndarray, table: EventTable, recipe: Recipe, n_threads: int = 1
+) -> Callable[[], object]:
+    """Return what fills all images, block by block."""
+    starts = range(0, table.n_events, BLOCK)
+    blocks = [_part(table, start, start + BLOCK) for start in starts]
+
+    def fill(block: EventTable, start: int) -> None:
+        lists = _lists(as_sparse(project(block, recipe).images))
+        rows = np.arange(block.n_events)
+        densify(*lists, rows, out=images[start : start + block.n_events])
+
+    def run() -> None:
+        if n_threads == 1:
+            for block, start in zip(blocks, starts, strict=True):
+                fill(block, start)
+            return
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(fill, blocks, starts))
+
+    return run
+
+
+def _batches(table: EventTable, recipe: Recipe, n_threads: int = 1) -> Callable[[], object]:
+    """Return what fills one batch after the other; each thread has one of its own."""
+    batches = [_part(table, start, start + BATCH) for start in range(0, table.n_events, BATCH)]
+    buffers = [np.empty((BATCH, *SHAPE), dtype=np.float32) for _ in range(n_threads)]
+    written = [nothing_written(BATCH, SHAPE) for _ in range(n_threads)]
+
+    def fill(thread: int) -> None:
+        for batch in batches[thread::n_threads]:
+            lists = _lists(as_sparse(project(batch, recipe).images))
+            n = batch.n_events
+            out, known = buffers[thread][:n], written[thread].first(n)
+            densify(*lists, np.arange(n), out=out, written=known)
+
+    def run() -> None:
+        if n_threads == 1:
+            fill(0)
+            return
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(fill, range(n_threads)))
+
+    return run
+
+
+def _in_batches(table: EventTable) -> list[Contender]:
+    """Return the peers that take many jets at once, with a batch at a time."""
+    batches = [_part(table, start, start + BATCH) for start in range(0, table.n_events, BATCH)]
+    memory = torch.empty(min(BATCH, table.n_events) * int(np.prod(SHAPE)))
+
+    def scatter(batch: EventTable) -> None:
+        place, weight = _deposits(batch)
+        memory.zero_()
+        memory.scatter_add_(0, torch.from_numpy(place), torch.from_numpy(weight))
+
+    def put(batch: EventTable) -> None:
+        place, weight = _deposits(batch)
+        memory.zero_()
+        memory.index_put_((torch.from_numpy(place),), torch.from_numpy(weight), accumulate=True)
+
+    def each(work: Callable[[EventTable], object]) -> Callable[[], object]:
+        return lambda: [work(batch) for batch in batches]
+
+    return [
+        Contender("numpy.bincount, a batch at once", each(_bincount), table.n_events),
+        Contender("torch.scatter_add_, a batch at once", each(scatter), table.n_events),
+        Contender("torch.index_put_, a batch at once", each(put), table.n_events),
     ]
 
 
@@ -101,10 +210,11 @@ def _particle_arrays(table: EventTable, n_jets: int) -> list[np.ndarray]:
     return [particles[ends[i] : ends[i + 1]] for i in range(n_jets)]
 
 
-def _first(table: EventTable, n_jets: int) -> EventTable:
-    last = table.offsets[n_jets]
-    columns = {name: values[:last] for name, values in table.constituents.items()}
-    return EventTable(table.offsets[: n_jets + 1], columns)
+def _part(table: EventTable, start: int, stop: int) -> EventTable:
+    offsets = table.offsets[start : stop + 1]
+    first, last = offsets[0], offsets[-1]
+    columns = {name: values[first:last] for name, values in table.constituents.items()}
+    return EventTable(offsets - first, columns)
 
 
 def _loops(jets: list[np.ndarray]) -> tuple[list[Contender], list[str]]:

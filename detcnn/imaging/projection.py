@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -181,6 +181,7 @@ def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Project
         return _joined(pool.map(work, starts))
 
 
+@lru_cache(maxsize=8)
 def _plan(recipe: Recipe) -> kernel.Plan:
     weights = [*_WEIGHTS_OF_KERNEL, *_further_weights(recipe)]
     selections = distinct_selections(recipe.channels)
@@ -192,7 +193,8 @@ def _plan(recipe: Recipe) -> kernel.Plan:
         selection_of_channel=np.array([selections.index(c.selection) for c in recipe.channels]),
         weight_of_channel=np.array([weights.index(c.weight) for c in recipe.channels]),
         is_scaled=recipe.is_normalised,
-        norm=kernel.Norm[normalise.by.upper()] if normalise else kernel.Norm.NONE,
+        # A plain number, for numba takes long to look at others.
+        norm=int(kernel.Norm[normalise.by.upper()] if normalise else kernel.Norm.NONE),
         subjet_radius=float(radius_of_subjets(recipe.image_steps) or 0),
     )
 
@@ -269,6 +271,8 @@ def _complaint(block: EventTable, recipe: Recipe) -> DataError:
 
 def _joined(parts: Iterable[Projection]) -> Projection:
     parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
     images: Images
     dense = [part.images.values for part in parts if isinstance(part.images, DenseImages)]
     if dense:

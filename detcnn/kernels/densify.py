@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from detcnn.errors import DataError
 from detcnn.kernels.compilation import compiled
-from detcnn.kernels.copying import copy_into
+from detcnn.kernels.copying import copy_into, finish_streams, stream_into
 from detcnn.kernels.moves import Moves
 
 _NO_MOVE = np.empty((4, 0), dtype=np.int64)
 
 _UNKNOWN = -1
+
+_CACHED = 2**25
+"""Bytes of a buffer that may still be in the caches when it is read: a larger one is written past
+them."""
 
 _PIXELS_PER_FILLED = 32
 """At least: two cache lines. With more filled pixels than one in as many, to make them empty one by
@@ -124,8 +128,13 @@ def densify(
     if len(pixel) != len(value):
         raise DataError(f"pixel lists with {len(pixel)} pixels but {len(value)} values")
     n_pixels = flat.shape[1]
+    # The buffer to write in: one image that each is copied out of, where they go past the caches.
+    buffer = flat
     if written is None:
-        written = _unknown(len(rows), out.shape[1:], n_most=0)
+        if out.nbytes > _CACHED and len(rows) > 1:
+            buffer, written = np.empty((1, n_pixels), np.float32), nothing_written(1, out.shape[1:])
+        else:
+            written = _unknown(len(rows), out.shape[1:], n_most=0)
     elif len(written.counts) != len(rows):
         raise ValueError(f"{len(written.counts)} images written: expected {len(rows)}")
     if moves is not None and (moves.n_images != len(rows) or moves.shape != out.shape[2:]):
@@ -148,6 +157,7 @@ def densify(
         _in_order(statistics, out),
         written.places,
         written.counts,
+        buffer,
         flat,
     )
     if bad < 0:
@@ -227,6 +237,7 @@ def _densify(
     statistics: NDArray[np.float32],
     written: NDArray[Any],
     n_written: NDArray[np.int64],
+    buffer: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> int:
     """Return the position in `rows` of the first image that cannot be, -1 if all can."""
@@ -245,15 +256,17 @@ def _densify(
             return i
         spans[i, 0], spans[i, 1] = first, last
     empty = (np.float32(0) - statistics[:, 0]) / statistics[:, 1]
+    is_streamed = len(buffer) < len(out)
     for i in range(len(rows)):
-        dense, filled = out[i], written[i]
-        if n_written[i] < 0:
+        line = 0 if is_streamed else i
+        dense, filled = buffer[line], written[line]
+        if n_written[line] < 0:
             copy_into(dense, empty)
         else:
-            for k in range(np.uint64(n_written[i])):
+            for k in range(np.uint64(n_written[line])):
                 dense[filled[k]] = empty[filled[k]]
         # Until all of it is written.
-        n_written[i] = _UNKNOWN
+        n_written[line] = _UNKNOWN
         # Without a sign, for numba looks out for negative indices.
         first, last, n_filled = np.uint64(spans[i, 0]), np.uint64(spans[i, 1]), np.uint64(0)
         # Of an image with too many, each goes over the one before.
@@ -286,7 +299,11 @@ def _densify(
                     filled[n_filled] = moved
                     n_filled += step
         if step:
-            n_written[i] = n_filled
+            n_written[line] = n_filled
+        if is_streamed:
+            stream_into(out[i], dense)
+    if is_streamed:
+        finish_streams()
     return -1
 
 

@@ -1,7 +1,7 @@
 """Events to sparse images in one pass: align, find the pixel, add up, normalise."""
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,9 @@ def project(
         pt_outside=np.zeros(n_events),
         subjets=np.full((n_events, 3, 2), np.nan),
     )
-    if not _project(deposits, plan, lists):
+    # One by one, for numba takes half a millisecond to look at named tuples.
+    arguments: tuple[Any, ...] = (*deposits, *plan, *lists)
+    if not _project(*arguments):
         return None
     # Few constituents share a pixel: what is cut off is not worth a copy.
     n_filled = int(lists.offsets[-1])
@@ -186,17 +188,30 @@ _BITS_AT_ONCE = 2**17
 
 
 @compiled
-def _project(deposits: Deposits, plan: Plan, out: PixelLists) -> bool:
-    """Fill `out` and return True, or False at a value that cannot be used."""
-    # Named tuples are slow to hand to a function, and to look into: what is needed of them again
-    # and again is named here.
-    offsets, given_pt, given_x, given_y = deposits.offsets, deposits.pt, deposits.x, deposits.y
-    membership, given_axes, given_weights = deposits.membership, deposits.axes, deposits.weights
-    steps, subjet_radius, norm = plan.steps, plan.subjet_radius, plan.norm
-    row_edges, column_edges = plan.row_edges, plan.column_edges
-    selection_of_channel, weight_of_channel = plan.selection_of_channel, plan.weight_of_channel
-    is_scaled, pixel, value, until_event = plan.is_scaled, out.pixel, out.value, out.offsets
-    n_outside, pt_outside, subjets = out.n_outside, out.pt_outside, out.subjets
+def _project(
+    offsets: Ints,
+    given_pt: NDArray[np.floating],
+    given_x: NDArray[np.floating],
+    given_y: NDArray[np.floating],
+    given_axes: Floats,
+    membership: NDArray[np.unsignedinteger],
+    given_weights: Floats,
+    steps: Floats,
+    row_edges: Floats,
+    column_edges: Floats,
+    selection_of_channel: Ints,
+    weight_of_channel: Ints,
+    is_scaled: NDArray[np.bool_],
+    norm: int,
+    subjet_radius: float,
+    until_event: Ints,
+    pixel: NDArray[np.unsignedinteger],
+    value: NDArray[np.float32],
+    n_outside: Ints,
+    pt_outside: Floats,
+    subjets: Floats,
+) -> bool:
+    """Fill `PixelLists` and return True, or False at a value that cannot be used."""
     n_events, n_channels = len(offsets) - 1, len(selection_of_channel)
     n_given = len(given_weights)
     n_pixels = (len(row_edges) - 1) * (len(column_edges) - 1)

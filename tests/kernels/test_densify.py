@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detcnn.errors import DataError
+from detcnn.kernels import densify as module
 from detcnn.kernels.densify import densify, nothing_written
 from detcnn.kernels.moves import unmoved
 
@@ -42,6 +43,20 @@ def test_equals_the_pixel_by_pixel_version(reference, lengths, choice, dtype):
     out = np.full((len(rows), *SHAPE), np.nan, dtype=np.float32)
     densify(*lists, rows, out=out)
     np.testing.assert_array_equal(out, reference.densify(*lists, rows, SHAPE))
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+@pytest.mark.parametrize("lengths", [[3], [0, 5, 24, 1], [1] * 40])
+@pytest.mark.parametrize("shape", [SHAPE, (1, 30, 41)])
+def test_images_written_past_the_caches_are_the_same(monkeypatch, lengths, shape, is_moved):
+    lists = store(lengths)
+    rows = np.random.default_rng(1).permutation(len(lengths))
+    moves = unmoved(len(rows), shape[1:]) if is_moved else None
+    near, far = np.full((2, len(rows), *shape), np.nan, dtype=np.float32)
+    densify(*lists, rows, out=near, moves=moves)
+    monkeypatch.setattr(module, "_CACHED", 0)
+    densify(*lists, rows, out=far, moves=moves)
+    np.testing.assert_array_equal(near, far)
 
 
 @pytest.mark.parametrize("row", [-1, 3])
