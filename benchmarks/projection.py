@@ -16,6 +16,8 @@ from detcnn.config.preprocess import ImageConfig
 from detcnn.config.presets import expand_preset
 from detcnn.events.images import SparseImages, as_sparse
 from detcnn.events.table import EventTable
+from detcnn.imaging.alignment import Centre, Flip, Normalise, Rotate
+from detcnn.imaging.channels import Channel
 from detcnn.imaging.projection import Recipe, project
 from detcnn.kernels.densify import densify, nothing_written
 from detcnn.processors import available_cpus, keep_freed_memory
@@ -37,6 +39,12 @@ def run(*, quick: bool) -> list[Table]:
     rounds = 1 if quick else 7
     table = of_fifty(n_jets)
     recipe = komiske()
+    upright = Recipe(
+        recipe.grid,
+        (Channel("pt"),),
+        (Centre("pt_centroid"), Rotate("principal_axis"), Flip("both"), Normalise("l1")),
+        longitudinal="rapidity",
+    )
     cpus = available_cpus()
     images = np.empty((n_jets, *SHAPE), dtype=np.float32)
     jets = _particle_arrays(table, n_slow)
@@ -58,6 +66,10 @@ def run(*, quick: bool) -> list[Table]:
     serial = Contender("detcnn, one thread", lambda: project(table, recipe), n_jets)
     threads = Contender(
         f"detcnn, {cpus} threads", lambda: project(table, recipe, n_threads=cpus), n_jets
+    )
+    turning = (
+        "One channel of pT, about the centroid, the principal axis along φ, the heavier sides at "
+        "positive η and φ, normalised; numpy by the same steps."
     )
     moved = [*table.constituents.values(), *_lists(project(table, recipe).images)]
     into = [values.copy() for values in moved]
@@ -106,7 +118,36 @@ def run(*, quick: bool) -> list[Table]:
             rounds=rounds,
             notes=[f"Batches of {BATCH:,} jets.", *missing],
         ),
+        compare(
+            "Projection of jets that are turned upright and flipped",
+            "jets",
+            [
+                Contender(
+                    f"detcnn, {cpus} threads",
+                    lambda: project(table, upright, n_threads=cpus),
+                    n_jets,
+                ),
+                Contender("detcnn, one thread", lambda: project(table, upright), n_jets),
+                Contender("numpy, jet by jet", lambda: [_upright(jet) for jet in jets], len(jets)),
+            ],
+            rounds=rounds,
+            notes=[turning],
+        ),
     ]
+
+
+def _upright(jet: np.ndarray) -> np.ndarray:
+    """Return what `detcnn` makes of a jet that lies nowhere near φ = ±π."""
+    pt = jet[:, 0]
+    x, y = (jet[:, 1:3] - np.average(jet[:, 1:3], axis=0, weights=pt)).T
+    xx, xy, yy = (np.average(product, weights=pt) for product in (x * x, x * y, y * y))
+    angle = np.pi / 2 - 0.5 * np.arctan2(2 * xy, xx - yy)
+    x, y = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y
+    x *= np.sign(pt[x > 0].sum() - pt[x < 0].sum()) or 1
+    y *= np.sign(pt[y > 0].sum() - pt[y < 0].sum()) or 1
+    box = [[-EDGE, EDGE], [-EDGE, EDGE]]
+    image = np.histogram2d(x, y, bins=PIXELS, range=box, weights=pt)[0]
+    return (image / image.sum()).astype(np.float32)
 
 
 def _lists(images: SparseImages) -> tuple[np.ndarray, ...]:
