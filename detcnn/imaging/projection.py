@@ -1,7 +1,7 @@
 """A block of events to a block of images, by a recipe."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -176,9 +176,9 @@ def project(table: EventTable, recipe: Recipe, *, n_threads: int = 1) -> Project
     starts = range(0, max(table.n_events, 1), _EVENTS_AT_ONCE)
     work = partial(_project_from, table=table, recipe=recipe, plan=plan)
     if n_threads == 1:
-        return _joined(map(work, starts))
+        return _joined(list(map(work, starts)))
     with ThreadPoolExecutor(n_threads) as pool:
-        return _joined(pool.map(work, starts))
+        return _joined(list(pool.map(work, starts)), each=pool.map)
 
 
 @lru_cache(maxsize=8)
@@ -269,8 +269,9 @@ def _complaint(block: EventTable, recipe: Recipe) -> DataError:
     raise AssertionError("the kernel and the checks disagree")
 
 
-def _joined(parts: Iterable[Projection]) -> Projection:
-    parts = list(parts)
+def _joined(
+    parts: Sequence[Projection], *, each: Callable[..., Iterable[None]] = map
+) -> Projection:
     if len(parts) == 1:
         return parts[0]
     images: Images
@@ -278,7 +279,8 @@ def _joined(parts: Iterable[Projection]) -> Projection:
     if dense:
         images = DenseImages(np.concatenate(dense))
     else:
-        images = concatenate([p.images for p in parts if isinstance(p.images, SparseImages)])
+        lists = [part.images for part in parts if isinstance(part.images, SparseImages)]
+        images = concatenate(lists, each=each)
     return Projection(
         images,
         np.concatenate([part.n_outside for part in parts]),
