@@ -58,8 +58,11 @@ def busy_cpus(*, stat: Path = Path("/proc/stat"), cgroups: Path = Path("/sys/fs/
     Returns
     -------
     int
-        0 where it is not told.
+        0 where it is not told, and where there is only one, which is to be used anyway.
     """
+    n_available = available_cpus(cgroups=cgroups)
+    if n_available == 1:
+        return 0
     quotas = _quotas(cgroups)
     group = min(quotas, key=lambda folder: quotas[folder], default=None)
 
@@ -74,7 +77,8 @@ def busy_cpus(*, stat: Path = Path("/proc/stat"), cgroups: Path = Path("/sys/fs/
         n_busy = (used() - before) / (time.monotonic() - began)
     except (OSError, LookupError, ValueError):
         return 0
-    return min(available_cpus(cgroups=cgroups), math.floor(n_busy + 0.5))
+    # Counters go back where a virtual machine has moved.
+    return max(0, min(n_available, math.floor(n_busy + 0.5)))
 
 
 def prepare_threads(*, n_busy: int = 0) -> None:

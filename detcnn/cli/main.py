@@ -51,7 +51,8 @@ class _Commands(TyperGroup):
         for option in self.get_params(ctx):
             # Typer's own flags are None where they are not given, and what is no bool it has
             # checked by pydantic, for which the help of a command would wait.
-            option.default = option.default or False
+            if option.default is None and getattr(option, "is_flag", False):
+                option.default = False
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:

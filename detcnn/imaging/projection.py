@@ -1,10 +1,11 @@
 """A block of events to a block of images, by a recipe."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -37,6 +38,9 @@ from detcnn.kernels.angles import wrapped
 _EVENTS_AT_ONCE = 4096
 """Bounds the scratch, and is what one thread takes; results do not depend on it."""
 
+_WORD, _MOST_PIXELS = 64, 2**31 - 1
+"""Pixels are counted in 32 bits, and those of a channel in whole words."""
+
 _WEIGHTS_OF_KERNEL = [weight.name.lower() for weight in kernel.Weight]
 
 
@@ -61,7 +65,8 @@ class Recipe:
     Raises
     ------
     ConfigError
-        If the channels or the order of the steps cannot be, or a crop is larger than the grid.
+        If the channels or the order of the steps cannot be, a crop is larger than the grid, or
+        there are 2³¹ pixels or more.
     """
 
     grid: Grid
@@ -85,6 +90,12 @@ class Recipe:
             raise ConfigError(
                 "steps: nothing to normalise, for no channel has the weight pt, energy or "
                 "charge_pt; drop the step"
+            )
+        n_pixels = len(self.channels) * (prod(self.grid.shape) + _WORD)
+        if n_pixels > _MOST_PIXELS:
+            raise ConfigError(
+                f"images of {len(self.channels)} × {' × '.join(map(str, self.grid.shape))} pixels: "
+                f"expected {_MOST_PIXELS} at most; choose larger pixels"
             )
         grid_after(self.grid, self.image_steps)
         radius_of_subjets(self.image_steps)
@@ -235,11 +246,7 @@ def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
         for name in (x_name, "phi"):
             _check_axes(name, block.columns[name], block)
         axes[0], axes[1] = block.columns[x_name], wrapped(block.columns["phi"])
-    # Of one kind, whatever the input's, for the kernel is compiled anew for each.
-    names = ("pt", x_name, "phi")
-    is_single = all(constituents[name].dtype == np.float32 for name in names)
-    kind: type[np.floating] = np.float32 if is_single else np.float64
-    pt, x, phi = (np.ascontiguousarray(constituents[name], dtype=kind) for name in names)
+    pt, x, phi = _coordinates(constituents, x_name)
     return kernel.Deposits(
         offsets=block.offsets.astype(np.int64),
         pt=pt,
@@ -251,6 +258,16 @@ def _deposits(block: EventTable, recipe: Recipe) -> kernel.Deposits:
     )
 
 
+def _coordinates(
+    constituents: Mapping[str, Column], longitudinal: str
+) -> list[NDArray[np.floating]]:
+    """Return pT and coordinates of one kind, for the kernel is compiled anew for each."""
+    columns = [constituents[name] for name in ("pt", longitudinal, "phi")]
+    is_single = all(column.dtype == np.float32 for column in columns)
+    kind: type[np.floating] = np.float32 if is_single else np.float64
+    return [np.ascontiguousarray(column, dtype=kind) for column in columns]
+
+
 def _further_weights(recipe: Recipe) -> list[str]:
     """Return the weights that the kernel does not know by itself."""
     return [name for name in distinct_weights(recipe.channels) if name not in _WEIGHTS_OF_KERNEL]
@@ -259,9 +276,10 @@ def _further_weights(recipe: Recipe) -> list[str]:
 def _complaint(block: EventTable, recipe: Recipe) -> DataError:
     """Return what is wrong with a block in which the kernel met a value that it cannot use."""
     constituents = with_charges(block.constituents, recipe.channels)
-    _check_values("pt", constituents["pt"], block, lowest=0.0)
-    for name in (recipe.longitudinal, "phi"):
-        _check_values(name, constituents[name], block)
+    pt, x, phi = _coordinates(constituents, recipe.longitudinal)
+    _check_values("pt", pt, block, lowest=0.0)
+    _check_values(recipe.longitudinal, x, block)
+    _check_values("phi", phi, block)
     names = _further_weights(recipe)
     weights = weight_columns(constituents, names, longitudinal=recipe.longitudinal)
     for name, column in zip(names, weights, strict=True):

@@ -85,7 +85,7 @@ def align(
         float64, shape (n,): the constituents' coordinates; `y` in [−π, π). Those of fillers are
         finite numbers that are changed as well.
     axes : numpy.ndarray
-        float64, shape (2, n_events): x and y of the jet axes, which move along.
+        float64, shape (2, n_events) at least: x and y of the jet axes, which move along.
     steps : numpy.ndarray
         float64, shape (n_steps, 5), taken in order; its columns are `ACTION` to `COLUMN_UNIT`.
     subjet_radius : float

@@ -168,9 +168,12 @@ def project(
     arguments: tuple[Any, ...] = (*deposits, *plan, *lists)
     if not _project(*arguments):
         return None
-    # Few constituents share a pixel: what is cut off is not worth a copy.
     n_filled = int(lists.offsets[-1])
-    return lists._replace(pixel=lists.pixel[:n_filled], value=lists.value[:n_filled])
+    pixel, value = lists.pixel[:n_filled], lists.value[:n_filled]
+    # Few constituents share a pixel in most images: what is cut off is not worth a copy.
+    if 2 * n_filled < n_most:
+        pixel, value = pixel.copy(), value.copy()
+    return lists._replace(pixel=pixel, value=value)
 
 
 _EVENTS_AT_ONCE = 32
@@ -219,25 +222,25 @@ def _project(
     n_selections = selection_of_channel.max() + 1
     n_at_once = max(1, min(_EVENTS_AT_ONCE, _BITS_AT_ONCE // (64 * n_words * n_selections)))
 
-    n = _most_at_once(offsets, n_at_once)
+    n_most = _most_at_once(offsets, n_at_once)
     # Where the constituents of each event are in what follows.
     first, last = np.zeros(n_at_once, dtype=np.int64), np.zeros(n_at_once, dtype=np.int64)
     axes = np.empty((2, n_at_once))
     hardest = np.empty(n_at_once, dtype=np.int64)
     # pT, ones, and what else channels add up.
-    weights = np.ones((_N_KNOWN + n_given, n))
+    weights = np.ones((_N_KNOWN + n_given, n_most))
     pt = weights[Weight.PT]
-    x, y = np.empty(n), np.empty(n)
-    label = np.empty(n, dtype=np.int64)
-    place = np.empty(n, dtype=np.int32)
-    entries = np.empty(n, dtype=np.uint64)
+    x, y = np.empty(n_most), np.empty(n_most)
+    label = np.empty(n_most, dtype=np.int64)
+    place = np.empty(n_most, dtype=np.int32)
+    entries = np.empty(n_most, dtype=np.uint64)
     # One for each selection that takes a constituent, and one that may be written in vain.
-    taken = np.empty(n * n_selections + 1, dtype=np.uint64)
-    rank = np.empty(n * n_selections + 1, dtype=np.uint32)
+    taken = np.empty(n_most * n_selections + 1, dtype=np.uint64)
+    rank = np.empty(n_most * n_selections + 1, dtype=np.uint32)
     n_until = np.zeros(n_at_once * n_selections + 1, dtype=np.int64)
     is_filled = np.zeros(n_at_once * n_selections * n_words, dtype=np.uint64)
     n_before = np.zeros(len(is_filled) + 1, dtype=np.uint64)
-    sums = np.empty((n + n_at_once * LANES) * n_channels)
+    sums = np.empty((n_most + n_at_once * LANES) * n_channels)
     first_sum = np.empty(n_at_once * n_channels, dtype=np.int64)
     n_sums = np.empty(n_at_once * n_channels, dtype=np.int64)
 
@@ -432,7 +435,7 @@ def _enter(
     last: Ints,
     place: Places,
     pt: Floats,
-    n_words: int,
+    n_words_of_event: int,
     entries: Words,
     first_event: int,
     n_outside: Ints,
@@ -440,7 +443,7 @@ def _enter(
 ) -> None:
     """Write the words about constituents, and what is outside the grid."""
     for event in range(len(first)):
-        first_bit = np.uint64(event * n_words * 64)
+        first_bit = np.uint64(event * n_words_of_event * 64)
         start = np.uint64(first[event])
         n_inside = np.uint64(0)
         n_padded = np.uint64(padded(last[event] - first[event]))
@@ -602,7 +605,7 @@ def _write(
             norm = np.sqrt(norm)
         elif kind == Norm.PT_SUM:
             norm = _sum_of_sizes(pt, first[event], last[event])
-        # A product is several times as fast, and the same where it becomes float32.
+        # A product is several times as fast, and the same in float32 but for one in 10⁸ or so.
         inverse = 1.0 / norm if norm > 0 else 1.0
         for channel in range(n_channels):
             plane = event * n_channels + channel

@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from detcnn.errors import DataError, StorageError
+from detcnn.processors import available_cpus
 from detcnn.progress import SILENT, Progress
 from detcnn.training.history import EpochRecord
 from detcnn.training.loop import TrainingState
@@ -195,7 +196,8 @@ def _take_threads(path: Path, n_threads: int, *, keep: bool, progress: Progress)
     present = torch.get_num_threads()
     if n_threads == present:
         return
-    if keep:
+    # More threads than processors would wait for each other at every layer.
+    if keep or n_threads > available_cpus():
         progress.warn(
             f"{path}: was made with {_threads(n_threads)}, this run has {present}: the result will "
             f"be as good, but not equal to the bit; set OMP_NUM_THREADS={n_threads} if it must be"

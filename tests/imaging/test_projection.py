@@ -406,6 +406,20 @@ def test_grids_and_selections_of_any_number(reference, n_pixels, n_selections):
         assert (np.diff(pixels.astype(np.int64)) > 0).all()
 
 
+def test_pixels_that_have_no_number():
+    large = Axis("eta", 50_000, -1, 1), Axis("phi", 50_000, -1, 1)
+    with pytest.raises(
+        ConfigError, match="images of 1 × 50000 × 50000 pixels: expected 2147483647"
+    ):
+        Recipe(Grid(*large), (Channel("pt"),))
+
+
+def test_lists_of_few_pixels_keep_no_memory_of_many_constituents():
+    images = project(table_of([(1.0, 0.0, 0.0)] * 1000), Recipe(GRID, (Channel("pt"),))).images
+    assert images.value.tolist() == [1000.0]
+    assert images.value.base is None
+
+
 def test_a_norm_too_small_for_its_inverse():
     recipe = Recipe(GRID, (Channel("pt"),), (Normalise("l1"),))
     images = project(table_of([(3e-310, 0, 0), (1e-310, 0.2, 0)]), recipe).images
@@ -451,6 +465,12 @@ class TestBadInput:
     def test_a_pt_beyond_single_precision(self):
         with pytest.raises(DataError, match=r"pt is 1e\+39, expected 0 to 1e\+30; mend or drop"):
             project(table_of([(1e39, 0, 0)]), self.RECIPE)
+
+    def test_a_pt_that_rounds_up_beyond_the_largest(self):
+        table = table_of([(1.0, 0, 0)])
+        table.constituents["pt"] = np.array([1e30], np.float32)
+        with pytest.raises(DataError, match=r"pt is 1\.0+15.*e\+30, expected 0 to 1e\+30"):
+            project(table, self.RECIPE)
 
     def test_an_energy_that_overflows(self):
         recipe = Recipe(GRID, (Channel("energy", "energy"),))

@@ -24,7 +24,7 @@ from detcnn.progress import SILENT
 from detcnn.stages import predict, preprocess, train, training_plan
 from detcnn.stages.training_plan import open_assignment, plan_training
 from detcnn.storage.reader import open_store
-from detcnn.training import device, splits
+from detcnn.training import checkpoint, device, splits
 from detcnn.training.tasks import Classification
 
 
@@ -158,8 +158,9 @@ def threads():
 
 @pytest.mark.parametrize(("keep", "expected"), [(False, 3), (True, 2)])
 def test_another_run_goes_on_with_the_threads_that_were_begun_with(
-    run, Listener, threads, keep, expected
+    run, Listener, threads, monkeypatch, keep, expected
 ):
+    monkeypatch.setattr(checkpoint, "available_cpus", lambda: 3)
     stop = Listener(at=4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
     threads(3)
     unbroken = run(output="unbroken").artifact.manifest

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from detcnn.errors import DataError, StorageError
 from detcnn.progress import SilentProgress
+from detcnn.training import checkpoint
 from detcnn.training.checkpoint import restore_checkpoint, write_checkpoint
 from detcnn.training.loop import FitOptions, fit
 from detcnn.training.optimisers import SGD, AdaDelta, Adam, AdamW, Plateau
@@ -209,7 +210,8 @@ class Listener(SilentProgress):
 
 
 @pytest.fixture
-def begun_with_three_threads(new_state, tmp_path):
+def begun_with_three_threads(new_state, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "available_cpus", lambda: 3)
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
@@ -242,6 +244,16 @@ def test_another_number_of_threads_that_is_to_be_kept_is_worth_a_warning(
     assert torch.get_num_threads() == 2
     assert "was made with 3 threads, this run has 2" in listener.warnings[0]
     assert "set OMP_NUM_THREADS=3 if" in listener.warnings[0]
+
+
+def test_more_threads_than_processors_are_worth_a_warning_and_no_wait(
+    begun_with_three_threads, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checkpoint, "available_cpus", lambda: 2)
+    listener = Listener()
+    restore_checkpoint(tmp_path, begun_with_three_threads, identity="a", progress=listener)
+    assert torch.get_num_threads() == 2
+    assert "was made with 3 threads, this run has 2" in listener.warnings[0]
 
 
 def edit_state(path, **changes):
