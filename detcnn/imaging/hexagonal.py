@@ -12,15 +12,18 @@ tell the size and the orientation of the hexagons.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.spatial import KDTree
 
 from detcnn.errors import ConfigError, DataError
 from detcnn.events.grid import Axis, Grid
 from detcnn.events.images import DenseImages, Images, as_dense
+
+# SciPy takes a fifth of a second to import: only images of hexagons wait for it.
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +58,7 @@ class HexagonalCamera:
     """
 
     grid: Grid
-    shares: csr_array
+    shares: "csr_array"
     owner: NDArray[np.int64]
 
     @property
@@ -160,6 +163,8 @@ def hexagonal_camera(
     DataError
         If the centres are not those of hexagons side by side.
     """
+    from scipy.sparse import csr_array
+
     pitch, angle = lattice(centres)
     # Corners lie between the directions of neighbours, at the distance pitch / √3.
     directions = angle + np.pi / 6 + np.arange(6) * np.pi / 3
@@ -215,6 +220,8 @@ def lattice(centres: Floats) -> tuple[float, float]:
     """
     if len(centres) < 2 or not np.isfinite(centres).all():
         raise DataError("expected the x and y of two or more pixels, all of them numbers")
+    from scipy.spatial import KDTree
+
     tree = KDTree(centres)
     distance, neighbour = tree.query(centres, k=2)
     typical = float(np.median(distance[:, 1]))

@@ -1,12 +1,12 @@
 """Per-pixel statistics of the training split."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detcnn.events.images import Images, SparseImages
+from detcnn.kernels.image_sums import sums_of_lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,14 @@ def pixel_sums(images: Images, labels: NDArray[np.int64], *, n_classes: int) -> 
     shape = images.shape
     size = int(np.prod(shape))
     if isinstance(images, SparseImages):
-        owner = np.repeat(labels, np.diff(images.offsets))
-        key = owner * size + images.pixel
-        value = images.value.astype(np.float64)
-        total = _sums(key, value, n_classes * size)
-        squares = _sums(images.pixel, value**2, size)
+        total, squares = sums_of_lists(
+            images.offsets,
+            images.pixel,
+            images.value,
+            labels,
+            n_classes=n_classes,
+            n_pixels=size,
+        )
     else:
         flat = images.values.reshape(len(labels), size).astype(np.float64)
         total = np.stack([flat[labels == k].sum(axis=0) for k in range(n_classes)])
@@ -83,7 +86,3 @@ def pixel_sums(images: Images, labels: NDArray[np.int64], *, n_classes: int) -> 
         total=total.reshape(n_classes, *shape),
         squares=squares.reshape(shape),
     )
-
-
-def _sums(key: NDArray[Any], value: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    return np.asarray(np.bincount(key, weights=value, minlength=size), dtype=np.float64)

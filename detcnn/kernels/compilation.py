@@ -11,6 +11,7 @@ it is woken only when there is something to compile.
 """
 
 import hashlib
+import io
 import os
 import pickle
 import sys
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm
 import numba
 from numba.core.caching import CompileResultCacheImpl, NullCache
+from numba.core.environment import Environment, lookup_environment
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
@@ -118,6 +120,33 @@ class _Reduction(CompileResultCacheImpl):  # type: ignore[misc]  # numba is unty
         pass
 
 
+class _Unpickler(pickle.Unpickler):
+    """Reads compiled code without importing the modules that its functions were written in.
+
+    Those are numba's own wherever a kernel makes an array or takes a minimum: they register all
+    they know with the compiler, and look for SciPy.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        is_environment = (module, name) == (Environment.__module__, "_rebuild_env")
+        return _environment if is_environment else super().find_class(module, name)
+
+
+def _environment(module: str, constants: list[Any], name: str) -> Environment:
+    """Return what machine code finds its constants in.
+
+    numba would put the names of the module there as well, which only code that runs in the
+    interpreter looks at; there is none of it in a kernel.
+    """
+    environment = lookup_environment(name)
+    if environment is None:
+        environment = Environment({"__name__": module})
+        environment.env_name = name
+        environment.consts[:] = constants
+        Environment._memo[name] = environment  # noqa: SLF001  # as numba does
+    return environment
+
+
 class _CheckedCache(NullCache):  # type: ignore[misc]  # numba is untyped
     """Compiled code of one kernel: a file per signature, holding a SHA-256 and the payload.
 
@@ -151,7 +180,7 @@ class _CheckedCache(NullCache):  # type: ignore[misc]  # numba is untyped
         digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
         if hashlib.sha256(payload).digest() != digest:
             return None
-        symbols, reduced = pickle.loads(payload)
+        symbols, reduced = _Unpickler(io.BytesIO(payload)).load()
         # What kernels call to allocate arrays. All else that numba's compiler would prepare (with
         # refresh, as numba's cache does) is for compiling, but for rare functions: to call one that
         # is not there would end the process.

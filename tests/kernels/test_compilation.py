@@ -171,6 +171,21 @@ def test_code_that_is_found_does_not_wake_the_compiler(cache, source):
     assert run(source, then).communicate() == ("42 False\n", "")
 
 
+LARGEST = """
+import numpy as np
+from detcnn.kernels.compilation import compiled
+
+@compiled
+def twice(number):
+    return np.full(3, 2 * number).max()
+"""
+
+
+def test_code_of_numba_that_a_kernel_calls_does_not_wake_it(cache, source):
+    source.write_text(LARGEST)
+    test_code_that_is_found_does_not_wake_the_compiler(cache, source)
+
+
 # What the allocator, loops in Python's manner, exceptions and libraries of algebra are needed for.
 KINDS = """
 import numpy as np

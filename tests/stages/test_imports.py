@@ -38,6 +38,13 @@ def test_a_stage_imports_what_it_needs_and_no_more(stage, needed):
     assert imported_with(f"detcnn.stages.{stage}") <= needed
 
 
+@pytest.mark.parametrize("stage", ["preprocess", "predict", "explain"])
+def test_what_scipy_is_not_needed_for(stage):
+    # numba imports its first module, which is small.
+    program = f"import sys, detcnn.stages.{stage}; print('scipy._lib._util' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"
+
+
 def test_the_arithmetic_of_layers_needs_nothing():
     assert imported_with("detcnn.models.arithmetic") == set()
 
