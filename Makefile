@@ -43,7 +43,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(INSTALL) --editable '.[bench]'

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,12 @@ import pytest
 # Trainings that are to be equal to the bit need the same number of threads, however busy the
 # machine is meanwhile.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The tests that run whole pipelines take longest. They begin first: a long test that is left to the
+# end keeps one worker busy and all others idle.
+_LONGEST = ("test_pipelines.py", "test_readme.py")
+
+ROOT = Path(__file__).parents[1]
 
 _MOST = 14
 
@@ -43,6 +50,10 @@ STUDY: dict[str, Any] = {
     },
     "evaluate": {"replicas": 20, "working_points": [0.5]},
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 def toy_jets(n_jets: int, *, seed: int = 0) -> dict[str, np.ndarray]:
@@ -113,3 +124,37 @@ def make_folder(tmp_path_factory):
         return folder
 
     return make
+
+
+def write_part(source: Path, target: Path, n_jets: int) -> Path:
+    """Write the first jets of a file of jets."""
+    with h5py.File(source) as whole, h5py.File(target, "w") as part:
+        part.attrs.update(whole.attrs)
+        n_constituents = whole["jets/offsets"][n_jets]
+        for group, n in (("jets", n_jets), ("constituents", n_constituents)):
+            for name, dataset in whole[group].items():
+                n_rows = n_jets + 1 if name == "offsets" else n
+                part[f"{group}/{name}"] = dataset[:n_rows]
+                part[f"{group}/{name}"].attrs.update(dataset.attrs)
+    return target
+
+
+@pytest.fixture(scope="session", name="write_part")
+def write_part_fixture():
+    return write_part
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The pipelines and the samples as they are in a fresh clone, but for the number of jets.
+
+    A pipeline does the same with a thousand; that the whole samples are sound, `detcnn validate`
+    says of them.
+    """
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("pipelines", "sample_data"):
+        made = shutil.ignore_patterns("work", "*.part-*")
+        shutil.copytree(ROOT / name, folder / name, ignore=made)
+    for name in ("quark_gluon", "top_qcd", "w_qcd"):
+        write_part(ROOT / f"sample_data/{name}.h5", folder / f"sample_data/{name}.h5", 1000)
+    return folder

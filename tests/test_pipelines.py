@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from detcnn.config.loading import load_study
 from detcnn.models.catalogue import NETWORKS, PER_PIXEL
 
 ROOT = Path(__file__).parents[1]
-# One epoch, and none of the PDF files, which take longest to draw.
-EPOCH = "SET=--set train.epochs=1 --set evaluate.formats=[png]"
+# One epoch, few replicas, and no files of figures but those in the report: they take longest.
+EPOCH = "SET=--set train.epochs=1 --set evaluate.replicas=20 --set evaluate.formats=[]"
 STUDIES = sorted((ROOT / "pipelines").glob("*/*.yaml"))
 
 
@@ -37,15 +36,6 @@ def make(folder, *arguments):
     )
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clone")
-    for name in ("pipelines", "sample_data"):
-        made = shutil.ignore_patterns("work", "*.part-*")
-        shutil.copytree(ROOT / name, folder / name, ignore=made)
-    return folder
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -147,20 +137,7 @@ def test_mnist_trains_its_networks(clone, tmp_path):
     assert "none.gz: not there: make IMAGES=" in missing.stderr
 
 
-def write_part(source, target, n_jets):
-    """Write the first jets of a file of jets."""
-    with h5py.File(source) as whole, h5py.File(target, "w") as part:
-        part.attrs.update(whole.attrs)
-        n_constituents = whole["jets/offsets"][n_jets]
-        for group, n in (("jets", n_jets), ("constituents", n_constituents)):
-            for name, dataset in whole[group].items():
-                n_rows = n_jets + 1 if name == "offsets" else n
-                part[f"{group}/{name}"] = dataset[:n_rows]
-                part[f"{group}/{name}"].attrs.update(dataset.attrs)
-    return target
-
-
-def test_transfer_takes_the_features_of_the_first_task(clone, tmp_path):
+def test_transfer_takes_the_features_of_the_first_task(clone, write_part, tmp_path):
     folder = clone / "pipelines" / "transfer"
     samples = clone / "sample_data"
     options = (
@@ -201,9 +178,17 @@ def test_transfer_simulates_both_tasks_first(clone):
     assert commands[-1][0] == "compare"
 
 
-def test_a_sample_is_validated(clone):
-    folder = clone / "pipelines" / "top_tagging"
-    assert "peak of mass" in make(folder, "validate")
+@pytest.mark.parametrize(
+    ("name", "sample", "shown"),
+    [
+        ("quark_gluon", "quark_gluon", "AUC of multiplicity"),
+        ("top_tagging", "top_qcd", "peak of mass"),
+        ("w_tagging", "w_qcd", "peak of mass"),
+    ],
+)
+def test_the_whole_samples_are_validated(clone, name, sample, shown):
+    whole = ROOT / f"sample_data/{sample}.h5"
+    assert shown in make(clone / "pipelines" / name, "validate", f"SAMPLE={whole}")
 
 
 @pytest.mark.parametrize("name", ["quark_gluon", "top_tagging", "w_tagging"])

@@ -21,15 +21,12 @@ COMMANDS = [text for language, text in BLOCKS if language == "sh"]
 PYTHON = [text for language, text in BLOCKS if language == "python"]
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clone")
+@pytest.fixture(scope="module", name="clone")
+def clone_fixture(clone):
+    """The clone with what installs it."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("pipelines", "sample_data"):
-        made = shutil.ignore_patterns("work", "*.part-*")
-        shutil.copytree(ROOT / name, folder / name, ignore=made)
-    return folder
+        shutil.copy(ROOT / name, clone)
+    return clone
 
 
 def run(command, folder):
