@@ -30,7 +30,7 @@ def study_of(folder, values, axes, *, more=""):
         f"{more}"
         "train: {network: {name: plain_cnn, options: {blocks: [{filters: 4, padding: 1}]}},\n"
         "        epochs: 1, augment: [{policy: flip}, {policy: noise}]}\n"
-        "evaluate: {signal: one, replicas: 20}\n",
+        "evaluate: {signal: one, replicas: 20, formats: []}\n",
         encoding="utf-8",
     )
     return load_study(path, [])
@@ -71,7 +71,7 @@ def test_stored_and_read_again(tmp_path, shape, axes, occupancy, encoding):
     ("shape", "axes", "occupancy", "change"),
     [(WAVEFORM, ("time",), 1.0, "mirror"), (VOLUME, ("layer", "eta", "phi"), 0.02, "boost")],
 )
-def test_from_file_to_report(tmp_path, shape, axes, occupancy, change):
+def test_from_file_to_report(tmp_path, monkeypatch, shape, axes, occupancy, change):
     study = study_of(tmp_path, signals(shape, occupancy=occupancy), axes)
     images, model = tmp_path / "images", tmp_path / "model"
     preprocess.run(study.preprocess, base=tmp_path, output=images)
@@ -90,6 +90,7 @@ def test_from_file_to_report(tmp_path, shape, axes, occupancy, change):
     assert audit.run(images).n_events == 120
     with pytest.raises(ConfigError, match=f"its images have {len(axes)} axes"):
         explain.run(model, images=images, output=tmp_path / "explained")
+    monkeypatch.setattr(symmetry, "write_figure", lambda *_: None)
     changed = symmetry.run(model, name=change, images=images, output=tmp_path / "changed")
     assert len(changed.responses) > 1
 

@@ -58,7 +58,13 @@ train:
   standardise: {per: channel}
   optimiser: {learning_rate: 0.01}
   augment: [{policy: flip}, {policy: rotate, max_degrees: 20}]
-evaluate: {replicas: 20, displays: 2, objects: [], efficiency_bins: [{column: energy, bins: 2}]}
+evaluate:
+  # Every figure is drawn, into the report.
+  formats: []
+  replicas: 20
+  displays: 2
+  objects: []
+  efficiency_bins: [{column: energy, bins: 2}]
 """
 
 

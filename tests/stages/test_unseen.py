@@ -40,7 +40,7 @@ preprocess:
   image_steps: [{step: scale, by: sqrt}]
   split: {train: 0.5, validation: 0.25, test: 0.25}
 train: {epochs: 1, batch_size: 10, early_stopping: null, standardise: {per: channel}}
-evaluate: {replicas: 20}
+evaluate: {replicas: 20, formats: []}
 """
 
 
