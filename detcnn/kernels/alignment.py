@@ -366,6 +366,7 @@ def _moments_across(
     centre_y: float,
     half_turn: float,
 ) -> tuple[float, float, float]:
+    """Return what `_moments` does where azimuths lie across the seam, which few events need."""
     total = sum_x = sum_y = 0.0
     for k in range(start, stop):
         total += pt[k]
